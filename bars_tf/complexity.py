@@ -1,0 +1,316 @@
+"""Costs: exact for a genotype, expected under probabilities. A multiply-accumulate is one operation.
+
+What is counted is what Larq's model profile counts on the derived network: multiply-accumulates of all convolutions
+and dense layers, binary and float apart, and their parameters, two for each batch-normalised channel. Everything
+counts: stem, process, shortcuts, reduction cells, head.
+
+The cost of a network is a sum over its parts, each of which depends on at most two widths; `CostTables` holds that sum
+for a space, so that exact and expected costs, derivation and search share one formula.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bars_tf.cells import cell
+from bars_tf.genotype import Genotype
+from bars_tf.network import stem
+from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.spaces import CellPosition, Channels, SearchSpace
+
+# The last axis of every table.
+BOPS, FLOPS, BINARY_PARAMS, FLOAT_PARAMS = range(4)
+OPS_PER_BOP = 1 / 64
+
+
+class Cost(NamedTuple):
+    """Operations in multiply-accumulates, parameters in numbers."""
+
+    bops: float
+    flops: float
+    binary_params: float
+    float_params: float
+
+    @property
+    def ops(self) -> float:
+        """FLOPs + BOPs / 64, as Bi-Real Net and its successors count."""
+        return self.flops + self.bops * OPS_PER_BOP
+
+    @property
+    def params(self) -> float:
+        return self.binary_params + self.float_params
+
+    @property
+    def size_bytes(self) -> float:
+        """One bit a binary weight, 32 bits any other parameter."""
+        return self.binary_params / 8 + 4 * self.float_params
+
+    def to_dict(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in ("bops", "flops", "ops", "params", "size_bytes")}
+
+
+# How each measure that a budget can limit weighs the axes of a table.
+MEASURES = {
+    "bops": (1, 0, 0, 0),
+    "flops": (0, 1, 0, 0),
+    "ops": (OPS_PER_BOP, 1, 0, 0),
+    "params": (0, 0, 1, 1),
+    "size_bytes": (0, 0, 1 / 8, 4),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Upper limits, any of them None: operations in multiply-accumulates, size in bytes."""
+
+    bops: float | None = None
+    flops: float | None = None
+    ops: float | None = None
+    params: float | None = None
+    size_bytes: float | None = None
+
+    def __post_init__(self):
+        for name, limit in self.limits().items():
+            if not limit > 0:
+                raise ValueError(f"budget: {name}={limit!r}: must be above 0")
+
+    def limits(self) -> dict[str, float]:
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+    def allows(self, cost: Cost) -> bool:
+        return all(getattr(cost, name) <= limit for name, limit in self.limits().items())
+
+
+class CountOps:
+    """The factory that counts: tensors are (height, width), layers are costs by name. Counts all primitives of an
+    edge, each under its own name."""
+
+    def __init__(self, space: SearchSpace, widths: dict[int, float], num_classes: int = 1):
+        self.space, self.widths, self.num_classes, self.costs = space, widths, num_classes, {}
+
+    def _channels(self, channels: Channels) -> int:
+        return channels.count(self.widths.get(channels.stage, 1.0))
+
+    def _count(self, name: str, macs: int, params: int, binary: bool) -> None:
+        self.costs[name] = np.array([macs, 0, params, 0] if binary else [0, macs, 0, params], dtype=np.float64)
+
+    def _conv(self, x, source, target, kernel, stride, name, binary):
+        size = tuple(-(-side // stride) for side in x)
+        params = kernel * kernel * self._channels(source) * self._channels(target)
+        self._count(name, params * size[0] * size[1], params, binary)
+        return size
+
+    def conv(self, x, source, target, kernel, stride, name):
+        return self._conv(x, source, target, kernel, stride, name, binary=False)
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        return self._conv(x, source, target, kernel, stride, name, binary=True)
+
+    def batch_norm(self, x, channels, name, scale=None):
+        self._count(name, 0, 2 * self._channels(channels), binary=False)
+        return x
+
+    def head(self, x, source):
+        inputs, outputs = self._channels(source), self.num_classes
+        self.costs["head"] = np.array([0, inputs * outputs, 0, (inputs + 1) * outputs], dtype=np.float64)
+
+    def edge(self, position, edge, x, identity, source, target, stride):
+        for name in self.space.primitives:
+            primitive = PRIMITIVES[name]
+            if primitive.branch != "none":
+                prefix = f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}"
+                primitive_branch(self, primitive, x, source, target, stride, f"{prefix}/")
+        return identity
+
+    def relu(self, x):
+        return x
+
+    binarize = shift = relu
+
+    def add(self, terms):
+        return terms[0]
+
+    def concat(self, nodes, like, channels):
+        return nodes[0]
+
+    def merge_halves(self, halves, target):
+        return halves[0]
+
+    def map_channels(self, x, source, target):
+        return x
+
+    def average_pool(self, x):
+        return tuple(-(-side // 2) for side in x)
+
+    subsample = average_pool
+
+
+class CellCosts(NamedTuple):
+    """Costs of one cell for each (source width, width): arrays [W, W, 4], and [W, W, edges, primitives, 4]."""
+
+    position: CellPosition
+    process: np.ndarray
+    shortcut: np.ndarray
+    edges: np.ndarray
+
+
+class CostTables(NamedTuple):
+    """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 4], by first and last width."""
+
+    space: SearchSpace
+    stem: np.ndarray
+    head: np.ndarray
+    cells: tuple[CellCosts, ...]
+
+
+def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> CostTables:
+    """Counts every part of `space` once for each width that it depends on."""
+    widths, last = space.width_choices, space.num_stages - 1
+    stems, heads = [], []
+    for width in widths:
+        ops = CountOps(space, {0: width})
+        image = stem(ops, space, tuple(input_shape[:2]), input_shape[2])
+        stems.append(sum(ops.costs.values()))
+        ops = CountOps(space, {last: width}, num_classes)
+        ops.head(image, space.path_channels(last))
+        heads.append(ops.costs["head"])
+
+    cells, size = [], image
+    for position in space.cells():
+        shape = (len(widths), len(widths))
+        costs = CellCosts(position, np.zeros((*shape, 4)), np.zeros((*shape, 4)),
+                          np.zeros((*shape, len(space.edges), len(space.primitives), 4)))
+        for a, source_width in enumerate(widths):
+            for b, width in enumerate(widths):
+                if position.stride == 1 and a != b:
+                    continue
+                ops = CountOps(space, {position.source_stage: source_width, position.stage: width})
+                cell(ops, space, size, position)
+                _fill(costs, a, b, ops.costs, space)
+        cells.append(costs)
+        if position.stride == 2:
+            size = ops.average_pool(size)
+    return CostTables(space, np.array(stems), np.array(heads), tuple(cells))
+
+
+def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], space: SearchSpace) -> None:
+    for name, cost in counted.items():
+        part = name.removeprefix(f"{costs.position.name}_")
+        if part.startswith("edge_"):
+            _, source, target, primitive = part.split("/")[0].split("_", 3)
+            edge = space.edges.index((int(source), int(target)))
+            costs.edges[a, b, edge, space.primitives.index(primitive)] += cost
+        else:
+            getattr(costs, part.split("_")[0])[a, b] += cost
+
+
+def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
+    """The mean cost [4] over genotypes drawn with independent choices: the space's distribution.
+
+    Args:
+        widths: probabilities [stages, W].
+        depths: probabilities [stages, D], choices as in `depth_grid`.
+        edges: probabilities [groups, edges, primitives].
+        xp: `numpy`, or `tensorflow` for a differentiable result.
+
+    The choices are independent of each other. An edge counts where its source node has an input and its cell is kept;
+    process counts where any node has one. At one-hot probabilities this is the exact cost of the genotype.
+    """
+    space = tables.space
+
+    def constant(values):
+        return values if xp is np else xp.constant(values, edges.dtype)
+
+    active_edges, any_active = _activity(space, edges, xp)
+    active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
+    total = xp.einsum("w,wc->c", widths[0], constant(tables.stem))
+    total += xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))
+    for position, process, shortcut, edge_costs in tables.cells:
+        group = space.groups.index(position.group)
+        part = constant(process) * any_active[group] + constant(shortcut)
+        part += xp.einsum("ek,abekc->abc", active_edges[group], constant(edge_costs))
+        if position.stride == 1:
+            cost = xp.einsum("a,aac->c", widths[position.stage], part) if xp is np else xp.einsum(
+                "a,ac->c", widths[position.stage], xp.stack([part[w, w] for w in range(len(space.width_choices))]))
+            total += active_cells[position.stage, position.depth] * cost
+        else:
+            total += xp.einsum("a,b,abc->c", widths[position.source_stage], widths[position.stage], part)
+    return total
+
+
+def _activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
+    """Probabilities that edge e carries primitive k from a source that has an input [G, E, K], and that a group has
+    any such edge [G]. The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them."""
+    if "none" in space.primitives:
+        none = edges[:, :, space.primitives.index("none")]
+    else:
+        none = edges[:, :, 0] * 0
+    states = {frozenset([0]): none[:, 0] * 0 + 1}  # set of nodes with inputs -> its probability [G]
+    alive = [none[:, 0] * 0 + 1]
+    for target in range(1, space.num_nodes + 1):
+        following, alive_target = {}, none[:, 0] * 0
+        for nodes, probability in states.items():
+            dead = probability
+            for source in nodes:
+                dead = dead * none[:, space.edges.index((source, target))]
+            following[nodes] = dead
+            following[nodes | {target}] = probability - dead
+            alive_target = alive_target + probability - dead
+        states = following
+        alive.append(alive_target)
+    source_alive = xp.stack([alive[source] for source, _ in space.edges], axis=1)
+    return source_alive[:, :, None] * edges, 1 - states[frozenset([0])]
+
+
+def depth_grid(space: SearchSpace) -> list[tuple[int, ...]]:
+    """The depth choices of each stage, those of all stages padded with -1 to one length."""
+    depths = [space.depths(s) for s in range(space.num_stages)]
+    longest = max(map(len, depths))
+    return [d + (-1,) * (longest - len(d)) for d in depths]
+
+
+def _depth_reaches(space: SearchSpace) -> np.ndarray:
+    """[stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain."""
+    grid = np.array(depth_grid(space))
+    return (grid[:, :, None] >= np.arange(len(space.layout) + 1)).astype(np.float64)
+
+
+def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A genotype as probabilities (widths, depths, edges) for `expected_cost`."""
+    space = genotype.space
+    widths = np.array([[float(w == c) for c in space.width_choices] for w in genotype.widths])
+    depths = np.array([[float(d == c) for c in row] for d, row in zip(genotype.depths, depth_grid(space))])
+    edges = np.array([[[float(genotype.primitive(group, edge) == p) for p in space.primitives]
+                       for edge in space.edges] for group in space.groups])
+    return widths, depths, edges
+
+
+def cost(genotype: Genotype, tables: CostTables) -> Cost:
+    """The exact cost of a genotype."""
+    return Cost(*(round(v) for v in expected_cost(tables, *one_hot(genotype)).tolist()))
+
+
+def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost]]:
+    """The exact cost of the stem, of each kept cell, and of the head."""
+    space = genotype.space
+    widths, _, edges = one_hot(genotype)
+    index = [int(row.argmax()) for row in widths]
+    active_edges, any_active = _activity(space, edges, np)
+    rows = [("stem", tables.stem[index[0]])]
+    kept = set(genotype.active_cells())
+    for position, process, shortcut, edge_costs in tables.cells:
+        if position in kept:
+            group, at = space.groups.index(position.group), (index[position.source_stage], index[position.stage])
+            cost = shortcut[at] + process[at] * any_active[group] + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
+            rows.append((f"{position.name} ({position.group})", cost))
+    rows.append(("head", tables.head[index[-1]]))
+    return [(name, Cost(*(round(v) for v in cost.tolist()))) for name, cost in rows]
+
+
+def measure(cost_vector: Any, name: str) -> Any:
+    """A measure of `MEASURES` of a cost vector [4]."""
+    return sum(weight * cost_vector[i] for i, weight in enumerate(MEASURES[name]) if weight)

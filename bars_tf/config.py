@@ -1,0 +1,169 @@
+"""What a run is asked to do: a frozen dataclass, built once from the flags and handed on to the library."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bars_tf.complexity import Budget
+from bars_tf.spaces import SPACES, SearchSpace
+
+# Flags that override a field of the space of the same name.
+SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "primitives", "sharing",
+                "width_choices", "depth_choices", "input_quantizer", "kernel_quantizer")
+
+
+class InputError(ValueError):
+    """A user's mistake: the message names the flag, the value and the remedy, in one line. Exit status 2."""
+
+    @classmethod
+    def of(cls, flag: str, value: Any, remedy: str) -> InputError:
+        return cls(f"--{flag}={as_text(value)}: {remedy}")
+
+
+@contextlib.contextmanager
+def blame(flag: str, value: Any) -> Iterator[None]:
+    """Turns a ValueError or an OSError inside the block into an InputError that names the flag."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and str(error.filename) != str(value) else ""
+        raise InputError.of(flag, value, (error.strerror or str(error)) + where) from None
+    except ValueError as error:
+        raise InputError.of(flag, value, str(error).removeprefix(f"{value}: ")) from None
+
+
+def as_text(value: Any) -> str:
+    """A value as it stands behind `--flag=`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(as_text, value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """All settings; bars_tf.flags tells what each of them means. A program leaves those that it has no flag for at
+    their defaults.
+
+    Raises:
+        InputError: when settings do not go together.
+    """
+
+    # run
+    workdir: str = ""  # empty: named after data set, space or genotype, and seed
+    seed: int = 0
+    deterministic: bool = False
+    max_steps: int = 0
+    verbosity: int = 0
+    json: bool = False
+    # data
+    dataset: str = "fashion_mnist_small"
+    data_dir: str | None = None
+    image_size: int = 0
+    crop_padding: int | None = None  # None: as usual for the data set
+    flip: bool | None = None
+    cutout: int = 0
+    validation_split: float = 0.1
+    arch_split: float = 0.5
+    batch_size: int = 64
+    eval_batch_size: int = 256
+    # space
+    space: str = "bars"
+    stem: str | None = None
+    stem_channels: int | None = None
+    init_channels: int | None = None
+    layout: str | None = None
+    num_nodes: int | None = None
+    primitives: tuple[str, ...] | None = None
+    sharing: str | None = None
+    width_choices: tuple[float, ...] | None = None
+    depth_choices: tuple[int, ...] | None = None
+    input_quantizer: str | None = None
+    kernel_quantizer: str | None = None
+    # budget
+    budget_bops: float | None = None
+    budget_flops: float | None = None
+    budget_ops: float | None = None
+    budget_size: float | None = None
+    # search
+    search_epochs: int = 50
+    warmup_epochs: int | None = None  # None: a tenth of the epochs
+    sampling: str = "gumbel_hard"
+    temperature: float = 1.0
+    final_temperature: float = 0.2
+    entropy_weight: float = 0.01
+    weight_optimizer: str = "adam"
+    weight_lr: float = 1e-3
+    arch_lr: float = 1e-2
+    cost_exponent: float = 1.0
+    clip_norm: float = 5.0
+    num_candidates: int = 8
+    # train
+    train_epochs: int = 200
+    train_batch_size: int = 128
+    train_optimizer: str = "adam"
+    train_lr: float = 1e-3
+    train_warmup_epochs: int | None = None  # None: a tenth of the epochs, at most 5
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    train_clip_norm: float = 5.0
+    # files
+    genotype: str | None = None
+    model: str | None = None
+    split: str = "test"
+
+    def __post_init__(self):
+        def fill(name: str, value: Any) -> None:
+            if getattr(self, name) in (None, ""):
+                object.__setattr__(self, name, value)
+
+        fill("warmup_epochs", self.search_epochs // 10)
+        fill("train_warmup_epochs", min(5, self.train_epochs // 10))
+        subject = re.split(r"[/\\]", self.genotype)[-1].removesuffix(".json") if self.genotype else self.space
+        fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
+                                           (self.dataset, subject, str(self.seed))))
+        self._check()
+
+    def _check(self) -> None:
+        for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
+            if getattr(self, name) >= getattr(self, limit):
+                raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
+        if self.final_temperature > self.temperature:
+            raise InputError.of("final_temperature", self.final_temperature,
+                                f"must be at most --temperature={as_text(self.temperature)}")
+        for name in ("crop_padding", "cutout"):
+            if self.image_size and (getattr(self, name) or 0) > self.image_size:
+                raise InputError.of(name, getattr(self, name), f"must be at most --image_size={self.image_size}")
+        if self.space not in SPACES:
+            raise InputError.of("space", self.space, f"must be one of {', '.join(SPACES)}")
+        self.search_space  # noqa: B018 - refuses what the space does
+
+    @property
+    def space_overrides(self) -> dict[str, Any]:
+        """The fields of the space that flags change."""
+        return {name: getattr(self, name) for name in SPACE_FIELDS if getattr(self, name) is not None}
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The named space with its overrides."""
+        try:
+            return SPACES[self.space].replace(**self.space_overrides)
+        except ValueError as error:
+            # "search space: FIELD=VALUE: REMEDY". The field may be another one than was given, if they do not agree.
+            field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
+            value = getattr(self, field) if field in self.space_overrides else getattr(SPACES[self.space], field)
+            raise InputError.of(field, value, remedy) from None
+
+    @property
+    def budget(self) -> Budget:
+        """The limits that were given; without any, the search is free."""
+        return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, size_bytes=self.budget_size)

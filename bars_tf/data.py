@@ -1,0 +1,250 @@
+"""Input pipelines: image classification sets of TensorFlow Datasets as deterministic batches.
+
+Everything random (parts, order, augmentation) is a function of the seed, the part of the data, the epoch and the
+step, never of what was drawn before. So a run that starts again at an epoch sees the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from bars_tf import augmentation, tfds_sets
+from bars_tf.augmentation import STATISTICS, Augmentation, prepare_for_evaluation, prepare_for_training
+from bars_tf.legacy_keras import tf
+from bars_tf.records import Records
+
+MARGIN = 1.15  # images of varying sizes are stored this much larger than they are used, for random crops
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageData:
+    """Images and labels: a split of a data set, or a part of one.
+
+    Args:
+        records: the split that they are in.
+        indices: their positions in it, increasing, int64 [num_images].
+        image_shape: (height, width, channels) of the images in a batch.
+        mean, std: of the training images, a channel, in units of 255: batches have (image / 255 - mean) / std.
+    """
+
+    records: Records
+    indices: np.ndarray = dataclasses.field(repr=False)
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the data set, without version and configuration."""
+        return self.records.builder.name
+
+    @property
+    def full_name(self) -> str:
+        """Name of the data set with configuration and version, and the split."""
+        return f"{self.records.builder.info.full_name}:{self.records.split}"
+
+    @property
+    def num_images(self) -> int:
+        return len(self.indices)
+
+    @property
+    def num_classes(self) -> int:
+        return self.records.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.records.builder.info.features[self.records.keys[1]].names)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Says which images these are: SHA-256 of `full_name`, a zero byte and the indices as little-endian int64."""
+        return hashlib.sha256(self.full_name.encode() + b"\0" + self.indices.astype("<i8").tobytes()).hexdigest()
+
+    @property
+    def default_augmentation(self) -> Augmentation:
+        """What training on this data set uses unless something else is asked for."""
+        return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), self.records.shape != self.image_shape)
+
+    def split(self, seed: int, fractions: Sequence[float]) -> tuple[ImageData, ...]:
+        """Disjoint random parts, one for each of `fractions`; all images are in one where these sum to 1.
+
+        Raises:
+            ValueError: fractions that are not positive or sum to more than 1, or a part without an image.
+        """
+        ends = np.cumsum(fractions)
+        if min(fractions, default=0) <= 0 or ends[-1] > 1 + 1e-9:
+            raise ValueError(f"fractions {tuple(fractions)} of a split have to be positive and sum to 1 at most")
+        cuts = [0, *(round(min(end, 1.0) * self.num_images) for end in ends)]
+        # RandomState, because NumPy promises that its numbers never change; Generator may from version to version.
+        order = np.random.RandomState(seed).permutation(self.indices)
+        parts = [np.sort(order[start:end]) for start, end in itertools.pairwise(cuts)]
+        if not all(map(len, parts)):
+            raise ValueError(f"{self.num_images} images of {self.full_name} are too few for parts of {fractions}")
+        return tuple(dataclasses.replace(self, indices=part) for part in parts)
+
+
+def load(
+    name: str, data_dir: str | os.PathLike | None = None, *, image_size: int | None = None
+) -> tuple[ImageData, ImageData]:
+    """Opens an image classification set of TFDS, downloading it where it is missing. Images are read when needed.
+
+    The test images are those of the split "test", else of "validation" (also where the labels of "test" are secret),
+    else the last fifth of "train".
+
+    Args:
+        name: as in TFDS, e.g. "cifar10", or "fashion_mnist_small", which is in the package.
+        data_dir: directory of TFDS; by default the one that TFDS uses.
+        image_size: side in pixels that images are brought to; needed for sets whose images vary in size.
+
+    Returns:
+        Training images and test images.
+
+    Raises:
+        ValueError: the set is unknown, missing and not to be downloaded, not one for image classification, without
+            training images, of varying image sizes without `image_size`, or damaged.
+    """
+    if image_size is not None and image_size < 8:
+        raise ValueError(f"image_size is {image_size}, it has to be 8 pixels or more")
+    builder = tfds_sets.find(name, data_dir)
+    keys = tfds_sets.classification_keys(builder)
+    tfds_sets.prepare(builder, data_dir)
+    height, width, channels = builder.info.features[keys[0]].shape
+    varying = height is None or width is None
+    if varying and image_size is None:
+        raise ValueError(f"the images of data set {name!r} vary in size: choose one by image_size, for example 224")
+    size = (image_size, image_size) if image_size else (height, width)
+    stored = (round(image_size * MARGIN),) * 2 if varying else size
+    shape = (*stored, channels or 3)
+    train, test = (
+        Records(builder, split, keys, shape, resize=varying or stored != (height, width))
+        for split in tfds_sets.split_names(builder, keys)
+    )
+    mean, std = STATISTICS.get(builder.name) or train.statistics()
+    image_shape = (*size, shape[2])
+    return tuple(ImageData(part, np.arange(len(part)), image_shape, mean, std) for part in (train, test))
+
+
+def steps_per_epoch(batch_size: int, *parts: ImageData) -> int:
+    """Training steps an epoch: full batches of the smallest of the parts.
+
+    Raises:
+        ValueError: the smallest part has fewer images than a batch.
+    """
+    smallest = min(parts, key=lambda part: part.num_images)
+    if not 1 <= batch_size <= smallest.num_images:
+        raise ValueError(
+            f"batch size {batch_size} does not fit: the smallest part of {smallest.full_name} has "
+            f"{smallest.num_images} of {len(smallest.records)} images, so 1 to {smallest.num_images} are possible"
+        )
+    return smallest.num_images // batch_size
+
+
+def batches(
+    data: ImageData,
+    batch_size: int,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    start_epoch: int | None = None,
+    augment: Augmentation | Literal["default"] | None = "default",
+) -> tf.data.Dataset:
+    """Batches of float32 images [B, H, W, C] of mean 0 and deviation 1, and int32 labels [B].
+
+    Args:
+        training: augmented, shuffled, without a last batch that is not full. Otherwise every image once, in order.
+        seed: of order and augmentation.
+        start_epoch: without it one epoch, in another order each time it is iterated, for `fit(..., epochs=n)`. With it
+            all epochs from this one on without an end, the same ones always, for `fit(..., steps_per_epoch=...)`.
+        augment: "default" for what is usual for the data set.
+
+    Raises:
+        ValueError: the batch is larger than the data, or a record is damaged.
+    """
+    if not training:
+        steps = math.ceil(data.num_images / batch_size)
+        return _finished(_pipeline(data, batch_size, steps, tf.data.Dataset.range(1), None, None), steps)
+    steps = steps_per_epoch(batch_size, data)
+    dataset = _pipeline(data, batch_size, steps, _epochs(seed, start_epoch), seed, augment)
+    return _finished(dataset, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
+
+
+def bilevel(
+    train: ImageData | tuple[ImageData, ImageData],
+    batch_size: int,
+    *,
+    seed: int = 0,
+    arch_split: float = 0.5,
+    start_epoch: int | None = None,
+    augment: Augmentation | Literal["default"] | None = "default",
+) -> tf.data.Dataset:
+    """Pairs of training batches for a search: ((x_w, y_w), (x_a, y_a)), for the weights and for the alphas.
+
+    Args:
+        train: is split in two, as by `train.split(seed, (1 - arch_split, arch_split))`; or two parts already split.
+        arch_split: share of the images that trains the alphas.
+        seed, start_epoch, augment: as for `batches`.
+
+    Raises:
+        ValueError: a batch is larger than a part, `arch_split` is not between 0 and 1, or a record is damaged.
+    """
+    parts = train.split(seed, (1 - arch_split, arch_split)) if isinstance(train, ImageData) else train
+    steps = steps_per_epoch(batch_size, *parts)
+    pairs = tf.data.Dataset.zip(
+        tuple(_pipeline(part, batch_size, steps, _epochs(seed, start_epoch), seed, augment) for part in parts)
+    )
+    return _finished(pairs, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
+
+
+def _epochs(seed: int, start_epoch: int | None) -> tf.data.Dataset:
+    """int64 scalars that stand for epochs: their numbers, or one that is another each time it is asked for."""
+    if start_epoch is None:
+        return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+    return tf.data.Dataset.range(start_epoch, 2**31)
+
+
+def _pipeline(
+    data: ImageData,
+    batch_size: int,
+    steps: int,
+    epochs: tf.data.Dataset,
+    seed: int | None,
+    augment: Augmentation | Literal["default"] | None,
+) -> tf.data.Dataset:
+    """`steps` batches for each of `epochs`; without a seed in order and without augmentation."""
+    records, size, training = data.records, data.image_shape[:2], seed is not None
+    _ = records.in_memory or records.encoded  # opened here, once, and not while the functions below are traced
+    chosen = data.default_augmentation if augment == "default" else augment or Augmentation()
+    # The part's own number keeps the two halves of a search from drawing the same crops.
+    base = tf.constant([seed or 0, int(data.sha256[:7], 16)], tf.int64)
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        key = tf.random.experimental.stateless_fold_in(base, epoch)
+        picked = records.pick(data.indices, key if training else None)
+        picked = picked.batch(batch_size, drop_remainder=training).take(steps)
+        return picked.enumerate().map(lambda step, batch: (tf.random.experimental.stateless_fold_in(key, step), *batch))
+
+    def prepare(key: tf.Tensor, *picked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = records.fetch(*picked)
+        if training:
+            return prepare_for_training(images, size, data.mean, data.std, chosen, key), labels
+        return prepare_for_evaluation(images, size, data.mean, data.std), labels
+
+    return epochs.flat_map(epoch_batches).map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _finished(dataset: tf.data.Dataset, cardinality: int) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # Workers share batches, not files: only so is their work together that of one device.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,294 @@
+"""From alphas to genotypes within a budget: pure functions of arrays.
+
+The most probable genotype within the budget is found exactly. Its probability is a product over stages and over groups
+of cells, its cost a sum over cells (`complexity`). For fixed widths and depths, each group is a small dynamic program
+over its nodes whose states keep, for each set of nodes that have inputs, the undominated pairs of cost and probability;
+the groups' fronts are joined one by one. Widths and depths are enumerated in the order of the best that they could
+reach, until none can do better.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from bars_tf import complexity
+from bars_tf.complexity import Budget, Cost, CostTables
+from bars_tf.genotype import Genotype
+
+SLACK = 1e-9  # relative, for rounding in sums of counts
+
+
+class Alphas(NamedTuple):
+    """Logits of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
+
+    widths: np.ndarray
+    depths: np.ndarray
+    edges: np.ndarray
+
+
+class Candidate(NamedTuple):
+    """A derived genotype with its cost, and its score by the supernet once there is one."""
+
+    genotype: Genotype
+    cost: Cost
+    origin: str
+    accuracy: float | None = None
+    loss: float | None = None
+
+
+class _Front(NamedTuple):
+    """Undominated ways to choose: costs [N, limits], log-probabilities [N], and what was chosen."""
+
+    costs: np.ndarray
+    scores: np.ndarray
+    picks: list
+
+
+def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
+    """The most probable genotype within the budget, then up to `num_samples` different sampled ones within it.
+
+    A sample is the most probable genotype within the budget under alphas with Gumbel noise added (perturb and MAP, our
+    choice): always within the budget, whatever share of the space is.
+    """
+    rng = np.random.default_rng(seed)
+    best = most_probable(alphas, tables, budget)
+    found = {best: "most probable"}
+    for _ in range(4 * num_samples):
+        if len(found) > num_samples:
+            break
+        noisy = Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas))
+        found.setdefault(most_probable(noisy, tables, budget), "sampled")
+    return [Candidate(g, complexity.cost(g, tables), origin) for g, origin in found.items()]
+
+
+def check_budget(tables: CostTables, budget: Budget) -> None:
+    """Raises: ValueError with the reachable range if no genotype of the space keeps the budget."""
+    for name, limit in budget.limits().items():
+        smallest, largest = cost_range(tables, name)
+        if limit < smallest:
+            raise ValueError(f"budget {name}={limit:g} is below the smallest network of the space: it reaches from "
+                             f"{smallest:.6g} to {largest:.6g}")
+    uniform = Alphas(np.zeros(_macro_shape(tables, 0)), np.zeros(_macro_shape(tables, 1)),
+                     np.zeros((len(tables.space.groups), len(tables.space.edges), len(tables.space.primitives))))
+    if len(budget.limits()) > 1:
+        most_probable(uniform, tables, budget)
+
+
+def _macro_shape(tables: CostTables, level: int) -> tuple[int, int]:
+    space = tables.space
+    return space.num_stages, (len(space.width_choices), len(complexity.depth_grid(space)[0]))[level]
+
+
+def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a measure over all genotypes of the space."""
+    extremes = []
+    for sign in (-1, 1):  # the largest of minus the cost is minus the smallest
+        best, group_bests = -np.inf, {}
+        for widths, depths in _macros(tables.space):
+            problem = _Problem(tables, widths, depths, [complexity.MEASURES[name]])
+            total = sign * problem.fixed[0]
+            for group in problem.groups():
+                key = problem.key(group)
+                if key not in group_bests:
+                    # Cost plays the part of the score.
+                    front = _group_front(tables.space, sign * problem.edges(group)[..., 0],
+                                         process_score=sign * problem.process(group)[0])
+                    group_bests[key] = front.scores.max()
+                total += group_bests[key]
+            best = max(best, total)
+        extremes.append(sign * best)
+    return extremes[0], extremes[1]
+
+
+def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotype:
+    """The most probable choices whose genotype keeps the budget, exactly.
+
+    All choices count, those without effect on the network (in cells that are not kept, on edges from nodes without
+    inputs) with their own most probable candidate; so without a budget this is the argmax of every choice.
+
+    Raises: ValueError if no genotype keeps the budget.
+    """
+    space = tables.space
+    # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
+    width_scores, depth_scores, edge_scores = (a - a.max(-1, keepdims=True) for a in alphas)
+    weights = [complexity.MEASURES[name] for name in budget.limits()]
+    bounds = np.array([limit * (1 + SLACK) for limit in budget.limits().values()])
+
+    def macro_score(macro):
+        return sum(width_scores[s, w] + depth_scores[s, d] for s, (w, d) in enumerate(zip(*macro)))
+
+    fronts, best, best_score = {}, None, -np.inf
+    for macro in sorted(_macros(space), key=macro_score, reverse=True):
+        if macro_score(macro) <= best_score:
+            break  # the scores of edges are at most 0
+        problem = _Problem(tables, *macro, weights)
+        front = _Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
+        for group in problem.groups():
+            key = problem.key(group)
+            if key not in fronts:
+                found = _group_front(space, edge_scores[space.groups.index(group)], problem.edges(group),
+                                     problem.process(group), bounds)
+                fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
+            front = _join(front, fronts[key], bounds)
+        if len(front.scores) and np.all(front.costs <= bounds, axis=1)[i := int(front.scores.argmax())]:
+            if front.scores[i] > best_score:
+                best_score, best = front.scores[i], (*macro, dict(front.picks[i]))
+    if best is None:
+        limits = ", ".join(f"{name}={limit:g}" for name, limit in budget.limits().items())
+        raise ValueError(f"no genotype of the space keeps the budget {limits}")
+    widths, depths, picks = best
+    grid = complexity.depth_grid(space)
+    return Genotype(space, tuple(space.width_choices[w] for w in widths),
+                    tuple(grid[s][d] for s, d in enumerate(depths)),
+                    tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
+
+
+def random_genotype(space, rng: np.random.Generator) -> Genotype:
+    """A genotype with every choice drawn uniformly."""
+    def pick(options):
+        return options[rng.integers(len(options))]
+
+    topologies = tuple(
+        tuple(tuple((i, p) for i in range(j) if (p := pick(space.primitives)) != "none")
+              for j in range(1, space.num_nodes + 1)) for _ in space.groups)
+    return Genotype(space, tuple(pick(space.width_choices) for _ in range(space.num_stages)),
+                    tuple(pick(space.depths(s)) for s in range(space.num_stages)), topologies)
+
+
+def _macros(space):
+    """All (widths, depths), as indices."""
+    depths = [range(len(space.depths(s))) for s in range(space.num_stages)]
+    widths = [range(len(space.width_choices))] * space.num_stages
+    return itertools.product(itertools.product(*widths), itertools.product(*depths))
+
+
+class _Problem:
+    """The costs of fixed widths and depths, in the units of the budget's limits."""
+
+    def __init__(self, tables: CostTables, widths, depths, weights):
+        self.tables, self.widths = tables, widths
+        self.weights = np.array(weights, dtype=np.float64).reshape(-1, 4).T
+        grid = complexity.depth_grid(tables.space)
+        self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
+        fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.shortcut) for c in self.active)
+        self.fixed = fixed @ self.weights
+
+    def _at(self, cell, table):
+        return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]
+
+    def _of(self, group):
+        return [c for c in self.active if c.position.group == group]
+
+    def groups(self):
+        return dict.fromkeys(c.position.group for c in self.active)
+
+    def key(self, group):
+        return group, tuple((c.position.index, self.widths[c.position.source_stage], self.widths[c.position.stage])
+                            for c in self._of(group))
+
+    def edges(self, group):
+        """[edges, primitives, limits]"""
+        return sum(self._at(c, c.edges) for c in self._of(group)) @ self.weights
+
+    def process(self, group):
+        """[limits]"""
+        return sum(self._at(c, c.process) for c in self._of(group)) @ self.weights
+
+
+def _group_front(space, scores, costs=None, process=np.zeros(0), bounds=np.zeros(0), process_score=0.0) -> _Front:
+    """The undominated topologies of a group.
+
+    Args:
+        scores: [edges, primitives]; edges from nodes without inputs do not count.
+        costs: [edges, primitives, limits]; None: there are no limits.
+        process: [limits], and `process_score`: counted where any node has an input.
+    """
+    num_limits = len(process)
+    if costs is None:
+        costs = np.zeros((*scores.shape, 0))
+    states = {frozenset([0]): _Front(np.zeros((1, num_limits)), np.zeros(1), [()])}
+    for target in range(1, space.num_nodes + 1):
+        following: dict[frozenset, list[_Front]] = {}
+        for nodes, front in states.items():
+            for has_input, part in _node_fronts(space, scores, costs, nodes, target, bounds):
+                joined = _join(front, part, bounds)
+                key = nodes | {target} if has_input else nodes
+                following.setdefault(key, []).append(joined)
+        states = {key: _undominated(_concatenate(fronts)) for key, fronts in following.items()}
+    complete = []
+    for nodes, front in states.items():
+        if len(nodes) > 1:
+            front = front._replace(costs=front.costs + process, scores=front.scores + process_score)
+        complete.append(front)
+    return _undominated(_concatenate(complete))
+
+
+def _node_fronts(space, scores, costs, nodes, target, bounds):
+    """The choices of one node's inputs, without any input and with one or more: (has input, front)."""
+    num_limits = costs.shape[-1]
+    without = _Front(np.zeros((1, num_limits)), np.zeros(1), [()])
+    having = None
+    for source in sorted(nodes):
+        edge = space.edges.index((source, target))
+        some = [k for k, p in enumerate(space.primitives) if p != "none"]
+        options = _Front(costs[edge, some], scores[edge, some], [((source, space.primitives[k]),) for k in some])
+        parts = [_join(without, options, bounds)]
+        if having is not None:
+            parts.append(_join(having, options, bounds))
+        if "none" in space.primitives:
+            k = space.primitives.index("none")
+            none = _Front(costs[edge, [k]], scores[edge, [k]], [()])
+            if having is not None:
+                parts.append(_join(having, none, bounds))
+            without = _join(without, none, bounds)
+            following_having = parts
+        else:
+            following_having = parts[1:] if having is not None else parts
+        having = _undominated(_concatenate(following_having))
+    results = [(True, having)] if having is not None else []
+    if "none" in space.primitives:
+        results.append((False, without))
+    return [(flag, front._replace(picks=[(pick,) for pick in front.picks])) for flag, front in results]
+
+
+def _join(a: _Front, b: _Front, bounds: np.ndarray) -> _Front:
+    """All pairs of a and b within the bounds, undominated ones only; picks are concatenated."""
+    costs = (a.costs[:, None] + b.costs[None]).reshape(len(a.scores) * len(b.scores), a.costs.shape[1])
+    scores = (a.scores[:, None] + b.scores[None]).reshape(-1)
+    keep = np.flatnonzero(np.all(costs <= bounds, axis=1)) if len(bounds) else np.arange(len(scores))
+    keep = keep[_undominated_indices(costs[keep], scores[keep])]
+    width = len(b.scores)
+    return _Front(costs[keep], scores[keep], [a.picks[i // width] + b.picks[i % width] for i in keep])
+
+
+def _concatenate(fronts: list[_Front]) -> _Front:
+    return _Front(np.concatenate([f.costs for f in fronts]), np.concatenate([f.scores for f in fronts]),
+                  [pick for f in fronts for pick in f.picks])
+
+
+def _undominated(front: _Front) -> _Front:
+    keep = _undominated_indices(front.costs, front.scores)
+    return _Front(front.costs[keep], front.scores[keep], [front.picks[i] for i in keep])
+
+
+def _undominated_indices(costs: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Indices for which no other has a higher score at no higher cost."""
+    order = np.lexsort((*costs.T[::-1], -scores)) if costs.shape[1] else np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    if costs.shape[1] <= 1:
+        lowest = np.inf
+        for i in order:
+            cost = costs[i, 0] if costs.shape[1] else 0.0
+            if cost < lowest:
+                kept.append(i)
+                lowest = cost
+        return np.array(kept, dtype=int)
+    frontier = np.empty((0, costs.shape[1]))
+    for i in order:
+        if not np.any(np.all(frontier <= costs[i], axis=1)):
+            kept.append(i)
+            frontier = np.vstack([frontier, costs[i]])
+    return np.array(kept, dtype=int)

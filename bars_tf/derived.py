@@ -1,0 +1,151 @@
+"""The derived network of a genotype, of stock Keras and Larq layers only."""
+
+from __future__ import annotations
+
+import larq as lq
+
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+from bars_tf.network import network
+from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.spaces import Channels, SearchSpace
+
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}
+# BARS's code lets the gradient through where |x| < 1.3.
+STE_CLIP = 1.3
+
+
+def input_quantizer(space: SearchSpace):
+    """The quantizer of activations."""
+    if space.input_quantizer == "ste_sign":
+        return lq.quantizers.SteSign(clip_value=STE_CLIP)
+    return space.input_quantizer
+
+
+def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *, dropout: float = 0.0,
+                  name: str | None = None) -> tf.keras.Model:
+    """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
+
+    It holds nothing that was not chosen. Works for any input size, number of channels and classes.
+    """
+    image = tf.keras.layers.Input(input_shape)
+    logits = network(KerasOps(genotype, num_classes, dropout), genotype.space, image, input_shape[-1])
+    return tf.keras.Model(image, logits, name=name or genotype.space.name)
+
+
+class KerasOps:
+    """The factory of the derived network: every method adds layers. None stands for a node without inputs."""
+
+    def __init__(self, genotype: Genotype, num_classes: int, dropout: float = 0.0):
+        self.genotype, self.num_classes, self.dropout = genotype, num_classes, dropout
+
+    def _count(self, channels: Channels) -> int:
+        return channels.count(1.0 if channels.stage is None else self.genotype.widths[channels.stage])
+
+    def conv(self, x, source, target, kernel, stride, name):
+        return tf.keras.layers.Conv2D(
+            self._count(target), kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
+
+    def binarize(self, x):
+        return x  # the convolution's own quantizer does: the form that Larq counts and converts as binary
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        space = self.genotype.space
+        # Padding with ones keeps the padded image binary: the form that deployment computes without a correction.
+        return lq.layers.QuantConv2D(
+            self._count(target), kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
+            input_quantizer=input_quantizer(space), kernel_quantizer=space.kernel_quantizer,
+            kernel_constraint="weight_clip", kernel_initializer="glorot_normal", use_bias=False, name=name)(x)
+
+    def batch_norm(self, x, channels, name, scale=None):
+        return tf.keras.layers.BatchNormalization(**BATCH_NORM, name=name)(x)
+
+    def relu(self, x):
+        return tf.keras.layers.ReLU()(x)
+
+    def add(self, terms):
+        terms = [t for t in terms if t is not None]
+        return tf.keras.layers.Add()(terms) if len(terms) > 1 else (terms or [None])[0]
+
+    def concat(self, nodes, like, channels):
+        if all(node is None for node in nodes):
+            return None
+        present = next(node for node in nodes if node is not None)
+        zeros = tf.keras.layers.Rescaling(0.0)
+        return self._concatenate([zeros(present) if node is None else node for node in nodes])
+
+    @staticmethod
+    def _concatenate(parts):
+        return tf.keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+
+    def merge_halves(self, halves, target):
+        return self._concatenate(halves)
+
+    def shift(self, x):
+        # Cropping alone and "same" padding would return to the first grid.
+        x = tf.keras.layers.Cropping2D(((1, 0), (1, 0)))(x)
+        return tf.keras.layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
+
+    def subsample(self, x):
+        return tf.keras.layers.MaxPooling2D(1, strides=2, padding="same")(x)
+
+    def average_pool(self, x):
+        return tf.keras.layers.AveragePooling2D(2, padding="same")(x)
+
+    def map_channels(self, x, source, target):
+        """Output channel j is input channel j mod C_in: copies, concatenated and cut to length."""
+        wanted, given = self._count(target), x.shape[-1]
+        copies = -(-wanted // given)
+        x = self._concatenate([x] * copies)
+        if wanted == copies * given:
+            return x
+        # Stock layers cut spatial axes only: the channels become columns for that.
+        height, width = x.shape[1:3]
+        x = tf.keras.layers.Reshape((height * width, copies * given, 1))(x)
+        x = tf.keras.layers.Cropping2D(((0, 0), (0, copies * given - wanted)))(x)
+        return tf.keras.layers.Reshape((height, width, wanted))(x)
+
+    def edge(self, position, edge, x, identity, source, target, stride):
+        if x is None:
+            return None
+        chosen = self.genotype.primitive(position.group, edge)
+        primitive = PRIMITIVES[chosen]
+        terms = []
+        if primitive.branch != "none":
+            name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
+            terms.append(primitive_branch(self, primitive, x, source, target, stride, name))
+        if primitive.shortcut:
+            terms.append(identity)
+        return self.add(terms)
+
+    def chain(self, stage, x, positions, run):
+        for position in positions[: self.genotype.depths[stage]]:
+            x = run(x, position)
+        return x
+
+    def head(self, x, source):
+        x = tf.keras.layers.GlobalAveragePooling2D()(x)
+        if self.dropout:
+            x = tf.keras.layers.Dropout(self.dropout)(x)
+        return tf.keras.layers.Dense(self.num_classes, name="head")(x)
+
+
+def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:
+    """Copies the supernet's weights into the derived network: of each block of channels the prefix that is kept.
+
+    Args:
+        supernet: a `Supernet` of the genotype's space.
+        model: what `build_network` made for the genotype.
+    """
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        given = supernet.layers_by_name[layer.name]
+        source, target = (
+            None if channels is None else channels.slots(1.0 if channels.stage is None else genotype.widths[channels.stage])
+            for channels in supernet.channels_by_name[layer.name])
+        values = [row for v in given.weights for row in (v.numpy() if v.name.endswith("moving:0") else [v.numpy()])]
+        values = values if target is None else [v[..., target] for v in values]
+        if source is not None:  # a kernel [..., inputs, outputs]
+            values[0] = values[0][..., source, :]
+        layer.set_weights(values)

@@ -1,0 +1,195 @@
+"""Every flag of every program: what it may be, what it means, and which program takes it.
+
+Defaults are those of `bars_tf.config.SearchConfig`. Values are checked one by one here; what must fit together is
+checked there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bars_tf.primitives import PRIMITIVES
+from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SHARING, SPACES, STEMS
+
+SAMPLING = ("softmax", "gumbel", "gumbel_hard")
+OPTIMIZERS = ("adam", "sgd")
+
+Parse = Callable[[str], Any]
+
+
+def parse_quantity(text: str) -> float:
+    """250k -> 250000.0; k, M and G are powers of 1000."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([kKmMgG]?)", text.strip())
+    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
+    if not 0 < value < math.inf:
+        raise ValueError("must be a number above 0, in full or with k, M or G, such as 250k, 12.5M or 4000000")
+    return value
+
+
+def _checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:
+    def parse(text: str) -> Any:
+        try:
+            value = convert(text)
+        except ValueError:
+            raise ValueError(remedy) from None
+        if not accepts(value):
+            raise ValueError(remedy)
+        return value
+
+    return parse
+
+
+def _one_of(*names: str) -> Parse:
+    return _checked(str, names.__contains__, f"must be one of {', '.join(names)}")
+
+
+def _list_of(item: Parse, remedy: str) -> Parse:
+    return _checked(lambda text: tuple(item(part.strip()) for part in text.split(",")) if text.strip() else (),
+                    bool, remedy)
+
+
+def boolean(text: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+_TEXT = _checked(str, lambda text: text.strip() and text.isprintable(), "must not be empty")
+_COUNT = _checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at least 1")
+_COUNT_OR_0 = _checked(int, lambda n: 0 <= n < 2**31, "must be a whole number of at least 0")
+_POSITIVE = _checked(float, lambda x: 0 < x < math.inf, "must be a number above 0")
+_POSITIVE_OR_0 = _checked(float, lambda x: 0 <= x < math.inf, "must be a number of at least 0")
+_PART = _checked(float, lambda x: 0 < x < 1, "must lie between 0 and 1")
+_PART_OR_0 = _checked(float, lambda x: 0 <= x < 1, "must be at least 0 and below 1")
+_IMAGE_SIZE = _checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224, or 0 for the data set's own")
+_WIDTHS = _list_of(float, "must be numbers such as 0.25,0.5,1.0")
+_DEPTHS = _list_of(int, "must be whole numbers such as 0,1,2")
+_PRIMITIVES = _list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
+_BY_SPACE = "as the space says"
+
+
+class Flag(NamedTuple):
+    parse: Parse
+    help: str
+    default: str = ""  # words for a default that is none of its values
+
+
+FLAGS: dict[str, dict[str, Flag]] = {
+    "Run": {
+        "workdir": Flag(_TEXT, "Directory for all that the run writes. The same command with the same directory "
+                        "resumes.", "runs/, then data set, space or genotype, and seed"),
+        "seed": Flag(_COUNT_OR_0, "Of data order, initial weights and samples."),
+        "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
+        "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
+        "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
+        "json": Flag(boolean, "Prints JSON."),
+    },
+    "Input files": {
+        "genotype": Flag(_TEXT, "Genotype file: the genotype.json of a search."),
+        "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory."),
+        "split": Flag(_one_of("test", "train", "validation"), "Part of the data set to evaluate on."),
+    },
+    "Data": {
+        "dataset": Flag(_TEXT, "Image classification set of TensorFlow Datasets. fashion_mnist_small is part of the "
+                        "package."),
+        "data_dir": Flag(_TEXT, "Where TFDS looks for data sets, and downloads them to.", "TFDS's own"),
+        "image_size": Flag(_IMAGE_SIZE, "Images are resized to so many pixels square; 0: as they are."),
+        "crop_padding": Flag(_COUNT_OR_0, "Training images are padded by so many pixels and cropped at random; 0: "
+                              "off.", "as usual for the data set"),
+        "flip": Flag(boolean, "Training images are mirrored at random: not for digits or text.",
+                     "as usual for the data set"),
+        "cutout": Flag(_COUNT_OR_0, "Side of a square that is blanked in training images; 0: off."),
+        "validation_split": Flag(_PART, "Part of the training set that scores candidates, and chooses best weights."),
+        "arch_split": Flag(_PART, "Part of the remaining training set that the alphas learn from; the weights have the "
+                           "rest."),
+        "batch_size": Flag(_COUNT, "Images a step of the search, from each half."),
+        "eval_batch_size": Flag(_COUNT, "Images a step of evaluation."),
+    },
+    "Space": {
+        "space": Flag(_one_of(*SPACES), f"Search space: {', '.join(SPACES)}. The flags below change parts of it."),
+        "stem": Flag(_one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
+        "stem_channels": Flag(_COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
+        "init_channels": Flag(_COUNT, "Channels of a node in the first stage at full width; each later stage doubles "
+                              "them.", _BY_SPACE),
+        "layout": Flag(_TEXT, "N (normal cell) and R (reduction cell, opens a stage) in order, such as NNRNNRNN.",
+                       _BY_SPACE),
+        "num_nodes": Flag(_COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
+        "primitives": Flag(_PRIMITIVES, f"Candidates of an edge: some of {', '.join(PRIMITIVES)}.", _BY_SPACE),
+        "sharing": Flag(_one_of(*SHARING), "Cells with one topology: reduction (those of reduction cells are one), "
+                        "none, stage (one a stage), all (one for normal, one for reduction cells).", _BY_SPACE),
+        "width_choices": Flag(_WIDTHS, "Parts of the full width that a stage chooses from, increasing.", _BY_SPACE),
+        "depth_choices": Flag(_DEPTHS, "Numbers of normal cells that a stage chooses from, increasing.", _BY_SPACE),
+        "input_quantizer": Flag(_one_of(*INPUT_QUANTIZERS), f"Of activations: {', '.join(INPUT_QUANTIZERS)}.",
+                                _BY_SPACE),
+        "kernel_quantizer": Flag(_one_of(*KERNEL_QUANTIZERS), f"Of kernels: {', '.join(KERNEL_QUANTIZERS)}.",
+                                 _BY_SPACE),
+    },
+    "Budget (any of them; 250k, 12.5M, 1G or in full)": {
+        "budget_bops": Flag(parse_quantity, "Binary multiply-accumulates.", "no limit"),
+        "budget_flops": Flag(parse_quantity, "Float multiply-accumulates.", "no limit"),
+        "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
+        "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
+    },
+    "Search": {
+        "search_epochs": Flag(_COUNT, "Epochs of the search, warm-up included."),
+        "warmup_epochs": Flag(_COUNT_OR_0, "First epochs, in which only weights learn.", "a tenth of the epochs"),
+        "sampling": Flag(_one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
+                         "(straight-through, computes what is sampled)."),
+        "temperature": Flag(_POSITIVE, "Of the samples, at first."),
+        "final_temperature": Flag(_POSITIVE, "Of the samples, at the end."),
+        "entropy_weight": Flag(_POSITIVE_OR_0, "Of the entropy of the choices in the arch objective, at the end."),
+        "weight_optimizer": Flag(_one_of(*OPTIMIZERS), f"Of the weights: {', '.join(OPTIMIZERS)}."),
+        "weight_lr": Flag(_POSITIVE, "Its first learning rate, which falls along a cosine."),
+        "arch_lr": Flag(_POSITIVE, "Learning rate of the alphas (Adam)."),
+        "cost_exponent": Flag(_POSITIVE_OR_0, "How strongly a cost above the budget weighs in the arch objective; 0: "
+                              "not at all."),
+        "clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
+        "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, of which the best stays."),
+    },
+    "Training of the derived network": {
+        "train_epochs": Flag(_COUNT, "Epochs."),
+        "train_batch_size": Flag(_COUNT, "Images a step."),
+        "train_optimizer": Flag(_one_of(*OPTIMIZERS), f"Optimizer: {', '.join(OPTIMIZERS)}."),
+        "train_lr": Flag(_POSITIVE, "Highest learning rate, which falls along a cosine."),
+        "train_warmup_epochs": Flag(_COUNT_OR_0, "First epochs, in which the learning rate rises.",
+                                    "a tenth of the epochs, at most 5"),
+        "label_smoothing": Flag(_PART_OR_0, "Part of a label that goes to all classes."),
+        "dropout": Flag(_PART_OR_0, "Part of the features that is dropped before the last layer."),
+        "train_clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the gradient; 0: none."),
+    },
+}
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN = map(tuple, FLAGS.values())
+ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
+
+
+class Program(NamedTuple):
+    purpose: str
+    example: str
+    flags: tuple[str, ...]
+    required: tuple[str, ...] = ()
+
+
+PROGRAMS = {
+    "search": Program(
+        "Searches a binary network within a budget, rebuilds it, trains it and evaluates it.",
+        "bin/search --flagfile=quickstart.flags",
+        tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n != "json")),
+    "train": Program(
+        "Trains the network of a genotype file and evaluates it.",
+        "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+        tuple(n for n in ("genotype", *RUN, *DATA, *TRAIN) if n not in ("json", "arch_split", "batch_size")),
+        ("genotype",)),
+    "evaluate": Program(
+        "Tells the accuracy of a trained network.",
+        "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
+        ("model", "split", "genotype", "dataset", "data_dir", "image_size", "validation_split", "eval_batch_size",
+         "seed", "max_steps", "verbosity", "json"), ("model",)),
+    "summary": Program(
+        "Tells layers and costs of a genotype file.",
+        "bin/summary --genotype=runs/NAME/genotype.json",
+        ("genotype", "image_size", "verbosity", "json"), ("genotype",)),
+}

@@ -1,0 +1,52 @@
+"""TensorFlow with Keras 2 (tf_keras), which Larq is written for: `from bars_tf.legacy_keras import lq, tf`.
+
+The package's `__init__` has set TF_USE_LEGACY_KERAS by then. BARS_VERBOSITY=1 in the environment, or `--verbosity=1` of
+a program, lets TensorFlow's messages through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from types import ModuleType
+
+from bars_tf.noise import held_back
+
+TENSORFLOW_VERSIONS = ((2, 16), (2, 20))
+
+
+def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
+    """Imports TensorFlow and Larq and checks that they fit together.
+
+    Raises: ImportError saying in one line what is wrong and what to do.
+    """
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with contextlib.nullcontext() if verbose else held_back():
+        import tensorflow
+
+        _check_tensorflow(tensorflow)
+        import larq
+    return tensorflow, larq
+
+
+def _check_tensorflow(tensorflow: ModuleType) -> None:
+    lowest, above = TENSORFLOW_VERSIONS
+    if not lowest <= tuple(map(int, tensorflow.__version__.split(".")[:2])) < above:
+        raise ImportError(f"bars_tf needs TensorFlow {_dotted(lowest)} or newer, older than {_dotted(above)}; "
+                          f"{tensorflow.__version__} is installed")
+    try:
+        keras = tensorflow.keras.layers.Layer.__module__.partition(".")[0]
+    except ImportError:
+        raise ImportError(f"bars_tf needs Keras 2: pip install 'tf-keras~={tensorflow.__version__[:4]}.0'") from None
+    # Not `sys.modules`: Larq Zoo itself loads Keras 3 beside tf_keras.
+    if keras != "tf_keras":
+        raise ImportError("bars_tf needs Keras 2, but this process already uses Keras 3 as tf.keras; import bars_tf "
+                          "before tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+tf, lq = import_tensorflow(verbose=os.environ.get("BARS_VERBOSITY", "0") not in ("", "0"))

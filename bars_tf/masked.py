@@ -1,0 +1,86 @@
+"""The supernet's layers: those of the derived network, with masks for widths that are not chosen yet.
+
+A width mask acts on the *input channels of kernels*. Masking values before the sign would leave sign(0) = 1, masking
+them after it would leave the padding of ones; a masked kernel sees neither. What stands in masked output channels is
+of no account, since every later kernel masks it.
+"""
+
+from __future__ import annotations
+
+import larq as lq
+
+from bars_tf.legacy_keras import tf
+
+
+class MaskedQuantConv2D(lq.layers.QuantConv2D):
+    """A `QuantConv2D` whose quantized kernel is multiplied by a mask [input channels, 1]."""
+
+    input_mask = None
+
+    def call(self, inputs, input_mask=None):
+        self.input_mask = input_mask
+        try:
+            return super().call(inputs)
+        finally:
+            self.input_mask = None
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, _masked(kernel, self.input_mask))
+
+
+class MaskedDense(tf.keras.layers.Dense):
+    """A dense layer whose kernel is multiplied by a mask [inputs, 1]."""
+
+    def call(self, inputs, input_mask=None):
+        return tf.matmul(inputs, _masked(self.kernel, input_mask)) + self.bias
+
+
+def _masked(kernel, mask):
+    return kernel if mask is None else kernel * mask
+
+
+class BatchNorm(tf.keras.layers.Layer):
+    """Batch normalisation that says which statistics it uses and which it changes.
+
+    Keras's own ties the two together; here the arch step needs batch statistics without touching the moving ones, and
+    recalibration needs a plain average. `mode` is
+
+    - "train": batch statistics, moving statistics updated by `momentum`;
+    - "arch": batch statistics, moving ones left alone;
+    - "calibrate": batch statistics; moving ones take the fraction `rate` of them;
+    - "eval": moving statistics.
+
+    `scale` multiplies the result; `counts` is 0 where the inputs are of a candidate that is not computed, whose
+    statistics stay.
+    """
+
+    def __init__(self, momentum: float, epsilon: float, **kwargs):
+        super().__init__(**kwargs)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape):
+        size = input_shape[-1]
+        self.gamma = self.add_weight("gamma", (size,), initializer="ones")
+        self.beta = self.add_weight("beta", (size,), initializer="zeros")
+        # Mean and variance in one variable: half the operations to update.
+        self.moving = self.add_weight(
+            "moving", (2, size), initializer=lambda shape, dtype: tf.constant([[0.0], [1.0]], dtype) * tf.ones(shape, dtype),
+            trainable=False, aggregation=tf.VariableAggregation.MEAN, synchronization=tf.VariableSynchronization.ON_READ)
+
+    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None):
+        gamma, beta = (self.gamma, self.beta) if scale is None else (self.gamma * scale, self.beta * scale)
+        if mode == "eval":
+            mean, variance = tf.unstack(self.moving)
+            factor = gamma * tf.math.rsqrt(variance + self.epsilon)
+            return inputs * factor + (beta - mean * factor)
+        if inputs.dtype == tf.float32:
+            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                inputs, gamma, beta, epsilon=self.epsilon, is_training=True)
+        else:  # the fused kernel computes in float32 only
+            mean, variance = tf.nn.moments(inputs, [0, 1, 2])
+            outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
+        if mode != "arch":
+            step = 1.0 - self.momentum if mode == "train" else rate
+            step = step if counts is None else step * counts
+            self.moving.assign_add((tf.stop_gradient(tf.stack([mean, variance])) - self.moving) * step)
+        return outputs

@@ -1,0 +1,45 @@
+"""The network, told once for all worlds: stem, stages of cells, head.
+
+`ops` is the factory of the world in which it is built:
+
+- `derived.KerasOps` makes stock Keras and Larq layers for one genotype;
+- `supernet.SupernetOps` makes every candidate and weighs them by the choices;
+- `complexity.CountOps` makes nothing and counts.
+
+A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`, `subsample`,
+`average_pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which primitives stand
+there) and `chain` (how many cells of a stage are kept).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bars_tf.cells import cell
+from bars_tf.spaces import STEMS, Channels, SearchSpace
+
+
+def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
+    """Logits (or whatever `ops` returns for its head) of `image`."""
+    x = stem(ops, space, image, image_channels)
+    for stage in range(space.num_stages):
+        if stage:
+            reduction = next(p for p in space.cells() if p.stage == stage and p.depth == 0)
+            x = cell(ops, space, x, reduction)
+        x = ops.chain(stage, x, space.chain(stage), lambda h, position: cell(ops, space, h, position))
+    return ops.head(x, space.path_channels(space.num_stages - 1))
+
+
+def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
+    """Float convolutions, each with batch norm, ReLU between them (BARS)."""
+    x, source = image, Channels(image_channels)
+    layers = STEMS[space.stem]
+    for i, (kernel, stride) in enumerate(layers):
+        last = i == len(layers) - 1
+        target = space.path_channels(0) if last else Channels(space.stem_channels or space.init_channels)
+        x = ops.conv(x, source, target, kernel, stride, f"stem_{i}_conv")
+        x = ops.batch_norm(x, target, f"stem_{i}_bn")
+        if not last:
+            x = ops.relu(x)
+        source = target
+    return x

@@ -1,0 +1,68 @@
+"""The candidate operations of an edge as data, and the one binary convolution unit that they are made of.
+
+`ops` is the factory that says in which world a network is built (see `network`): the functions here are written once
+and serve the supernet, the derived network and the counting of its costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from bars_tf.spaces import Channels
+
+
+class Primitive(NamedTuple):
+    """An operation on an edge: a branch ("none" has no branch), plus the edge's identity where `shortcut` is set."""
+
+    branch: str  # "none" or "bin_conv"
+    kernel: int = 0
+    dilation: int = 1
+    shortcut: bool = True
+
+
+PRIMITIVES = {
+    "none": Primitive("none", shortcut=False),
+    "skip": Primitive("none"),
+    "bin_conv_1x1": Primitive("bin_conv", 1),
+    "bin_conv_3x3": Primitive("bin_conv", 3),
+    "bin_conv_5x5": Primitive("bin_conv", 5),
+    "bin_dil_conv_3x3": Primitive("bin_conv", 3, 2),
+}
+
+
+def binary_branch(ops: Any, x: Any, source: Channels, target: Channels, name: str, *, kernel: int, stride: int = 1,
+                  dilation: int = 1, scale: Any = None) -> Any:
+    """Binary convolution of a binarized x, ReLU, batch norm; `scale` multiplies the result (the supernet's choice).
+
+    The order is the one that the Larq Compute Engine fuses and that trained best (our choice; BARS's code has
+    BN, sign, convolution, ReLU). At stride 2 the convolution is factorized as in BARS: two convolutions with half of
+    the filters each, the second on the input shifted by one pixel, so that no pixel goes unseen.
+    """
+    if stride == 1:
+        y = ops.binary_conv(x, source, target, kernel, 1, dilation, f"{name}_conv")
+    else:
+        halves = []
+        for half, shifted in (("even", x), ("odd", ops.shift(x))):
+            if dilation == 2:
+                # Every second pixel under a kernel of rate 2 is every pixel of the subsampled image under rate 1.
+                shifted, conv_stride = ops.subsample(shifted), 1
+            else:
+                conv_stride = 2
+            halves.append(ops.binary_conv(shifted, source, target.half(), kernel, conv_stride, 1, f"{name}_{half}"))
+        y = ops.merge_halves(halves, target)
+    return ops.batch_norm(ops.relu(y), target, f"{name}_bn", scale)
+
+
+def primitive_branch(ops: Any, primitive: Primitive, x: Any, source: Channels, target: Channels, stride: int,
+                     name: str, scale: Any = None) -> Any:
+    """The branch of a primitive, without its shortcut."""
+    return binary_branch(ops, x, source, target, name, kernel=primitive.kernel, stride=stride,
+                         dilation=primitive.dilation, scale=scale)
+
+
+def identity(ops: Any, x: Any, source: Channels, target: Channels, stride: int) -> Any:
+    """What a shortcut carries: x itself, or at stride 2 its 2x2 averages with output channel j taking input channel
+    j mod (number of input channels), whatever the ratio of the widths (our rule; BARS concatenates the average with
+    itself where channels double)."""
+    return x if stride == 1 else ops.map_channels(ops.average_pool(x), source, target)

@@ -1,0 +1,73 @@
+"""What a run leaves for people and programs to read: `summary.json` and the closing table."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bars_tf.callbacks import duration
+from bars_tf.complexity import Cost
+from bars_tf.config import SearchConfig
+from bars_tf.data import ImageData
+from bars_tf.genotype import Genotype, write_json
+
+__all__ = ["print_closing_table", "summary", "write_json"]
+PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
+UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
+
+
+def summary(config: SearchConfig, genotype: Genotype, cost: Cost, train: ImageData, test: ImageData,
+            **found: Any) -> dict[str, Any]:
+    """All that `summary.json` says. Operations are multiply-accumulates, times seconds."""
+    return {
+        "space": genotype.space.name, "dataset": config.dataset, "seed": config.seed,
+        "budget": config.budget.limits(), "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
+        **found, "test_images": test.num_images, "split_sha256": train.sha256, "versions": _versions(),
+        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "git_revision": _git_revision(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return versions
+
+
+def _git_revision() -> str | None:
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True,
+                              timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: Path, environment: Mapping) -> None:
+    """The result of a run, for people."""
+    rows = [(line.partition(": ")[0], line.partition(": ")[2]) for line in genotype.describe()]
+    for name, unit in UNITS.items():
+        limit = values["budget"].get(name)
+        rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
+    if values["search_accuracy"] is not None:
+        rows.append(("search accuracy", f"{values['search_accuracy']:.2%} by the supernet, on validation images"))
+    rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
+    times = [f"{word} {duration(values[key])}" for key, word in (("search_seconds", "search"), ("train_seconds", "training"))
+             if values.get(key) is not None]
+    if seconds := environment.get("BARS_SETUP_SECONDS"):
+        downloads = environment.get("BARS_DOWNLOAD_SECONDS", "0")
+        times.append(f"set-up {duration(float(seconds))} (of it downloads {duration(float(downloads))})")
+    rows.append(("times", ", ".join(times)))
+    files = [name for name in ("genotype.json", "model.h5", "summary.json", "candidates.json")
+             if (directory / name).exists()]
+    rows.append(("files", f"{directory}/: {', '.join(files)}"))
+    width = max(len(label) for label, _ in rows)
+    print("\n".join(f"{label:<{width}}  {value}" for label, value in rows))

@@ -1,0 +1,52 @@
+"""`bin/summary`: layers and costs of a genotype. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from bars_tf import complexity
+from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.genotype import Genotype, read_json
+
+DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
+
+
+def main(config: SearchConfig) -> int:
+    with blame("genotype", config.genotype):
+        values = read_json(config.genotype)
+        genotype = Genotype.from_dict_of(config.genotype, values)
+        shape, classes = made_for(values)
+    if config.image_size:
+        shape = (config.image_size, config.image_size, shape[2])
+    tables = complexity.cost_tables(genotype.space, shape, classes)
+    rows = complexity.cost_by_part(genotype, tables)
+    total = complexity.cost(genotype, tables)
+    if config.json:
+        print(json.dumps({
+            "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
+            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows]}))
+        return 0
+    print("\n".join(genotype.describe()))
+    print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
+    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes")
+    table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    for row in table:
+        print("  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths))))
+    return 0
+
+
+def made_for(values: dict) -> tuple[tuple[int, int, int], int]:
+    """The input shape and number of classes that a genotype file was made for, or common ones."""
+    told = values.get("made_for") or {"input_shape": DEFAULT_SHAPE, "num_classes": DEFAULT_CLASSES}
+    shape, classes = tuple(told["input_shape"]), told["num_classes"]
+    if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
+        raise InputError("made_for: needs an input_shape of three positive numbers and num_classes")
+    return shape, classes
+
+
+def _numbers(cost: complexity.Cost) -> list[str]:
+    return [f"{np.round(v):,.0f}" for v in (cost.bops, cost.flops, cost.ops, cost.binary_params, cost.float_params,
+                                            cost.size_bytes)]

@@ -1,0 +1,296 @@
+"""The supernet: all networks of a space in one Keras model, and the bilevel step that searches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bars_tf import complexity, derive, relaxation
+from bars_tf.complexity import Budget
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+from bars_tf.network import network
+from bars_tf.spaces import Channels, SearchSpace
+from bars_tf.supernet_ops import SupernetOps
+
+# Nothing here needs Python control flow translated, and translating takes longer than tracing.
+no_autograph = tf.autograph.experimental.do_not_convert
+
+
+class Choices(NamedTuple):
+    """How much of each candidate: coefficients for widths [stages, W], depths [stages, D] and edges
+    [groups, edges, primitives]; and what has to be computed for it, of depths [stages, D] and edges, 1 or 0."""
+
+    widths: tf.Tensor
+    depths: tf.Tensor
+    edges: tf.Tensor
+    computed_depths: tf.Tensor | None = None
+    computed_edges: tf.Tensor | None = None
+
+
+class Supernet(tf.keras.Model):
+    """A Keras model that holds weights and alphas of a search space.
+
+    `fit` takes batches ((images, labels), (images, labels)): the first pair trains the weights, the second the alphas
+    (first-order bilevel optimization). `evaluate` takes (images, labels) and evaluates the most probable choices.
+
+    Args:
+        space: the search space.
+        input_shape: (height, width, channels) of an image.
+        num_classes: number of classes.
+        seed: of all draws; the draw of a step depends on the seed and the step alone.
+    """
+
+    def __init__(self, space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0):
+        super().__init__(name=f"{space.name}_supernet")
+        self.space, self.image_shape, self.num_classes, self.seed = space, tuple(input_shape), num_classes, seed
+        self.tables = complexity.cost_tables(space, self.image_shape, num_classes)
+        self.depth_choices = np.array(complexity.depth_grid(space))
+        self._depth_exists = self.depth_choices >= 0
+        noise = np.random.default_rng(seed)
+        shapes = {
+            "width": (space.num_stages, len(space.width_choices)),
+            "depth": self.depth_choices.shape,
+            "edge": (len(space.groups), len(space.edges), len(space.primitives)),
+        }
+        # BARS's code starts the alphas at 1e-3 * randn.
+        self.arch_variables = [
+            tf.Variable(1e-3 * noise.standard_normal(shape), dtype=self.compute_dtype, name=f"alpha_{name}")
+            for name, shape in shapes.items()
+        ]
+        self.temperature = tf.Variable(1.0, trainable=False, name="temperature", dtype=self.compute_dtype)
+        self.entropy_weight = tf.Variable(0.0, trainable=False, name="entropy_weight", dtype=self.compute_dtype)
+        self.arch_active = tf.Variable(True, trainable=False, name="arch_active")
+        self.search_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="search_step")
+        self.layers_by_name: dict[str, tf.keras.layers.Layer] = {}
+        # (source, target) channels of each layer, None where it has none that a width could choose.
+        self.channels_by_name: dict[str, tuple[Channels | None, Channels | None]] = {}
+        self._metrics_by_name = {name: tf.keras.metrics.Mean(name) for name in METRICS}
+        self(tf.zeros((1, *self.image_shape), self.compute_dtype))
+        self.weight_variables = [v for v in self.trainable_variables if not any(v is a for a in self.arch_variables)]
+
+    # Forward
+
+    def call(self, images: tf.Tensor, choices: Choices | None = None, mode: str = "eval", rate: Any = None) -> tf.Tensor:
+        """Logits [B, classes] under some choices (default: the most probable ones).
+
+        `mode` says what batch norm does, see `masked.BatchNorm`.
+        """
+        if choices is None:
+            choices = self.hard_choices([tf.zeros_like(a) for a in self.arch_variables])
+        ops = SupernetOps(self, choices, tf.shape(images)[0], mode, rate)
+        return network(ops, self.space, tf.cast(images, self.compute_dtype), self.image_shape[-1])
+
+    @property
+    def logits(self) -> list[tf.Tensor]:
+        """The alphas of widths, depths and edges; minus infinity where a depth choice does not exist."""
+        width, depth, edge = self.arch_variables
+        missing = tf.constant(np.where(self._depth_exists, 0.0, -1e9), depth.dtype)
+        return [tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge)]
+
+    def probabilities(self) -> list[tf.Tensor]:
+        """Probabilities of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
+        return [tf.nn.softmax(logits) for logits in self.logits]
+
+    def hard_choices(self, noise: list[tf.Tensor]) -> Choices:
+        """One-hot choices, sampled by the Gumbel noise, or with none of it the most probable ones."""
+        hard = [relaxation.sample(logits, n) for logits, n in zip(self.logits, noise)]
+        return Choices(*hard, hard[1], hard[2])
+
+    def soft_choices(self, noise: list[tf.Tensor]) -> Choices:
+        return Choices(*(relaxation.gumbel_softmax(a, n, self.temperature) for a, n in zip(self.logits, noise)))
+
+    def straight_through_choices(self, noise: list[tf.Tensor], second: list[tf.Tensor]) -> Choices:
+        """Sampled forward, relaxed backward; one more costly candidate a choice is computed for its gradient."""
+        hard, soft = self.hard_choices(noise), self.soft_choices(noise)
+        costly_edges = np.array([float(p in self.space.convolutions()) for p in self.space.primitives])
+        ones = tf.ones_like(self.arch_variables[1])
+        depths, weights_d = relaxation.second_path(hard.depths, ones * self._depth_exists, second[0])
+        edges, weights_e = relaxation.second_path(hard.edges, costly_edges * tf.ones_like(hard.edges), second[1])
+        return Choices(
+            relaxation.straight_through(hard.widths, soft.widths),
+            relaxation.straight_through(hard.depths, soft.depths, weights_d),
+            relaxation.straight_through(hard.edges, soft.edges, weights_e),
+            depths, edges)
+
+    def draw(self, salt: int, differentiable: bool) -> Choices:
+        """The choices of this step, drawn by (seed, step): `differentiable` for the arch step."""
+        step_seed = tf.stack([tf.constant(self.seed, tf.int64), self.search_step])
+        noises = [relaxation.gumbel(a.shape, step_seed + tf.constant([7919 * (8 * salt + i), 0], tf.int64), a.dtype)
+                  for i, a in enumerate([*self.arch_variables, *self.arch_variables[1:]])]
+        if self.sampling == "softmax":
+            return self.soft_choices([tf.zeros_like(a) for a in self.arch_variables])
+        if self.sampling == "gumbel":
+            return self.soft_choices(noises[:3])
+        return self.straight_through_choices(noises[:3], noises[3:]) if differentiable else self.hard_choices(noises[:3])
+
+    # Training
+
+    def compile(self, weight_optimizer: Any = "adam", arch_optimizer: Any = "adam", budget: Budget | None = None,
+                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, **kwargs: Any) -> None:
+        """Configures the search.
+
+        Args:
+            weight_optimizer, arch_optimizer: Keras optimizers of the two variable sets.
+            budget: limits that steer the alphas, and that derived genotypes keep.
+            sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through, computes what is sampled).
+            cost_exponent: b in the arch objective CE * (F / B) ** b, where the expected cost F is above the budget B
+                (BARS's code; 1 there).
+        Raises:
+            ValueError: on unknown sampling, or a budget below the smallest network of the space.
+        """
+        if sampling not in relaxation.SAMPLING:
+            raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(relaxation.SAMPLING)}")
+        super().compile(loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), **kwargs)
+        self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
+        self.arch_optimizer = tf.keras.optimizers.get(arch_optimizer)
+        self.budget, self.sampling, self.cost_exponent = budget or Budget(), sampling, cost_exponent
+        derive.check_budget(self.tables, self.budget)
+        for optimizer, variables in ((self.weight_optimizer, self.weight_variables),
+                                     (self.arch_optimizer, self.arch_variables)):
+            # Variables made while tracing would have the step traced twice.
+            (optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights)(variables)
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        return list(self._metrics_by_name.values())
+
+    @no_autograph
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        (weight_images, weight_labels), (arch_images, arch_labels) = data
+        logs = self.weight_step(weight_images, weight_labels)
+        names = ("arch_loss", "arch_accuracy")
+        arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels),
+                       lambda: [tf.zeros((), self.compute_dtype)] * len(names))
+        self.search_step.assign_add(1)
+        for name, value in logs.items():
+            self._metrics_by_name[name].update_state(value)
+        for name, value in zip(names, arch):
+            self._metrics_by_name[name].update_state(value, sample_weight=tf.cast(self.arch_active, tf.float32))
+        for name, value in self._state_of_choice().items():
+            self._metrics_by_name[name].update_state(value)
+        return {name: metric.result() for name, metric in self._metrics_by_name.items()}
+
+    def weight_step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One step of the weights under sampled choices; alphas stay."""
+        choices = self.draw(0, differentiable=False)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.weight_variables)
+            logits = self(images, choices, mode="train")
+            loss = self.compiled_loss(labels, logits)
+        gradients = tape.gradient(loss, self.weight_variables)
+        gradients = [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, self.weight_variables)]
+        self.weight_optimizer.apply_gradients(zip(gradients, self.weight_variables))
+        return {"loss": loss, "accuracy": _accuracy(labels, logits)}
+
+    def arch_step(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+        """One step of the alphas; weights and batch-norm statistics stay. Returns loss and accuracy."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.arch_variables)
+            logits = self(images, self.draw(1, differentiable=True), mode="arch")
+            loss = self.compiled_loss(labels, logits)
+            objective = loss * self.cost_factor()
+            objective += self.entropy_weight * tf.add_n([tf.reduce_sum(h) for h in self.entropies().values()])
+        gradients = tape.gradient(objective, self.arch_variables)
+        self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
+        return [loss, _accuracy(labels, logits)]
+
+    def expected_cost(self) -> tf.Tensor:
+        """Expected cost [4] under the probabilities, as in `complexity`."""
+        return complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)
+
+    def cost_factor(self) -> tf.Tensor:
+        """The product of (F / B) ** b over the limits that the expected cost F exceeds; 1 where it keeps them."""
+        factor, expected = tf.ones((), self.compute_dtype), self.expected_cost()
+        for name, limit in self.budget.limits().items():
+            ratio = complexity.measure(expected, name) / limit
+            factor *= tf.where(ratio > 1, tf.maximum(ratio, 1.0) ** self.cost_exponent, 1.0)
+        return factor
+
+    def entropies(self) -> dict[str, tf.Tensor]:
+        """Entropy of every choice: "width" [stages], "depth" [stages], "micro" [groups, edges]."""
+        return {n: relaxation.entropy(p) for n, p in zip(("width", "depth", "micro"), self.probabilities())}
+
+    def relative_entropies(self) -> dict[str, tf.Tensor]:
+        """Mean entropy of each level as a share of its maximum; a level without a choice has 0."""
+        most = {"width": np.log(len(self.space.width_choices)), "depth": np.log(self._depth_exists.sum(-1)).mean(),
+                "micro": np.log(len(self.space.primitives))}
+        return {n: tf.reduce_mean(h) / max(most[n], 1e-9) for n, h in self.entropies().items()}
+
+    def _state_of_choice(self) -> dict[str, tf.Tensor]:
+        edges = tf.reduce_mean(self.probabilities()[2], axis=[0, 1])
+        shares = {f"{name}_share": edges[self.space.primitives.index(name)] if name in self.space.primitives else 0.0
+                  for name in ("skip", "none")}
+        entropies = {f"{name}_entropy": value for name, value in self.relative_entropies().items()}
+        return {"expected_ops": complexity.measure(self.expected_cost(), "ops"), **shares, **entropies}
+
+    @no_autograph
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        images, labels = data[:2]
+        logits = self(images)
+        values = {"loss": self.compiled_loss(labels, logits), "accuracy": _accuracy(labels, logits)}
+        size = tf.shape(images)[0]
+        for name, value in values.items():
+            self._metrics_by_name[name].update_state(value, sample_weight=size)
+        return {name: self._metrics_by_name[name].result() for name in values}
+
+    # From alphas to a genotype
+
+    def alphas(self) -> derive.Alphas:
+        """The alphas as arrays."""
+        return derive.Alphas(*(tensor.numpy().astype(np.float64) for tensor in self.logits))
+
+    def choices_of(self, genotype: Genotype) -> Choices:
+        """The choices that force the supernet to be `genotype`."""
+        widths, depths, edges = (tf.constant(p, self.compute_dtype) for p in complexity.one_hot(genotype))
+        return Choices(widths, depths, edges, depths, edges)
+
+    def score(self, genotype: Genotype, batches: Iterable, calibration_batches: int = 8) -> tuple[float, float]:
+        """Accuracy and loss of the supernet as `genotype`, with batch-norm statistics recalibrated on the first
+        batches. Leaves the supernet as it was."""
+        choices = self.choices_of(genotype)
+        statistics = [layer.moving for layer in self.layers_by_name.values() if hasattr(layer, "moving")]
+        before = [v.numpy() for v in statistics]
+        for i, (images, _) in enumerate(batches):
+            if i == calibration_batches:
+                break
+            self._calibrate(images, choices, tf.constant(1.0 / (i + 1), self.compute_dtype))
+        correct = loss = total = 0.0
+        for images, labels in batches:
+            batch_correct, batch_loss = self._score_batch(images, labels, choices)
+            correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
+        for variable, value in zip(statistics, before):
+            variable.assign(value)
+        return correct / total, loss / total
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _calibrate(self, images, choices, rate):
+        self(images, choices, mode="calibrate", rate=rate)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _score_batch(self, images, labels, choices):
+        logits = self(images, choices)
+        losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
+        return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(losses)
+
+    def derive(self, batches: Iterable, num_samples: int = 8) -> Genotype:
+        """The best genotype within the budget: candidates from the alphas, each scored on `batches`."""
+        return self.rank(batches, num_samples)[0].genotype
+
+    def rank(self, batches: Iterable, num_samples: int = 8) -> list[derive.Candidate]:
+        """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first."""
+        candidates = derive.candidates(self.alphas(), self.tables, self.budget, num_samples, self.seed)
+        scored = [c._replace(accuracy=a, loss=l) for c in candidates for a, l in [self.score(c.genotype, batches)]]
+        return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
+
+
+METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
+           "width_entropy", "depth_entropy", "micro_entropy")
+
+
+def _accuracy(labels, logits):
+    hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(tf.reshape(labels, [-1]), tf.int32)
+    return tf.reduce_mean(tf.cast(hits, logits.dtype))

@@ -1,0 +1,134 @@
+"""Which data sets there are: finds a prepared set of TFDS or downloads it, and says what it is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import logging
+import os
+import pathlib
+import sys
+import urllib.error
+import urllib.request
+from typing import Any
+
+import numpy as np
+
+# First, because TFDS imports TensorFlow too, and this is the place that says how.
+from bars_tf import legacy_keras  # noqa: F401  # isort: skip
+import tensorflow_datasets as tfds  # isort: skip
+from tensorflow_datasets.core.utils import gcs_utils  # isort: skip
+
+EMBEDDED = pathlib.Path(__file__).parent / "datasets"  # the data sets inside the package
+DOWNLOAD_TIMEOUT = 10  # seconds to find out that there is no network
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, without the stack that TensorFlow appends."""
+    lines = [line for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
+    return lines[0].strip().rstrip(":")[:200] if lines else type(error).__name__
+
+
+def _directory(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
+    """The TFDS directory for a data set: the package's own for those in it."""
+    if name in {path.name for path in EMBEDDED.iterdir() if path.is_dir()}:
+        return EMBEDDED
+    return pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+
+
+def find(name: str, data_dir: str | os.PathLike | None = None) -> Any:
+    """The TFDS builder of a data set, prepared or not.
+
+    Raises:
+        ValueError: there is no such data set.
+    """
+    tfds.disable_progress_bar()
+    gcs_utils._is_gcs_disabled = True  # else TFDS looks into a storage bucket first: minutes without a network
+    directory = _directory(name, data_dir)
+    try:
+        return tfds.builder(name, data_dir=str(directory), try_gcs=False)
+    except tfds.core.DatasetNotFoundError:
+        near = difflib.get_close_matches(name, ["fashion_mnist_small", *tfds.list_builders(with_community_datasets=False)])
+        hint = f"; did you mean {' or '.join(near)}?" if near else ", see https://www.tensorflow.org/datasets"
+        raise ValueError(f"data set {name!r} is unknown to TFDS and not in {directory}{hint}") from None
+    # Whatever a name of the wrong form or a broken directory leads to.
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(f"data set {name!r} can't be opened in {directory}: {one_line(error)}") from None
+
+
+def prepare(builder: Any, data_dir: str | os.PathLike | None = None) -> None:
+    """Downloads a data set where it is missing.
+
+    Raises:
+        ValueError: it could not be downloaded.
+    """
+    if os.path.exists(builder.data_dir):
+        return
+    name, root = builder.name, _directory(builder.name, data_dir)
+    print(f"Data set {name} is not in {root}: downloading it.", file=sys.stderr)
+    retries = logging.getLogger("urllib3")
+    level = retries.level
+    retries.setLevel(logging.ERROR)
+    try:
+        if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            _reach(builder)
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    # Network, disk, checksum, files that have to be fetched by hand: all end here.
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(
+            f"data set {name!r} is not in {root} and can't be downloaded ({one_line(error)}): name the directory "
+            f"that has it with --data_dir, or run tfds.load({name!r}, data_dir={str(root)!r}) where there is a network"
+        ) from None
+    finally:
+        retries.setLevel(level)
+
+
+def _reach(builder: Any) -> None:
+    """Asks the server of the data set for an answer, of any kind: without a network TFDS would try for minutes."""
+    for url in list(builder.url_infos or ())[:1]:
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_TIMEOUT).close()
+
+
+def classification_keys(builder: Any) -> tuple[str, str]:
+    """The names of image and label among a data set's features.
+
+    Raises:
+        ValueError: it is not made for image classification, or its images are neither grey nor colour of 8 bits.
+    """
+    features = builder.info.features
+    features = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    keys = builder.info.supervised_keys
+    if not (isinstance(keys, tuple) and len(keys) == 2 and all(isinstance(key, str) for key in keys)):
+        keys = ("image", "label")
+    image, label = (features.get(key) for key in keys)
+    if not (isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel)):
+        raise ValueError(  # noqa: TRY004 (what is wrong is the name that the user gave)
+            f"data set {builder.info.name!r} is not one for image classification: it needs an image and a class "
+            f"label, and has {', '.join(sorted(features))}"
+        )
+    if image.shape[-1] not in (1, 3, None) or image.np_dtype != np.uint8:
+        raise ValueError(
+            f"data set {builder.info.name!r} has images of shape {image.shape} and type {image.np_dtype}; "
+            "what is understood are 1 or 3 channels of uint8"
+        )
+    return keys
+
+
+def split_names(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
+    """The splits for training and for test: "test", else "validation", else the last fifth of "train".
+
+    Raises:
+        ValueError: there are no training images.
+    """
+    available = builder.info.splits
+    if "train" not in available:
+        raise ValueError(f"data set {builder.name!r} has no split train, only {', '.join(map(str, available))}")
+    for split in ("test", "validation"):
+        if split in available:
+            first = next(iter(builder.as_dataset(split, decoders={keys[0]: tfds.decode.SkipDecoding()}).take(1)), None)
+            if first is not None and first[keys[1]] >= 0:  # -1 is what TFDS has for a label that is kept secret
+                return "train", split
+    return "train[:80%]", "train[80%:]"

@@ -1,0 +1,37 @@
+"""`bin/train`: trains and evaluates the network of a genotype."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bars_tf import complexity, results, training, workdir
+from bars_tf.config import SearchConfig
+from bars_tf.data import ImageData
+from bars_tf.evaluate import accuracy
+from bars_tf.genotype import Genotype
+
+
+def main(config: SearchConfig) -> int:
+    genotype = training.read_genotype(config)
+    directory = workdir.claim(config, "train")
+    training.start(config)
+    train, validation, test = training.load_data(config)
+    genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
+    finish(config, genotype, train, validation, test, directory)
+    return 0
+
+
+def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData, test: ImageData,
+           directory: Path, **found: object) -> None:
+    """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
+    model, seconds = training.train_network(config, genotype, train, validation, directory)
+    training.save_model(model, directory / "model.h5")
+    # The test images are looked at here, once, and nothing is chosen by them.
+    test_accuracy, _ = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
+    tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
+    summary = results.summary(
+        config, genotype, complexity.cost(genotype, tables), train, test, test_accuracy=test_accuracy,
+        train_seconds=seconds, **found)
+    results.write_json(directory / "summary.json", summary)
+    results.print_closing_table(summary, genotype, directory, os.environ)

@@ -1,0 +1,132 @@
+"""Training of a derived network by Keras's own `fit`, resumable at every epoch."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bars_tf import callbacks, data, schedules
+from bars_tf.augmentation import Augmentation
+from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.data import ImageData
+from bars_tf.derived import build_network
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+
+SHOWN = ("loss", "accuracy", "val_accuracy")
+
+
+def start(config: SearchConfig) -> None:
+    """Seeds everything, before anything is drawn or built."""
+    tf.keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
+    """Training images, validation images (a part of the training set by seed) and test images."""
+    with blame("dataset", config.dataset):
+        train, test = data.load(config.dataset, config.data_dir, image_size=config.image_size or None)
+        train, validation = train.split(config.seed, (1 - config.validation_split, config.validation_split))
+    return train, validation, test
+
+
+def augmentation(config: SearchConfig, train: ImageData) -> Augmentation:
+    """The data set's usual augmentation with what the flags change."""
+    usual = train.default_augmentation
+    return Augmentation(usual.crop_padding if config.crop_padding is None else config.crop_padding,
+                        usual.flip if config.flip is None else config.flip, config.cutout)
+
+
+def optimizer(name: str, rate: float, total_steps: int, warmup_steps: int, clip_norm: float):
+    """Adam or SGD (momentum 0.9) along a cosine. Keras's legacy form, whose update is one operation a variable.
+
+    Weight decay has no place here: on latent weights it acts as another learning rate.
+    """
+    options = {"global_clipnorm": clip_norm} if clip_norm else {}
+    schedule = schedules.WarmupCosine(rate, total_steps, warmup_steps)
+    if name == "sgd":
+        return tf.keras.optimizers.legacy.SGD(schedule, momentum=0.9, nesterov=True, **options)
+    return tf.keras.optimizers.legacy.Adam(schedule, **options)
+
+
+def steps_of(config: SearchConfig, flag: str, *parts: ImageData) -> int:
+    """Steps an epoch of the batch size that `flag` gives."""
+    with blame(flag, getattr(config, flag)):
+        steps = data.steps_per_epoch(getattr(config, flag), *parts)
+    return min(steps, config.max_steps) if config.max_steps else steps
+
+
+def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData,
+                  directory: Path) -> tuple[tf.keras.Model, float]:
+    """Trains the network of a genotype.
+
+    The last weights are the result. Those with the best validation accuracy are kept beside, as
+    `train/best_weights.h5`.
+
+    Returns: the model, and the seconds that it took, those of earlier starts included.
+    """
+    tf.keras.utils.set_random_seed(config.seed + 1)  # the initial weights are the same after a search and without
+    model = build_network(genotype, train.image_shape, train.num_classes, dropout=config.dropout)
+    steps = steps_of(config, "train_batch_size", train)
+    model.compile(
+        optimizer(config.train_optimizer, config.train_lr, config.train_epochs * steps,
+                  config.train_warmup_epochs * steps, config.train_clip_norm),
+        loss_function(train.num_classes, config.label_smoothing), metrics=["accuracy"],
+        steps_per_execution=max(1, min(10, steps // 4)))
+    subdirectory = directory / "train"
+    checkpoints = callbacks.Checkpoints(str(subdirectory / "checkpoints"), model=model, optimizer=model.optimizer)
+    first_epoch = checkpoints.restore()
+    log = subdirectory / "log.csv"
+    if first_epoch < config.train_epochs:
+        images = data.batches(train, config.train_batch_size, training=True, seed=config.seed, start_epoch=first_epoch,
+                              augment=augmentation(config, train))
+        best = tf.keras.callbacks.ModelCheckpoint(
+            str(subdirectory / "best_weights.h5"), "val_accuracy", mode="max", save_best_only=True,
+            save_weights_only=True, initial_value_threshold=_best_before(log, first_epoch))
+        model.fit(
+            images, epochs=config.train_epochs, initial_epoch=first_epoch, steps_per_epoch=steps, verbose=0,
+            validation_data=data.batches(validation, config.eval_batch_size),
+            callbacks=[
+                callbacks.StopOnNaN("training"), callbacks.Log(str(log)), best,
+                tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
+                callbacks.Progress("train", config.train_epochs, steps, SHOWN, first_epoch), checkpoints])
+    return model, float(checkpoints.seconds.numpy())
+
+
+def loss_function(num_classes: int, label_smoothing: float) -> Callable:
+    """Cross entropy of integer labels and logits."""
+    if not label_smoothing:
+        return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def smoothed(labels, logits):
+        one_hot = tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), num_classes)
+        return tf.keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True,
+                                                        label_smoothing=label_smoothing)
+
+    return smoothed
+
+
+def save_model(model: tf.keras.Model, path: os.PathLike) -> None:
+    """Writes an `.h5` of layers and weights beside `path` and renames it."""
+    beside = f"{os.fspath(path)}.tmp{os.getpid()}.h5"
+    model.save(beside, include_optimizer=False, save_format="h5")
+    os.replace(beside, path)
+
+
+def _best_before(log: Path, epochs: int) -> float | None:
+    if not epochs or not log.exists():
+        return None
+    with open(log, newline="") as file:
+        return max((float(r["val_accuracy"]) for r in csv.DictReader(file) if int(r["epoch"]) <= epochs), default=None)
+
+
+def read_genotype(config: SearchConfig) -> Genotype:
+    """The genotype of `--genotype`."""
+    with blame("genotype", config.genotype):
+        try:
+            return Genotype.load(config.genotype)
+        except ValueError as error:
+            raise InputError.of("genotype", config.genotype, str(error).removeprefix(f"{config.genotype}: ")) from None

@@ -1,0 +1,52 @@
+"""A work directory belongs to one configuration, which it keeps as `config.flags`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bars_tf.command_line import find_flagfile, parse
+from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.flags import FLAGS, PROGRAMS
+
+CONFIG = "config.flags"
+# Flags that do not change what a run computes: a run may go on under others.
+FREE = ("workdir", "data_dir", "verbosity", "json", "eval_batch_size")
+
+
+def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> None:
+    """Writes the resolved flags of a run, for `--flagfile`: beside `path` first, then renamed."""
+    lines = [f"# Settings of a run. `bin/{program} --flagfile={path}` resumes it, with another --workdir repeats it."]
+    for group, flags in FLAGS.items():
+        values = {name: getattr(config, name) for name in flags if name in PROGRAMS[program].flags}
+        given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
+        lines += ["", f"# {group}", *given] if given else []
+    beside = f"{os.fspath(path)}.tmp{os.getpid()}"
+    Path(beside).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def claim(config: SearchConfig, program: str = "search") -> Path:
+    """The work directory, made if need be and holding `config.flags`.
+
+    Raises: InputError if it belongs to another configuration (naming what differs) or cannot be written.
+    """
+    directory = Path(config.workdir)
+    path = directory / CONFIG
+    with blame("workdir", config.workdir):
+        directory.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if different := differences(path, config, program):
+                raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
+                                    "; ".join(different) + "; choose another directory, or use its settings by "
+                                    f"--flagfile={path}")
+        write_flagfile(path, config, program)
+    return directory
+
+
+def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
+    """How a flagfile's settings differ from others: "--seed=0 there, 1 here"."""
+    there = parse(program, [f"--flagfile={find_flagfile(str(path))}"])
+    return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
+            for name in PROGRAMS[program].flags
+            if name not in FREE and getattr(there, name) != getattr(config, name)]

@@ -1,0 +1,181 @@
+"""Runs its arguments by a Python that has the packages of setup.cfg: the one that runs this file, or that of `.venv`
+beside the code, which is made at first use.
+
+Knows the standard library alone. BARS_EXTRAS names extras of setup.cfg that are needed too, separated by commas. What a
+set-up took goes to the program in BARS_SETUP_SECONDS, and of it the downloads in BARS_DOWNLOAD_SECONDS.
+"""
+
+import configparser
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOG = VENV / "install.log"
+# Requirements, one a line. The first exists while packages are being installed and is then renamed to the second, so
+# that a set-up that broke off, by whatever cause, is told from one that is complete.
+INSTALLING = VENV / "installing.txt"
+INSTALLED = VENV / "installed.txt"
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--has"]:
+        sys.exit(0 if all(map(satisfied, sys.argv[2:])) else 1)
+    needed = requirements()
+    started = time.monotonic()
+    try:
+        if Path(sys.prefix) != VENV and all(map(satisfied, needed)):
+            python = sys.executable
+        elif complete(needed):
+            python = str(PYTHON)
+        else:
+            python = set_up(needed)
+            os.environ["BARS_SETUP_SECONDS"] = f"{time.monotonic() - started:.0f}"
+    except KeyboardInterrupt:
+        fail("set-up interrupted; the next call repairs it", status=130)
+    except OSError as error:
+        fail(f"cannot set up {VENV}: {error.strerror or error}; or install bars_tf into an environment of your own "
+             f"('pip install {ROOT}') and activate it")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    sys.stderr.flush()
+    os.execv(python, [python, *sys.argv[1:]])
+
+
+def requirements() -> list[str]:
+    """The lines of setup.cfg that this call needs."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = config["options"]["install_requires"].splitlines()
+    extras = os.environ.get("BARS_EXTRAS", "").split(",")
+    if os.path.exists("/dev/nvidia0"):
+        extras.append("gpu")
+    for extra in filter(None, extras):
+        lines += config["options.extras_require"][extra].splitlines()
+    return list(filter(None, map(str.strip, lines)))
+
+
+def satisfied(requirement: str) -> bool:
+    """Whether this Python has the package, within its bounds."""
+    name, _, bounds = re.fullmatch(r"([\w.-]+)(\[[\w,-]*\])?(.*)", requirement).groups()
+    if name == "tensorflow" and not find_spec("tensorflow"):
+        return False  # the usual case, without reading any metadata
+    from importlib import metadata
+
+    try:
+        version = numbers(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
+    compare = {">=": version.__ge__, "<": version.__lt__}
+    return all(compare[sign](numbers(bound)) for sign, bound in re.findall(r"(>=|<)([\w.]+)", bounds))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.match(r"[\d.]*\d", version)[0].split("."))
+
+
+def complete(needed: list[str]) -> bool:
+    """Whether `.venv` can be used as it is. One that is not ours has to prove it."""
+    if not os.access(PYTHON, os.X_OK) or INSTALLING.exists():
+        return False
+    if INSTALLED.exists():
+        return set(needed) <= set(INSTALLED.read_text().splitlines())
+    return subprocess.run([PYTHON, __file__, "--has", *needed], capture_output=True).returncode == 0
+
+
+def set_up(needed: list[str]) -> str:
+    """Makes `.venv`, or completes it, and returns its Python."""
+    # Held by pip too: should this process be killed, the next one waits until pip has ended and then starts afresh.
+    with open(ROOT / "setup.cfg", "r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("waiting for another set-up of .venv to end\n")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if complete(needed):
+            return str(PYTHON)
+        started = time.monotonic()
+        # The file behind a link, because an activated `.venv` that broke off is about to go.
+        base = os.path.realpath(sys.executable)
+        clear_away()
+        have = INSTALLED.read_text().splitlines() if INSTALLED.exists() else []
+        if have:
+            note("adding packages to .venv, once\n")
+            INSTALLED.rename(INSTALLING)
+        else:
+            version = ".".join(map(str, sys.version_info[:3]))
+            note(f"first use: making .venv with Python {version}, once; takes about 2 minutes (log: {LOG})\n")
+            VENV.mkdir(exist_ok=True)
+            INSTALLING.touch()
+            run("making the environment", [base, "-m", "venv", VENV], lock)
+        missing = [line for line in needed if line not in have]
+        INSTALLING.write_text("\n".join(missing) + "\n")
+        pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        wheels = VENV / "wheels"
+        size = "" if have else " (about 0.8 GB)"
+        os.environ["BARS_DOWNLOAD_SECONDS"] = run(
+            f"downloading packages{size}", [*pip, "wheel", "--wheel-dir", wheels, "-r", INSTALLING], lock)
+        run("installing packages", [*pip, "install", "--no-index", "--find-links", wheels, "-r", INSTALLING], lock)
+        shutil.rmtree(wheels)
+        INSTALLING.write_text("\n".join([*have, *missing]) + "\n")
+        INSTALLING.rename(INSTALLED)
+        note(f".venv is ready after {time.monotonic() - started:.0f} s\n")
+    return str(PYTHON)
+
+
+def clear_away() -> None:
+    """Removes what cannot be completed; what somebody else made is moved aside."""
+    if not VENV.exists() or (INSTALLED.exists() and not INSTALLING.exists() and os.access(PYTHON, os.X_OK)):
+        return
+    if INSTALLED.exists() or INSTALLING.exists():
+        note("the set-up of .venv broke off; making it anew\n")
+        shutil.rmtree(VENV)
+    elif any(VENV.iterdir()):
+        aside = VENV.with_name(f".venv-{time.strftime('%Y%m%d-%H%M%S')}")
+        note(f".venv lacks packages and was not made by bars_tf; moving it to {aside.name}\n")
+        VENV.rename(aside)
+
+
+def run(what: str, command: list, lock) -> str:
+    """Runs a command with its output in the log, and says for how long; returns the seconds."""
+    started = time.monotonic()
+    note(f"{what}: ")
+    with open(LOG, "ab") as log:
+        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   pass_fds=(lock.fileno(),))
+    while process.poll() is None:
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            sys.stderr.write(f"{time.monotonic() - started:.0f} s, ")
+            sys.stderr.flush()
+    seconds = f"{time.monotonic() - started:.0f}"
+    if process.returncode:
+        sys.stderr.write(f"failed after {seconds} s\n")
+        lines = [line for line in LOG.read_text(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")]
+        sys.stderr.write("".join(f"    {line[:300]}\n" for line in (errors or lines)[-8:]))
+        fail(f"{what} failed; the whole output is in {LOG}; the next call tries again")
+    sys.stderr.write(f"done after {seconds} s\n")
+    return seconds
+
+
+def note(text: str) -> None:
+    sys.stderr.write(f"bars_tf: {text}")
+    sys.stderr.flush()
+
+
+def fail(text: str, status: int = 1) -> None:
+    note(text + "\n")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
