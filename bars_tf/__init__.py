@@ -22,15 +22,15 @@ _NAMES = {
     "Supernet": "supernet",
     "build_network": "derived",
 }
-_MODULES = ("callbacks", "complexity", "data", "derive", "genotype", "schedules", "spaces")
 
-__all__ = [*_NAMES, *_MODULES]
+__all__ = ["Budget", "Genotype", "SearchSpace", "Supernet", "build_network", "callbacks", "complexity", "data",
+           "derive", "genotype", "schedules", "spaces"]
 
 
 def __getattr__(name: str):
     if name in _NAMES:
         value = getattr(importlib.import_module(f"bars_tf.{_NAMES[name]}"), name)
-    elif name in _MODULES:
+    elif name in __all__:
         value = importlib.import_module(f"bars_tf.{name}")
     else:
         raise AttributeError(f"module 'bars_tf' has no attribute {name!r}")

@@ -186,7 +186,7 @@ PROGRAMS = {
     "evaluate": Program(
         "Tells the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
-        ("model", "split", "genotype", "dataset", "data_dir", "image_size", "validation_split", "eval_batch_size",
+        ("model", "split", "dataset", "data_dir", "image_size", "validation_split", "eval_batch_size",
          "seed", "max_steps", "verbosity", "json"), ("model",)),
     "summary": Program(
         "Tells layers and costs of a genotype file.",

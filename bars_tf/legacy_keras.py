@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from bars_tf.noise import held_back
@@ -26,6 +28,7 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
         import tensorflow
 
         _check_tensorflow(tensorflow)
+        _route_imports(tensorflow)
         import larq
     return tensorflow, larq
 
@@ -40,9 +43,20 @@ def _check_tensorflow(tensorflow: ModuleType) -> None:
     except ImportError:
         raise ImportError(f"bars_tf needs Keras 2: pip install 'tf-keras~={tensorflow.__version__[:4]}.0'") from None
     # Not `sys.modules`: Larq Zoo itself loads Keras 3 beside tf_keras.
-    if keras != "tf_keras":
+    imported = getattr(sys.modules.get("tensorflow.keras"), "__file__", None) or "tf_keras"
+    if keras != "tf_keras" or "tf_keras" not in Path(imported).parts:
         raise ImportError("bars_tf needs Keras 2, but this process already uses Keras 3 as tf.keras; import bars_tf "
                           "before tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts")
+
+
+def _route_imports(tensorflow: ModuleType) -> None:
+    """Makes `from tensorflow.keras import ...`, which Larq uses, mean Keras 2 as well: TensorFlow settles that when it
+    is imported, which may have been before this package was."""
+    import tf_keras
+
+    directory = str(Path(tf_keras.__file__).parent / "api" / "_v2")
+    if directory not in tensorflow.__path__:
+        tensorflow.__path__.insert(0, directory)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

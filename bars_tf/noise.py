@@ -59,7 +59,7 @@ def filter_stderr() -> None:
     sys.stderr.flush()
     os.dup2(child.stdin.fileno(), 2)
     child.stdin.close()
-    sys.stderr = open(screen, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    sys.stderr = open(screen, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -66,8 +66,9 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
-    except Exception as error:
-        return _fail(program, error, f"{type(error).__name__}: {error} (--verbosity=1 shows the traceback)", 1, verbose)
+    except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
+        hint = "" if verbose else " (--verbosity=1 shows the traceback)"
+        return _fail(program, error, f"{type(error).__name__}: {error}{hint}", 1, verbose)
 
 
 def _fail(program: str, error: BaseException, message: str, status: int, verbose: bool) -> int:

@@ -11,7 +11,7 @@ from bars_tf.flags import FLAGS, PROGRAMS
 
 CONFIG = "config.flags"
 # Flags that do not change what a run computes: a run may go on under others.
-FREE = ("workdir", "data_dir", "verbosity", "json", "eval_batch_size")
+FREE = ("workdir", "data_dir", "verbosity")
 
 
 def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> None:
@@ -35,11 +35,10 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
     path = directory / CONFIG
     with blame("workdir", config.workdir):
         directory.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if different := differences(path, config, program):
-                raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
-                                    "; ".join(different) + "; choose another directory, or use its settings by "
-                                    f"--flagfile={path}")
+        if path.exists() and (different := differences(path, config, program)):
+            raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
+                                "; ".join(different) + "; choose another directory, or use its settings by "
+                                f"--flagfile={path}")
         write_flagfile(path, config, program)
     return directory
 

@@ -40,6 +40,7 @@ def main() -> None:
             python = set_up(needed)
             os.environ["BARS_SETUP_SECONDS"] = f"{time.monotonic() - started:.0f}"
     except KeyboardInterrupt:
+        sys.stderr.write("\n")
         fail("set-up interrupted; the next call repairs it", status=130)
     except OSError as error:
         fail(f"cannot set up {VENV}: {error.strerror or error}; or install bars_tf into an environment of your own "
@@ -81,13 +82,18 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.match(r"[\d.]*\d", version)[0].split("."))
 
 
+def runnable() -> bool:
+    """Whether `.venv` has its Python: that one is a link, which dangles when the Python behind it was removed."""
+    return PYTHON.is_file() and os.access(PYTHON, os.X_OK)
+
+
 def complete(needed: list[str]) -> bool:
     """Whether `.venv` can be used as it is. One that is not ours has to prove it."""
-    if not os.access(PYTHON, os.X_OK) or INSTALLING.exists():
+    if not runnable() or INSTALLING.exists():
         return False
     if INSTALLED.exists():
         return set(needed) <= set(INSTALLED.read_text().splitlines())
-    return subprocess.run([PYTHON, __file__, "--has", *needed], capture_output=True).returncode == 0
+    return subprocess.run([PYTHON, __file__, "--has", *needed], capture_output=True, check=False).returncode == 0
 
 
 def set_up(needed: list[str]) -> str:
@@ -120,8 +126,10 @@ def set_up(needed: list[str]) -> str:
         pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         wheels = VENV / "wheels"
         size = "" if have else " (about 0.8 GB)"
+        # The pip of Python 3.10 cannot build a wheel from source without --use-pep517.
         os.environ["BARS_DOWNLOAD_SECONDS"] = run(
-            f"downloading packages{size}", [*pip, "wheel", "--wheel-dir", wheels, "-r", INSTALLING], lock)
+            f"downloading packages{size}",
+            [*pip, "wheel", "--use-pep517", "--wheel-dir", wheels, "-r", INSTALLING], lock)
         run("installing packages", [*pip, "install", "--no-index", "--find-links", wheels, "-r", INSTALLING], lock)
         shutil.rmtree(wheels)
         INSTALLING.write_text("\n".join([*have, *missing]) + "\n")
@@ -132,11 +140,15 @@ def set_up(needed: list[str]) -> str:
 
 def clear_away() -> None:
     """Removes what cannot be completed; what somebody else made is moved aside."""
-    if not VENV.exists() or (INSTALLED.exists() and not INSTALLING.exists() and os.access(PYTHON, os.X_OK)):
+    if not VENV.exists() or (INSTALLED.exists() and not INSTALLING.exists() and runnable()):
         return
     if INSTALLED.exists() or INSTALLING.exists():
         note("the set-up of .venv broke off; making it anew\n")
-        shutil.rmtree(VENV)
+        # Renamed first: half removed it would no longer be known as ours.
+        old = VENV.with_name(".venv-old")
+        shutil.rmtree(old, ignore_errors=True)
+        VENV.rename(old)
+        shutil.rmtree(old)
     elif any(VENV.iterdir()):
         aside = VENV.with_name(f".venv-{time.strftime('%Y%m%d-%H%M%S')}")
         note(f".venv lacks packages and was not made by bars_tf; moving it to {aside.name}\n")
