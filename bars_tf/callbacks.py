@@ -154,7 +154,8 @@ class Progress(tf.keras.callbacks.Callback):
 
     def _show(self, logs, note, end=None):
         step = self.steps_done - (self.epoch - self.first_epoch) * self.steps
-        values = "  ".join(f"{name.replace('_', ' ')} {_short(logs[name])}" for name in self.shown if name in (logs or {}))
+        values = "  ".join(f"{name.replace('_', ' ')} {_short(logs[name])}"
+                           for name in self.shown if name in (logs or {}))
         line = f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps}  {values}  {note}"
         if self.terminal:
             print(f"\r\033[K{line}", end=end or "", file=sys.stderr, flush=True)

@@ -245,10 +245,7 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
 def _activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
     """Probabilities that edge e carries primitive k from a source that has an input [G, E, K], and that a group has
     any such edge [G]. The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them."""
-    if "none" in space.primitives:
-        none = edges[:, :, space.primitives.index("none")]
-    else:
-        none = edges[:, :, 0] * 0
+    none = edges[:, :, space.primitives.index("none")] if "none" in space.primitives else edges[:, :, 0] * 0
     states = {frozenset([0]): none[:, 0] * 0 + 1}  # set of nodes with inputs -> its probability [G]
     alive = [none[:, 0] * 0 + 1]
     for target in range(1, space.num_nodes + 1):
@@ -305,7 +302,8 @@ def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost
     for position, process, shortcut, edge_costs in tables.cells:
         if position in kept:
             group, at = space.groups.index(position.group), (index[position.source_stage], index[position.stage])
-            cost = shortcut[at] + process[at] * any_active[group] + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
+            cost = shortcut[at] + process[at] * any_active[group]
+            cost = cost + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
             rows.append((f"{position.name} ({position.group})", cost))
     rows.append(("head", tables.head[index[-1]]))
     return [(name, Cost(*(round(v) for v in cost.tolist()))) for name, cost in rows]

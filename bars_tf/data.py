@@ -72,7 +72,8 @@ class ImageData:
     @property
     def default_augmentation(self) -> Augmentation:
         """What training on this data set uses unless something else is asked for."""
-        return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), self.records.shape != self.image_shape)
+        has_margin = self.records.shape != self.image_shape
+        return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), has_margin)
 
     def split(self, seed: int, fractions: Sequence[float]) -> tuple[ImageData, ...]:
         """Disjoint random parts, one for each of `fractions`; all images are in one where these sum to 1.

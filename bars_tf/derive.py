@@ -18,6 +18,7 @@ from bars_tf import complexity
 from bars_tf.complexity import Budget, Cost, CostTables
 from bars_tf.genotype import Genotype
 
+NO_LIMITS = np.zeros(0)
 SLACK = 1e-9  # relative, for rounding in sums of counts
 
 
@@ -133,9 +134,10 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
                                      problem.process(group), bounds)
                 fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
             front = _join(front, fronts[key], bounds)
-        if len(front.scores) and np.all(front.costs <= bounds, axis=1)[i := int(front.scores.argmax())]:
-            if front.scores[i] > best_score:
-                best_score, best = front.scores[i], (*macro, dict(front.picks[i]))
+        within = np.flatnonzero(np.all(front.costs <= bounds, axis=1))
+        if len(within) and front.scores[within].max() > best_score:
+            i = within[front.scores[within].argmax()]
+            best_score, best = front.scores[i], (*macro, dict(front.picks[i]))
     if best is None:
         limits = ", ".join(f"{name}={limit:g}" for name, limit in budget.limits().items())
         raise ValueError(f"no genotype of the space keeps the budget {limits}")
@@ -198,7 +200,7 @@ class _Problem:
         return sum(self._at(c, c.process) for c in self._of(group)) @ self.weights
 
 
-def _group_front(space, scores, costs=None, process=np.zeros(0), bounds=np.zeros(0), process_score=0.0) -> _Front:
+def _group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, process_score=0.0) -> _Front:
     """The undominated topologies of a group.
 
     Args:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import larq as lq
-
 from bars_tf.genotype import Genotype
-from bars_tf.legacy_keras import tf
+from bars_tf.legacy_keras import lq, tf
 from bars_tf.network import network
 from bars_tf.primitives import PRIMITIVES, primitive_branch
 from bars_tf.spaces import Channels, SearchSpace
@@ -33,6 +31,10 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
     return tf.keras.Model(image, logits, name=name or genotype.space.name)
 
 
+def _width(genotype: Genotype, channels: Channels) -> float:
+    return 1.0 if channels.stage is None else genotype.widths[channels.stage]
+
+
 class KerasOps:
     """The factory of the derived network: every method adds layers. None stands for a node without inputs."""
 
@@ -40,7 +42,7 @@ class KerasOps:
         self.genotype, self.num_classes, self.dropout = genotype, num_classes, dropout
 
     def _count(self, channels: Channels) -> int:
-        return channels.count(1.0 if channels.stage is None else self.genotype.widths[channels.stage])
+        return channels.count(_width(self.genotype, channels))
 
     def conv(self, x, source, target, kernel, stride, name):
         return tf.keras.layers.Conv2D(
@@ -141,9 +143,8 @@ def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> Non
         if not layer.weights:
             continue
         given = supernet.layers_by_name[layer.name]
-        source, target = (
-            None if channels is None else channels.slots(1.0 if channels.stage is None else genotype.widths[channels.stage])
-            for channels in supernet.channels_by_name[layer.name])
+        source, target = (None if channels is None else channels.slots(_width(genotype, channels))
+                          for channels in supernet.channels_by_name[layer.name])
         values = [row for v in given.weights for row in (v.numpy() if v.name.endswith("moving:0") else [v.numpy()])]
         values = values if target is None else [v[..., target] for v in values]
         if source is not None:  # a kernel [..., inputs, outputs]

@@ -39,7 +39,8 @@ def main(config: SearchConfig) -> int:
     return 0
 
 
-def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str) -> tuple[float, int]:
+def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_steps: int,
+             title: str) -> tuple[float, int]:
     """Share of right classes, and the number of images, with progress on stderr."""
     predict = tf.function(lambda x: tf.argmax(model(x, training=False), -1, output_type=tf.int32), autograph=False)
     batches = data.batches(images, batch_size)

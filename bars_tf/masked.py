@@ -7,9 +7,7 @@ of no account, since every later kernel masks it.
 
 from __future__ import annotations
 
-import larq as lq
-
-from bars_tf.legacy_keras import tf
+from bars_tf.legacy_keras import lq, tf
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
@@ -33,6 +31,10 @@ class MaskedDense(tf.keras.layers.Dense):
 
     def call(self, inputs, input_mask=None):
         return tf.matmul(inputs, _masked(self.kernel, input_mask)) + self.bias
+
+
+def _mean_0_variance_1(shape, dtype):
+    return tf.constant([[0.0], [1.0]], dtype) + tf.zeros(shape, dtype)
 
 
 def _masked(kernel, mask):
@@ -64,8 +66,9 @@ class BatchNorm(tf.keras.layers.Layer):
         self.beta = self.add_weight("beta", (size,), initializer="zeros")
         # Mean and variance in one variable: half the operations to update.
         self.moving = self.add_weight(
-            "moving", (2, size), initializer=lambda shape, dtype: tf.constant([[0.0], [1.0]], dtype) * tf.ones(shape, dtype),
-            trainable=False, aggregation=tf.VariableAggregation.MEAN, synchronization=tf.VariableSynchronization.ON_READ)
+            "moving", (2, size), initializer=_mean_0_variance_1,
+            trainable=False, aggregation=tf.VariableAggregation.MEAN,
+            synchronization=tf.VariableSynchronization.ON_READ)
 
     def call(self, inputs, mode="eval", scale=None, rate=None, counts=None):
         gamma, beta = (self.gamma, self.beta) if scale is None else (self.gamma * scale, self.beta * scale)

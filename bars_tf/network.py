@@ -6,9 +6,9 @@
 - `supernet.SupernetOps` makes every candidate and weighs them by the choices;
 - `complexity.CountOps` makes nothing and counts.
 
-A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`, `subsample`,
-`average_pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which primitives stand
-there) and `chain` (how many cells of a stage are kept).
+A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`,
+`subsample`, `average_pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which
+primitives stand there) and `chain` (how many cells of a stage are kept).
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
     if values["search_accuracy"] is not None:
         rows.append(("search accuracy", f"{values['search_accuracy']:.2%} by the supernet, on validation images"))
     rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
-    times = [f"{word} {duration(values[key])}" for key, word in (("search_seconds", "search"), ("train_seconds", "training"))
-             if values.get(key) is not None]
+    stages = (("search_seconds", "search"), ("train_seconds", "training"))
+    times = [f"{word} {duration(values[key])}" for key, word in stages if values.get(key) is not None]
     if seconds := environment.get("BARS_SETUP_SECONDS"):
         downloads = environment.get("BARS_DOWNLOAD_SECONDS", "0")
         times.append(f"set-up {duration(float(seconds))} (of it downloads {duration(float(downloads))})")

@@ -75,7 +75,8 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
     steps = training.steps_of(config, "batch_size", *parts)
     supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
     supernet.compile(
-        training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0, config.clip_norm),
+        training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
+                           config.clip_norm),
         # BARS's code: betas (0.5, 0.999).
         tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), config.budget, config.sampling,
         config.cost_exponent)

@@ -17,6 +17,7 @@ from bars_tf.primitives import PRIMITIVES
 # before it `stem_channels`. "cifar" is BARS's; which of the others the paper used is unknown.
 STEMS = {
     "cifar": ((3, 1), (1, 1)),
+    "cifar_2": ((3, 2), (1, 1)),
     "imagenet_4": ((3, 2), (3, 2)),
     "imagenet_8": ((3, 2), (3, 2), (3, 2)),
     "imagenet_7x7": ((7, 2), (3, 2)),
@@ -191,7 +192,8 @@ class SearchSpace:
 
     def deployment_notes(self) -> list[str]:
         """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
-        sizes = sorted({round(self.init_channels * 2**s * w) for s in range(self.num_stages) for w in self.width_choices})
+        full = [self.init_channels * 2**stage for stage in range(self.num_stages)]
+        sizes = sorted({round(size * width) for size in full for width in self.width_choices})
         notes = []
         if unpacked := [c for c in sizes if c % 32]:
             notes.append(f"node widths {unpacked} are no multiple of 32: their kernels are padded to it on the device")
@@ -259,6 +261,6 @@ def _validate_increasing(space: SearchSpace, field: str, refuse) -> None:
 
 # The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
 BARS = SearchSpace()
-# Two reductions and one normal cell a stage, for small images and minutes.
-BARS_SMALL = SearchSpace(name="bars_small", init_channels=8, layout="NRNRN")
+# For small grey images and minutes: a stem of stride 2, one reduction.
+BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
 SPACES = {space.name: space for space in (BARS, BARS_SMALL)}

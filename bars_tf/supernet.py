@@ -73,7 +73,8 @@ class Supernet(tf.keras.Model):
 
     # Forward
 
-    def call(self, images: tf.Tensor, choices: Choices | None = None, mode: str = "eval", rate: Any = None) -> tf.Tensor:
+    def call(self, images: tf.Tensor, choices: Choices | None = None, mode: str = "eval",
+             rate: Any = None) -> tf.Tensor:
         """Logits [B, classes] under some choices (default: the most probable ones).
 
         `mode` says what batch norm does, see `masked.BatchNorm`.
@@ -124,7 +125,9 @@ class Supernet(tf.keras.Model):
             return self.soft_choices([tf.zeros_like(a) for a in self.arch_variables])
         if self.sampling == "gumbel":
             return self.soft_choices(noises[:3])
-        return self.straight_through_choices(noises[:3], noises[3:]) if differentiable else self.hard_choices(noises[:3])
+        if differentiable:
+            return self.straight_through_choices(noises[:3], noises[3:])
+        return self.hard_choices(noises[:3])
 
     # Training
 
@@ -136,8 +139,7 @@ class Supernet(tf.keras.Model):
             weight_optimizer, arch_optimizer: Keras optimizers of the two variable sets.
             budget: limits that steer the alphas, and that derived genotypes keep.
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through, computes what is sampled).
-            cost_exponent: b in the arch objective CE * (F / B) ** b, where the expected cost F is above the budget B
-                (BARS's code; 1 there).
+            cost_exponent: b of `cost_factor`, by which the loss is multiplied in the arch objective (1 in BARS's code).
         Raises:
             ValueError: on unknown sampling, or a budget below the smallest network of the space.
         """
@@ -202,11 +204,15 @@ class Supernet(tf.keras.Model):
         return complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)
 
     def cost_factor(self) -> tf.Tensor:
-        """The product of (F / B) ** b over the limits that the expected cost F exceeds; 1 where it keeps them."""
+        """The product over the limits of (F / B) ** b where the expected cost F exceeds the limit B, else (B / F) ** b.
+
+        BARS's code leaves costs below the budget alone. Steering from both sides is our choice: a network far below
+        its budget wastes it, and the search is drawn there by convolutions that are not trained yet.
+        """
         factor, expected = tf.ones((), self.compute_dtype), self.expected_cost()
         for name, limit in self.budget.limits().items():
             ratio = complexity.measure(expected, name) / limit
-            factor *= tf.where(ratio > 1, tf.maximum(ratio, 1.0) ** self.cost_exponent, 1.0)
+            factor *= tf.maximum(ratio, 1 / ratio) ** self.cost_exponent
         return factor
 
     def entropies(self) -> dict[str, tf.Tensor]:
@@ -283,7 +289,10 @@ class Supernet(tf.keras.Model):
     def rank(self, batches: Iterable, num_samples: int = 8) -> list[derive.Candidate]:
         """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first."""
         candidates = derive.candidates(self.alphas(), self.tables, self.budget, num_samples, self.seed)
-        scored = [c._replace(accuracy=a, loss=l) for c in candidates for a, l in [self.score(c.genotype, batches)]]
+        scored = []
+        for candidate in candidates:
+            accuracy, loss = self.score(candidate.genotype, batches)
+            scored.append(candidate._replace(accuracy=accuracy, loss=loss))
         return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
 
 

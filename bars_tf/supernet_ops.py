@@ -112,7 +112,9 @@ class SupernetOps:
             outputs.append(self._if_computed(outputs[-1], (position.index,), lambda part, p=position: run(part, p)))
         coefficients = tf.unstack(self.choices.depths[stage])
         kept = [(i, depth) for i, depth in enumerate(self.supernet.depth_choices[stage]) if depth >= 0]
-        return self.add([coefficients[i] * outputs[depth] for i, depth in kept]) if len(kept) > 1 else outputs[kept[0][1]]
+        if len(kept) == 1:
+            return outputs[kept[0][1]]
+        return self.add([coefficients[i] * outputs[depth] for i, depth in kept])
 
     # Widths
 

@@ -49,7 +49,8 @@ def find(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     try:
         return tfds.builder(name, data_dir=str(directory), try_gcs=False)
     except tfds.core.DatasetNotFoundError:
-        near = difflib.get_close_matches(name, ["fashion_mnist_small", *tfds.list_builders(with_community_datasets=False)])
+        known = ["fashion_mnist_small", *tfds.list_builders(with_community_datasets=False)]
+        near = difflib.get_close_matches(name, known)
         hint = f"; did you mean {' or '.join(near)}?" if near else ", see https://www.tensorflow.org/datasets"
         raise ValueError(f"data set {name!r} is unknown to TFDS and not in {directory}{hint}") from None
     # Whatever a name of the wrong form or a broken directory leads to.

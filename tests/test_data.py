@@ -19,7 +19,8 @@ def small():
     return data.load("fashion_mnist_small")
 
 
-def write(directory, images, labels=None, *, name="tiny", shape=None, classes=3, splits=("train", "test"), features=None):
+def write(directory, images, labels=None, *, name="tiny", shape=None, classes=3, splits=("train", "test"),
+          features=None):
     """Prepares a TFDS set of these images, the same in each split; `labels` by split where they are to be special."""
     def examples(split):
         chosen = (labels or {}).get(split, np.arange(len(images)) % classes)

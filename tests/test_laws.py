@@ -1,0 +1,292 @@
+"""The laws that make a result trustworthy, on small real networks."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bars_tf import complexity, derive, spaces
+from bars_tf.complexity import Budget
+from bars_tf.derived import build_network, transfer_weights
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import lq, tf
+from bars_tf.supernet import Choices, Supernet
+from bars_tf.training import save_model
+
+ALL_PRIMITIVES = ("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3")
+SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=3, primitives=ALL_PRIMITIVES)
+ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
+TINY = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    tf.keras.utils.set_random_seed(0)
+    return with_random_batch_norm(Supernet(SMALL, ODD_SHAPE, CLASSES), np.random.default_rng(0))
+
+
+def with_random_batch_norm(supernet, rng):
+    """Fresh statistics would hide channels that are mixed up."""
+    for layer in supernet.layers_by_name.values():
+        if hasattr(layer, "moving"):
+            size = layer.moving.shape[1]
+            layer.moving.assign(np.stack([rng.normal(size=size), rng.uniform(0.5, 2, size)]))
+            layer.gamma.assign(rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size))
+            layer.beta.assign(rng.normal(size=size))
+    return supernet
+
+
+def sampled_genotypes(space, rng, number):
+    """Random ones; the first cover every width of every stage, next to another width, and every depth."""
+    for i in range(number):
+        genotype = derive.random_genotype(space, rng)
+        widths = tuple(space.width_choices[(i + stage) % len(space.width_choices)] for stage in range(space.num_stages))
+        depths = tuple(space.depths(stage)[(i + stage) % len(space.depths(stage))] for stage in range(space.num_stages))
+        yield Genotype(space, widths, depths, genotype.topologies) if i < number // 2 else genotype
+
+
+def test_one_hot_and_cost_laws(supernet, rng):
+    """The forced supernet is the derived network, and its cost is what Larq counts."""
+    forward = tf.function(lambda x, choices: supernet(x, choices), autograph=False)
+    seen = set()
+    for genotype in sampled_genotypes(SMALL, rng, 40):
+        model = build_network(genotype, ODD_SHAPE, CLASSES)
+        transfer_weights(supernet, genotype, model)
+        images = rng.normal(size=(3, *ODD_SHAPE)).astype(np.float32)
+        forced = forward(tf.constant(images), supernet.choices_of(genotype))
+        np.testing.assert_allclose(forced, model(images, training=False), atol=1e-4)
+
+        cost, profile = complexity.cost(genotype, supernet.tables), lq.models.ModelProfile(model)
+        assert cost.bops == profile.op_count("mac", 1)
+        assert cost.flops == profile.op_count("mac", 32)
+        assert cost.params == profile.weight_count()
+        assert cost.size_bytes * 8 == profile.memory
+        seen |= {("width", s, w) for s, w in enumerate(genotype.widths)}
+        seen |= {("depth", s, d) for s, d in enumerate(genotype.depths)}
+        seen |= {p for p, share in genotype.shares().items() if share}
+    assert {("width", s, w) for s in range(3) for w in SMALL.width_choices} <= seen
+    assert {("depth", s, d) for s in range(3) for d in (0, 1)} <= seen
+    assert set(ALL_PRIMITIVES) <= seen
+
+
+@pytest.mark.parametrize("changes", [
+    {"stem": "imagenet_4", "sharing": "stage"}, {"stem": "imagenet_7x7", "num_nodes": 4, "init_channels": 4},
+    {"primitives": ("skip", "bin_conv_3x3"), "sharing": "all"}, {"width_choices": (1.0,), "sharing": "none"}])
+def test_one_hot_law_of_other_spaces(changes, rng):
+    space = TINY.replace(**changes)
+    supernet = with_random_batch_norm(Supernet(space, (16, 16, 3), 3), rng)
+    for genotype in sampled_genotypes(space, rng, 3):
+        model = build_network(genotype, (16, 16, 3), 3)
+        transfer_weights(supernet, genotype, model)
+        images = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
+        np.testing.assert_allclose(supernet(images, supernet.choices_of(genotype)), model(images), atol=1e-4)
+
+
+def chain_of_convolutions(space):
+    return tuple(tuple((i, "bin_conv_3x3" if i == j - 1 else "skip") for i in range(j))
+                 for j in range(1, space.num_nodes + 1))
+
+
+def all_convolutions(space):
+    return tuple(tuple((i, "bin_conv_3x3") for i in range(j)) for j in range(1, space.num_nodes + 1))
+
+
+@pytest.mark.parametrize("topology, bops, binary_params", [
+    (all_convolutions, 450.9, 1.753), (chain_of_convolutions, 238.6, 0.965)])
+def test_reference_costs_of_bars(topology, bops, binary_params):
+    """Figures in the convention of the authors' code, two operations a multiply-accumulate, millions:
+    stem 9*3*16*1024 + 16*64*1024, head 256*10."""
+    space = spaces.BARS
+    genotype = Genotype(space, (1.0,) * 3, (2,) * 3, (topology(space),) * len(space.groups))
+    cost = complexity.cost(genotype, complexity.cost_tables(space, (32, 32, 3), 10))
+    assert cost.flops == 9 * 3 * 16 * 1024 + 16 * 64 * 1024 + 256 * 10
+    assert round(2 * cost.flops / 1e6, 2) == 2.99
+    assert round(2 * cost.bops / 1e6, 1) == bops
+    assert round(cost.binary_params / 1e6, 3) == binary_params
+
+
+def random_alphas(space, rng, scale=1.0):
+    grid = np.array(complexity.depth_grid(space))
+    shapes = ((space.num_stages, len(space.width_choices)), grid.shape,
+              (len(space.groups), len(space.edges), len(space.primitives)))
+    widths, depths, edges = (scale * rng.standard_normal(shape) for shape in shapes)
+    return derive.Alphas(widths, np.where(grid >= 0, depths, -1e9), edges)
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def all_choices(space):
+    """Every raw choice as indices, and its genotype."""
+    groups, edges = len(space.groups), len(space.edges)
+    ranges = ([len(space.width_choices)] * space.num_stages + [len(space.depths(s)) for s in range(space.num_stages)]
+              + [len(space.primitives)] * groups * edges)
+    for choice in itertools.product(*map(range, ranges)):
+        widths, depths = choice[:space.num_stages], choice[space.num_stages:2 * space.num_stages]
+        picked = np.array(choice[2 * space.num_stages:]).reshape(groups, edges)
+        topologies = tuple(
+            tuple(tuple((i, space.primitives[row[space.edges.index((i, j))]]) for i in range(j)
+                        if space.primitives[row[space.edges.index((i, j))]] != "none")
+                  for j in range(1, space.num_nodes + 1)) for row in picked)
+        genotype = Genotype(space, tuple(space.width_choices[w] for w in widths),
+                            tuple(space.depths(s)[d] for s, d in enumerate(depths)), topologies)
+        yield (widths, depths, picked), genotype
+
+
+ENUMERABLE = spaces.BARS.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), sharing="all")
+
+
+@pytest.fixture(scope="module")
+def enumerated():
+    tables = complexity.cost_tables(ENUMERABLE, (8, 8, 1), 2)
+    return tables, [(c, g, complexity.cost(g, tables)) for c, g in all_choices(ENUMERABLE)]
+
+
+def log_probability(choice, alphas):
+    logs = [np.log(softmax(a)) for a in alphas]
+    widths, depths, picked = choice
+    return (sum(logs[0][s, w] for s, w in enumerate(widths)) + sum(logs[1][s, d] for s, d in enumerate(depths))
+            + np.take_along_axis(logs[2], picked[..., None], -1).sum())
+
+
+def test_expected_cost_is_full_enumeration(enumerated, rng):
+    tables, everything = enumerated
+    for scale in (0.1, 1.0, 3.0):
+        alphas = random_alphas(ENUMERABLE, rng, scale)
+        mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
+        expected = complexity.expected_cost(tables, *map(softmax, alphas))
+        np.testing.assert_allclose(expected, mean, rtol=1e-9)
+        probabilities = [tf.constant(softmax(a)) for a in alphas]
+        np.testing.assert_allclose(complexity.expected_cost(tables, *probabilities, xp=tf), expected, rtol=1e-9)
+
+
+def test_expected_cost_is_the_mean_of_samples(rng):
+    space = spaces.BARS
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    for scale in (0.5, 2.0):
+        alphas = random_alphas(space, rng, scale)
+        costs = []
+        for _ in range(2000):
+            hard = [np.eye(a.shape[-1])[(a + rng.gumbel(size=a.shape)).argmax(-1)] for a in alphas]
+            costs.append(complexity.expected_cost(tables, *hard))
+        costs = np.array(costs)
+        error = np.abs(costs.mean(0) - complexity.expected_cost(tables, *map(softmax, alphas)))
+        assert (error <= 4 * costs.std(0) / np.sqrt(len(costs))).all()
+
+
+def test_budget_law_most_probable_is_brute_force(enumerated, rng):
+    tables, everything = enumerated
+    bops = sorted(cost.bops for *_, cost in everything)
+    for limit in (bops[0], bops[len(bops) // 20], bops[len(bops) // 3], bops[-1]):
+        budget, alphas = Budget(bops=limit, size_bytes=2000), random_alphas(ENUMERABLE, rng)
+        allowed = [(log_probability(c, alphas), g) for c, g, cost in everything if budget.allows(cost)]
+        assert allowed
+        found = derive.most_probable(alphas, tables, budget)
+        assert found in {g for score, g in allowed if score > max(s for s, _ in allowed) - 1e-9}
+
+
+def test_budget_law_never_exceeded(rng):
+    space = spaces.BARS
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    for i in range(200):
+        budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
+                  Budget(ops=3e6, size_bytes=1e5))[i % 5]
+        genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
+        assert budget.allows(complexity.cost(genotype, tables))
+    for candidate in derive.candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
+        assert candidate.cost.bops <= 5e6
+
+
+def test_impossible_budgets_are_refused(enumerated):
+    tables, everything = enumerated
+    smallest, largest = derive.cost_range(tables, "ops")
+    assert smallest == min(cost.ops for *_, cost in everything)
+    assert largest == max(cost.ops for *_, cost in everything)
+    with pytest.raises(ValueError, match=f"reaches from {smallest:.6g} to {largest:.6g}"):
+        derive.check_budget(tables, Budget(ops=smallest - 1))
+    derive.check_budget(tables, Budget(ops=smallest))
+
+
+@pytest.mark.parametrize("sampling", ["softmax", "gumbel", "gumbel_hard"])
+def test_partition_law(sampling, rng):
+    supernet = Supernet(TINY, (8, 8, 1), 3)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.01), sampling=sampling)
+    assert {v.ref() for v in supernet.trainable_variables} == {
+        v.ref() for v in [*supernet.weight_variables, *supernet.arch_variables]}
+    images = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32)
+    labels = tf.constant(rng.integers(0, 3, 8), tf.int32)
+    statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
+    sets = {"weights": supernet.weight_variables, "alphas": supernet.arch_variables, "statistics": statistics}
+
+    def changed(step):
+        before = {name: [v.numpy() for v in variables] for name, variables in sets.items()}
+        step(images, labels)
+        return {name for name, variables in sets.items()
+                if any((b != v.numpy()).any() for b, v in zip(before[name], variables))}
+
+    assert changed(supernet.weight_step) == {"weights", "statistics"}
+    assert changed(supernet.arch_step) == {"alphas"}
+
+
+def test_arch_gradient_is_that_of_the_expected_loss(rng):
+    """On a space small enough to enumerate, the mean gradient of each sampling form points where the exact one does."""
+    space = spaces.BARS.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0))
+    tf.keras.utils.set_random_seed(0)
+    supernet = Supernet(space, (8, 8, 1), 3)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.0))
+    labels = tf.constant(rng.integers(0, 3, 64), tf.int32)
+    patterns = rng.normal(size=(3, 8, 8, 1))
+    images = tf.constant(patterns[labels.numpy()] + rng.normal(size=(64, 8, 8, 1)), tf.float32)
+    step = tf.function(lambda: (supernet.weight_step(images, labels), supernet.search_step.assign_add(1)))
+    for _ in range(60):
+        step()
+    loss = tf.function(lambda c: supernet.compiled_loss(labels, supernet(images, c, mode="arch")), autograph=False)
+    probabilities, exact = [p.numpy() for p in supernet.probabilities()], 0.0
+    for (widths, depths, picked), _ in all_choices(space):
+        hard = [np.eye(2, dtype=np.float32)[list(widths)], np.eye(2, dtype=np.float32)[list(depths)],
+                np.eye(3, dtype=np.float32)[picked]]
+        probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
+        value = float(loss(Choices(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+        exact += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
+
+    for sampling, draws in (("softmax", 1), ("gumbel", 200), ("gumbel_hard", 200)):
+        supernet.sampling = sampling
+
+        @tf.function(autograph=False)
+        def gradient():
+            supernet.search_step.assign_add(1)
+            with tf.GradientTape() as tape:
+                value = supernet.compiled_loss(labels, supernet(images, supernet.draw(1, True), mode="arch"))
+            return tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(value, supernet.arch_variables)], 0)
+
+        mean = np.mean([gradient().numpy() for _ in range(draws)], axis=0)
+        assert mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact) > 0.7, sampling
+
+
+def test_handover_law_of_files(tmp_path, rng):
+    """The saved network loads where this package cannot be imported, and computes the same."""
+    genotype = derive.random_genotype(SMALL, rng)
+    model = build_network(genotype, ODD_SHAPE, CLASSES)
+    images = rng.normal(size=(4, *ODD_SHAPE)).astype(np.float32)
+    save_model(model, tmp_path / "model.h5")
+    np.save(tmp_path / "images.npy", images)
+    code = """
+import os, sys
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+sys.modules["bars_tf"] = None
+import numpy as np, tensorflow as tf, larq
+model = tf.keras.models.load_model("model.h5")
+np.save("logits.npy", model(np.load("images.npy"), training=False).numpy())
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert (np.load(tmp_path / "logits.npy") == model(images, training=False).numpy()).all()
+
+
+def test_genotype_rebuilds_for_other_data(rng):
+    genotype = derive.random_genotype(SMALL, rng)
+    for shape, classes in (((8, 8, 3), 2), ((33, 20, 1), 100)):
+        assert build_network(genotype, shape, classes)(np.zeros((1, *shape), np.float32)).shape == (1, classes)
