@@ -1,0 +1,180 @@
+"""The programs as a user starts them: the whole way, resuming, and what bad input gets."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from bars_tf import spaces
+from bars_tf.genotype import Genotype
+
+# The whole way in a minute: a tiny space, a few steps.
+TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4", "--num_nodes=2", "--layout=NR",
+        "--width_choices=0.5,1", "--budget_ops=100k", "--max_steps=3", "--search_epochs=3", "--warmup_epochs=1",
+        "--train_epochs=2", "--num_candidates=2", "--eval_batch_size=64")
+NOISE = ("WARNING", "cuda", "oneDNN", "Traceback", "tensorflow/", "UserWarning")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A work directory of a finished run, and what the run printed."""
+    from conftest import run_program
+
+    directory = tmp_path_factory.mktemp("run") / "work"
+    return directory, run_program("search", *TINY, f"--workdir={directory}")
+
+
+def test_search_runs_the_whole_way(finished):
+    directory, done = finished
+    assert done.returncode == 0, done.stderr
+    for word in NOISE:
+        assert word not in done.stdout + done.stderr
+    assert "left" in done.stderr and "the whole run: about" in done.stderr
+    for word in ("BOPs", "FLOPs", "OPs", "of 100,000", "parameters", "bytes", "search accuracy", "test accuracy",
+                 "192 images", "times", "genotype.json"):
+        assert word in done.stdout, done.stdout
+    summary = json.loads((directory / "summary.json").read_text())
+    assert {"space", "dataset", "seed", "budget", "cost", "search_accuracy", "test_accuracy", "search_seconds",
+            "train_seconds", "versions"} <= set(summary)
+    assert summary["cost"]["ops"] <= summary["budget"]["ops"] == 100e3
+    assert Genotype.load(directory / "genotype.json").space.init_channels == 4
+    candidates = json.loads((directory / "candidates.json").read_text())["candidates"]
+    assert all(c["cost"]["ops"] <= 100e3 for c in candidates)
+    rows = list(csv.DictReader((directory / "search" / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert {"loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
+            "width_entropy", "depth_entropy", "micro_entropy"} <= set(rows[0])
+
+
+def test_a_finished_run_is_not_repeated(finished, program):
+    directory, _ = finished
+    before = (directory / "genotype.json").stat().st_mtime_ns
+    again = program("search", *TINY, f"--workdir={directory}")
+    assert again.returncode == 0, again.stderr
+    assert "search  epoch" not in again.stderr and "train  epoch" not in again.stderr
+    assert (directory / "genotype.json").stat().st_mtime_ns == before
+
+
+def test_a_stopped_search_resumes(finished, program, tmp_path):
+    """What is deleted is what a run that was stopped after its search had not written yet."""
+    directory, _ = finished
+    copy = tmp_path / "work"
+    shutil.copytree(directory, copy)
+    for name in ("genotype.json", "candidates.json", "model.h5", "summary.json"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "train")
+    again = program("search", *TINY, f"--workdir={copy}")
+    assert again.returncode == 0, again.stderr
+    assert "search  epoch" not in again.stderr
+    assert (copy / "genotype.json").read_bytes() == (directory / "genotype.json").read_bytes()
+
+
+def test_evaluate_and_summary_agree_with_the_run(finished, program):
+    directory, _ = finished
+    summary = json.loads((directory / "summary.json").read_text())
+    done = program("evaluate", f"--model={directory / 'model.h5'}", *TINY, "--json")
+    assert done.returncode == 2 and "--layout" in done.stderr  # not a flag of this program
+    done = program("evaluate", f"--model={directory / 'model.h5'}", "--eval_batch_size=64", "--max_steps=3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accuracy"] == pytest.approx(summary["test_accuracy"])
+    done = program("summary", f"--genotype={directory / 'genotype.json'}", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cost"] == summary["cost"]
+    assert "total" in program("summary", f"--genotype={directory / 'genotype.json'}").stdout
+
+
+def test_train_retrains_a_genotype(finished, program, tmp_path):
+    directory, _ = finished
+    done = program("train", f"--genotype={directory / 'genotype.json'}", "--train_epochs=1", "--max_steps=2",
+                   f"--workdir={tmp_path / 'work'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "work" / "model.h5").exists()
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--dataset=cifar_10"], ["--dataset=cifar_10", "cifar10"]),
+    (["--space=bras"], ["--space=bras", "bars"]),
+    (["--primitives=none,bin_conv_7x7"], ["bin_conv_7x7", "bin_conv_3x3"]),
+    (["--sampling=hard"], ["--sampling=hard", "gumbel_hard"]),
+    (["--weight_optimizer=adamw"], ["--weight_optimizer=adamw", "sgd"]),
+    (["--budget_ops=1000"], ["--budget_ops=1000", "reaches from"]),
+    (["--budget_bops=12Q"], ["--budget_bops", "12Q", "12.5M"]),
+    (["--width_choices="], ["--width_choices"]),
+    (["--width_choices=-1,1"], ["--width_choices", "above 0"]),
+    (["--width_choices=1,0.5"], ["--width_choices", "increase"]),
+    (["--depth_choices=2,1"], ["--depth_choices", "increase"]),
+    (["--depth_choices=-1,1"], ["--depth_choices", "at least 0"]),
+    (["--batch_size=5000"], ["--batch_size=5000", "3150"]),
+])
+def test_bad_flags_get_one_line(program, tmp_path, flags, words):
+    done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / 'work'}", *flags)
+    refused(done, words)
+
+
+def refused(done, words):
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "note:" not in line]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+GENOTYPE = Genotype(spaces.BARS_SMALL, (1.0, 1.0), (1, 1), (((),) * 4,) * 5)
+
+
+def changed(**changes):
+    return json.dumps({**GENOTYPE.to_dict(), **changes})
+
+
+@pytest.mark.parametrize("text, words", [
+    (changed()[:200], ["not JSON"]),
+    ("widths: 1", ["not JSON"]),
+    (changed(format="another/1"), ["not a bars_tf.genotype/1"]),
+    (changed(widths=[0.3, 1.0]), ["widths[0]=0.3", "0.25"]),
+    (changed(space={**spaces.BARS.to_dict()}), ["topologies must have the keys"]),
+    (changed(topologies={**GENOTYPE.to_dict()["topologies"], "normal_0": [[[1, "skip"]], [], [], []]}),
+     ["node 1", "source 1", "earlier node"]),
+    (changed(color="red"), ["unknown key 'color'"]),
+])
+def test_bad_genotype_files_get_one_line(program, tmp_path, text, words):
+    path = tmp_path / "genotype.json"
+    path.write_text(text)
+    done = program("train", f"--genotype={path}", f"--workdir={tmp_path / 'work'}")
+    refused(done, ["--genotype", *words])
+    refused(program("summary", f"--genotype={path}"), ["--genotype", *words])
+
+
+def test_missing_genotype_file(program, tmp_path):
+    refused(program("summary", f"--genotype={tmp_path / 'none.json'}"), ["--genotype", "No such file"])
+
+
+def test_work_directory_of_another_configuration(finished, program):
+    directory, _ = finished
+    done = program("search", *TINY, f"--workdir={directory}", "--seed=3", "--train_lr=0.5")
+    refused(done, ["--workdir", "--seed=0 there, 3 here", "--train_lr=0.01 there, 0.5 here"])
+
+
+def test_work_directory_that_cannot_be_written(program, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(program("search", *TINY, f"--workdir={tmp_path / 'file' / 'work'}"), ["--workdir", "Not a directory"])
+
+
+def test_nan_stops_with_the_step_and_keeps_what_was_saved(program, tmp_path):
+    directory = tmp_path / "work"
+    done = program("search", *TINY, f"--workdir={directory}", "--weight_lr=1e38", "--clip_norm=0")
+    assert done.returncode == 1
+    assert "is not finite at epoch" in done.stderr.splitlines()[-1] and "step" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert (directory / "config.flags").exists()
+
+
+def test_a_model_that_could_run_code_is_not_loaded(program, tmp_path):
+    from bars_tf.legacy_keras import tf
+
+    model = tf.keras.Sequential([tf.keras.layers.Input((28, 28, 1)), tf.keras.layers.Flatten(),
+                                 tf.keras.layers.Lambda(lambda x: x), tf.keras.layers.Dense(10)])
+    model.save(tmp_path / "model.h5")
+    refused(program("evaluate", f"--model={tmp_path / 'model.h5'}"), ["--model", "Lambda"])
+    (tmp_path / "model.h5").write_bytes(b"no model")
+    refused(program("evaluate", f"--model={tmp_path / 'model.h5'}"), ["--model", "not an HDF5 file"])
