@@ -12,7 +12,6 @@ from typing import Any
 from bars_tf.callbacks import duration
 from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
-from bars_tf.data import ImageData
 from bars_tf.genotype import Genotype, write_json
 
 __all__ = ["print_closing_table", "summary", "write_json"]
@@ -20,13 +19,13 @@ PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
 
 
-def summary(config: SearchConfig, genotype: Genotype, cost: Cost, train: ImageData, test: ImageData,
+def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: str,
             **found: Any) -> dict[str, Any]:
     """All that `summary.json` says. Operations are multiply-accumulates, times seconds."""
     return {
         "space": genotype.space.name, "dataset": config.dataset, "seed": config.seed,
         "budget": config.budget.limits(), "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
-        **found, "test_images": test.num_images, "split_sha256": train.sha256, "versions": _versions(),
+        **found, "split_sha256": split_sha256, "versions": _versions(),
         "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
         "git_revision": _git_revision(),
     }

@@ -17,6 +17,8 @@ from bars_tf.train import finish
 
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
 UNDECIDED = 0.5
+# A step of the weights and one of the alphas, in times of the first: for an estimate.
+PAIR_PER_WEIGHT_STEP = 3
 
 
 def main(config: SearchConfig) -> int:
@@ -95,19 +97,20 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
                 callbacks.StopOnNaN("search"), callbacks.Log(str(subdirectory / "log.csv")),
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
                 callbacks.Progress("search", config.search_epochs, steps, SHOWN, first_epoch,
-                                   estimate=lambda seconds: estimate(config, train, steps, seconds)),
+                                   estimate=lambda seconds: estimate(config, train, seconds)),
                 checkpoints])
     warn_if_undecided(supernet)
     return supernet, float(checkpoints.seconds.numpy())
 
 
-def estimate(config: SearchConfig, train: ImageData, steps: int, seconds: float) -> str:
-    """The time of the whole run as its flags ask for it, without `--max_steps`, from the seconds of a search step."""
-    whole = int(train.num_images * min(config.arch_split, 1 - config.arch_split)) // config.batch_size
-    searching = config.search_epochs * whole * seconds
-    # A step of the search trains weights and alphas on a batch each.
-    per_image = seconds / 2 / config.batch_size
-    training_seconds = config.train_epochs * train.num_images * per_image
+def estimate(config: SearchConfig, train: ImageData, seconds: float) -> str:
+    """The time of the whole run as its flags ask for it, without `--max_steps`, from the seconds of a first step."""
+    steps = int(train.num_images * min(config.arch_split, 1 - config.arch_split)) // config.batch_size
+    # The first steps are of the weights alone where there is a warm-up.
+    weight_step = seconds if config.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
+    pairs = config.search_epochs - config.warmup_epochs
+    searching = steps * weight_step * (config.warmup_epochs + pairs * PAIR_PER_WEIGHT_STEP)
+    training_seconds = config.train_epochs * train.num_images / config.batch_size * weight_step
     return (f"the whole run: about {duration(searching)} for the search and {duration(training_seconds)} for the "
             "training, by the first steps")
 

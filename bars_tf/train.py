@@ -28,10 +28,10 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     model, seconds = training.train_network(config, genotype, train, validation, directory)
     training.save_model(model, directory / "model.h5")
     # The test images are looked at here, once, and nothing is chosen by them.
-    test_accuracy, _ = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
+    test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
     tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
     summary = results.summary(
-        config, genotype, complexity.cost(genotype, tables), train, test, test_accuracy=test_accuracy,
-        train_seconds=seconds, **found)
+        config, genotype, complexity.cost(genotype, tables), train.sha256, test_accuracy=test_accuracy,
+        test_images=test_images, train_seconds=seconds, **found)
     results.write_json(directory / "summary.json", summary)
     results.print_closing_table(summary, genotype, directory, os.environ)

@@ -74,7 +74,7 @@ def test_evaluate_and_summary_agree_with_the_run(finished, program):
     directory, _ = finished
     summary = json.loads((directory / "summary.json").read_text())
     done = program("evaluate", f"--model={directory / 'model.h5'}", *TINY, "--json")
-    assert done.returncode == 2 and "--layout" in done.stderr  # not a flag of this program
+    assert done.returncode == 2 and "--init_channels: not a flag of evaluate, but of search" in done.stderr
     done = program("evaluate", f"--model={directory / 'model.h5'}", "--eval_batch_size=64", "--max_steps=3", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["accuracy"] == pytest.approx(summary["test_accuracy"])
