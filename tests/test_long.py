@@ -1,0 +1,117 @@
+"""The full numbers: `bin/test --long`. What they print is what the README quotes (`-s` shows it)."""
+
+import itertools
+import json
+import os
+
+import numpy as np
+import pytest
+
+from bars_tf import command_line, complexity, data, derive, relaxation, spaces
+from bars_tf.derived import build_network
+from bars_tf.legacy_keras import lq, tf
+from bars_tf.supernet import Choices, Supernet
+
+pytestmark = pytest.mark.long
+
+
+def test_quickstart_of_three_seeds(program, tmp_path):
+    """At least 86 % at no more than 0.6 M operations on 2,000 images, mean of three seeds."""
+    found = []
+    for seed in range(3):
+        done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / str(seed)}", f"--seed={seed}")
+        assert done.returncode == 0, done.stderr
+        print(done.stdout)
+        found.append(json.loads((tmp_path / str(seed) / "summary.json").read_text()))
+    assert all(s["cost"]["ops"] <= 600e3 and s["test_images"] == 2000 for s in found)
+    accuracies = [s["test_accuracy"] for s in found]
+    print("quick start:", accuracies, "mean", np.mean(accuracies))
+    assert np.mean(accuracies) >= 0.86
+
+
+def test_cifar_flags_with_capped_steps(program, tmp_path):
+    if "BARS_DATA_DIR" not in os.environ:
+        pytest.skip("BARS_DATA_DIR names no directory with cifar10")
+    done = program("search", "--flagfile=cifar.flags", "--max_steps=2", "--search_epochs=2", "--warmup_epochs=1",
+                   "--train_epochs=2", "--train_warmup_epochs=0", f"--workdir={tmp_path / 'work'}",
+                   f"--data_dir={os.environ['BARS_DATA_DIR']}")
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+
+
+def test_imagenet_flags_build_and_step(rng):
+    """The space of imagenet.flags at 224x224: a step of the weights, of the alphas, and of the derived network."""
+    config = command_line.parse("search", ["--flagfile=imagenet.flags"])
+    space, shape = config.search_space, (224, 224, 3)
+    supernet = Supernet(space, shape, 1000)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(), tf.keras.optimizers.legacy.Adam(), config.budget)
+    images = tf.constant(rng.normal(size=(2, *shape)), tf.float32)
+    labels = tf.constant([3, 7])
+    assert np.isfinite(supernet.weight_step(images, labels)["loss"])
+    assert np.isfinite(supernet.arch_step(images, labels)[0])
+    candidate = derive.candidates(supernet.alphas(), supernet.tables, config.budget, 0, seed=0)[0]
+    assert candidate.cost.ops <= config.budget.ops
+    model = build_network(candidate.genotype, shape, 1000)
+    model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(images, labels))
+    profile = lq.models.ModelProfile(model)
+    assert (profile.op_count("mac", 1), profile.op_count("mac", 32)) == (candidate.cost.bops, candidate.cost.flops)
+    print("imagenet.flags:", {m: derive.cost_range(supernet.tables, m) for m in complexity.MEASURES},
+          "first genotype:", candidate.cost.to_dict())
+
+
+def test_sampling_forms_against_the_exact_gradient(rng):
+    """The mean arch gradient of each sampling form, on an enumerable space trained for a while on real images."""
+    space = spaces.BARS.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4, width_choices=(0.5, 1.0))
+    train, _ = data.load("fashion_mnist_small", image_size=14)
+    tf.keras.utils.set_random_seed(0)
+    supernet = Supernet(space, train.image_shape, train.num_classes)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(3e-3), tf.keras.optimizers.legacy.Adam(0.0))
+    batches = data.bilevel(train, 64)
+    supernet.arch_active.assign(False)
+    supernet.fit(batches, epochs=6, verbose=0)
+    _, (images, labels) = next(iter(batches))
+    loss = tf.function(lambda c: supernet.compiled_loss(labels, supernet(images, c, mode="arch")), autograph=False)
+
+    def exact_gradient():
+        probabilities, total = [p.numpy() for p in supernet.probabilities()], 0.0
+        for w, d, *e in itertools.product(range(2), range(2), *[range(3)] * 3):
+            hard = [np.eye(2, dtype=np.float32)[[w]], np.eye(2, dtype=np.float32)[[d]],
+                    np.eye(3, dtype=np.float32)[e][None]]
+            probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
+            value = float(loss(Choices(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+            total += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
+        return total
+
+    def noises():
+        seed = tf.stack([tf.constant(7, tf.int64), supernet.search_step])
+        return [relaxation.gumbel(a.shape, seed + tf.constant([7919 * i, 0], tf.int64), a.dtype)
+                for i, a in enumerate(supernet.arch_variables)]
+
+    def sampled_alone():
+        hard, soft = supernet.hard_choices(noises()), supernet.soft_choices(noises())
+        return Choices(*(relaxation.straight_through(h, s) for h, s in zip(hard[:3], soft[:3])), hard[3], hard[4])
+
+    def mean_gradient(make, draws):
+        @tf.function(autograph=False)
+        def gradient():
+            supernet.search_step.assign_add(1)
+            with tf.GradientTape() as tape:
+                value = supernet.compiled_loss(labels, supernet(images, make(), mode="arch"))
+            return tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(value, supernet.arch_variables)], 0)
+        return np.mean([gradient().numpy() for _ in range(draws)], axis=0)
+
+    for scale, temperature in ((0.0, 1.0), (1.0, 1.0), (1.0, 0.3)):
+        for alphas in supernet.arch_variables:
+            alphas.assign(scale * np.random.default_rng(0).standard_normal(alphas.shape))
+        supernet.temperature.assign(temperature)
+        exact = exact_gradient()
+        for form, draws in (("softmax", 1), ("gumbel", 600), ("gumbel_hard", 600), ("sampled path alone", 600)):
+            supernet.sampling = "gumbel_hard" if form == "sampled path alone" else form
+            make = sampled_alone if form == "sampled path alone" else lambda: supernet.draw(1, True)
+            mean = mean_gradient(make, draws)
+            cosine = mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact)
+            bias = np.linalg.norm(mean - exact) / np.linalg.norm(exact)
+            print(f"alphas {scale} * randn, temperature {temperature}: {form:18} cosine {cosine:+.3f} bias {bias:.2f}")
+            if form == "gumbel_hard":
+                assert cosine > 0.9
