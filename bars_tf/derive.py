@@ -16,9 +16,9 @@ import numpy as np
 
 from bars_tf import complexity
 from bars_tf.complexity import Budget, Cost, CostTables
+from bars_tf.fronts import Front, group_front, join
 from bars_tf.genotype import Genotype
 
-NO_LIMITS = np.zeros(0)
 SLACK = 1e-9  # relative, for rounding in sums of counts
 
 
@@ -38,14 +38,6 @@ class Candidate(NamedTuple):
     origin: str
     accuracy: float | None = None
     loss: float | None = None
-
-
-class _Front(NamedTuple):
-    """Undominated ways to choose: costs [N, limits], log-probabilities [N], and what was chosen."""
-
-    costs: np.ndarray
-    scores: np.ndarray
-    picks: list
 
 
 def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
@@ -95,7 +87,7 @@ def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
                 key = problem.key(group)
                 if key not in group_bests:
                     # Cost plays the part of the score.
-                    front = _group_front(tables.space, sign * problem.edges(group)[..., 0],
+                    front = group_front(tables.space, sign * problem.edges(group)[..., 0],
                                          process_score=sign * problem.process(group)[0])
                     group_bests[key] = front.scores.max()
                 total += group_bests[key]
@@ -126,14 +118,14 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
         if macro_score(macro) <= best_score:
             break  # the scores of edges are at most 0
         problem = _Problem(tables, *macro, weights)
-        front = _Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
+        front = Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
         for group in problem.groups():
             key = problem.key(group)
             if key not in fronts:
-                found = _group_front(space, edge_scores[space.groups.index(group)], problem.edges(group),
+                found = group_front(space, edge_scores[space.groups.index(group)], problem.edges(group),
                                      problem.process(group), bounds)
                 fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
-            front = _join(front, fronts[key], bounds)
+            front = join(front, fronts[key], bounds)
         within = np.flatnonzero(np.all(front.costs <= bounds, axis=1))
         if len(within) and front.scores[within].max() > best_score:
             i = within[front.scores[within].argmax()]
@@ -198,99 +190,3 @@ class _Problem:
     def process(self, group):
         """[limits]"""
         return sum(self._at(c, c.process) for c in self._of(group)) @ self.weights
-
-
-def _group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, process_score=0.0) -> _Front:
-    """The undominated topologies of a group.
-
-    Args:
-        scores: [edges, primitives]; edges from nodes without inputs do not count.
-        costs: [edges, primitives, limits]; None: there are no limits.
-        process: [limits], and `process_score`: counted where any node has an input.
-    """
-    num_limits = len(process)
-    if costs is None:
-        costs = np.zeros((*scores.shape, 0))
-    states = {frozenset([0]): _Front(np.zeros((1, num_limits)), np.zeros(1), [()])}
-    for target in range(1, space.num_nodes + 1):
-        following: dict[frozenset, list[_Front]] = {}
-        for nodes, front in states.items():
-            for has_input, part in _node_fronts(space, scores, costs, nodes, target, bounds):
-                joined = _join(front, part, bounds)
-                key = nodes | {target} if has_input else nodes
-                following.setdefault(key, []).append(joined)
-        states = {key: _undominated(_concatenate(fronts)) for key, fronts in following.items()}
-    complete = []
-    for nodes, front in states.items():
-        if len(nodes) > 1:
-            front = front._replace(costs=front.costs + process, scores=front.scores + process_score)
-        complete.append(front)
-    return _undominated(_concatenate(complete))
-
-
-def _node_fronts(space, scores, costs, nodes, target, bounds):
-    """The choices of one node's inputs, without any input and with one or more: (has input, front)."""
-    num_limits = costs.shape[-1]
-    without = _Front(np.zeros((1, num_limits)), np.zeros(1), [()])
-    having = None
-    for source in sorted(nodes):
-        edge = space.edges.index((source, target))
-        some = [k for k, p in enumerate(space.primitives) if p != "none"]
-        options = _Front(costs[edge, some], scores[edge, some], [((source, space.primitives[k]),) for k in some])
-        parts = [_join(without, options, bounds)]
-        if having is not None:
-            parts.append(_join(having, options, bounds))
-        if "none" in space.primitives:
-            k = space.primitives.index("none")
-            none = _Front(costs[edge, [k]], scores[edge, [k]], [()])
-            if having is not None:
-                parts.append(_join(having, none, bounds))
-            without = _join(without, none, bounds)
-            following_having = parts
-        else:
-            following_having = parts[1:] if having is not None else parts
-        having = _undominated(_concatenate(following_having))
-    results = [(True, having)] if having is not None else []
-    if "none" in space.primitives:
-        results.append((False, without))
-    return [(flag, front._replace(picks=[(pick,) for pick in front.picks])) for flag, front in results]
-
-
-def _join(a: _Front, b: _Front, bounds: np.ndarray) -> _Front:
-    """All pairs of a and b within the bounds, undominated ones only; picks are concatenated."""
-    costs = (a.costs[:, None] + b.costs[None]).reshape(len(a.scores) * len(b.scores), a.costs.shape[1])
-    scores = (a.scores[:, None] + b.scores[None]).reshape(-1)
-    keep = np.flatnonzero(np.all(costs <= bounds, axis=1)) if len(bounds) else np.arange(len(scores))
-    keep = keep[_undominated_indices(costs[keep], scores[keep])]
-    width = len(b.scores)
-    return _Front(costs[keep], scores[keep], [a.picks[i // width] + b.picks[i % width] for i in keep])
-
-
-def _concatenate(fronts: list[_Front]) -> _Front:
-    return _Front(np.concatenate([f.costs for f in fronts]), np.concatenate([f.scores for f in fronts]),
-                  [pick for f in fronts for pick in f.picks])
-
-
-def _undominated(front: _Front) -> _Front:
-    keep = _undominated_indices(front.costs, front.scores)
-    return _Front(front.costs[keep], front.scores[keep], [front.picks[i] for i in keep])
-
-
-def _undominated_indices(costs: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Indices for which no other has a higher score at no higher cost."""
-    order = np.lexsort((*costs.T[::-1], -scores)) if costs.shape[1] else np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    if costs.shape[1] <= 1:
-        lowest = np.inf
-        for i in order:
-            cost = costs[i, 0] if costs.shape[1] else 0.0
-            if cost < lowest:
-                kept.append(i)
-                lowest = cost
-        return np.array(kept, dtype=int)
-    frontier = np.empty((0, costs.shape[1]))
-    for i in order:
-        if not np.any(np.all(frontier <= costs[i], axis=1)):
-            kept.append(i)
-            frontier = np.vstack([frontier, costs[i]])
-    return np.array(kept, dtype=int)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bars_tf.channels import Channels
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network import network
 from bars_tf.primitives import PRIMITIVES, primitive_branch
-from bars_tf.spaces import Channels, SearchSpace
+from bars_tf.spaces import SearchSpace
 
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}
 # BARS's code lets the gradient through where |x| < 1.3.

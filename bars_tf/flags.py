@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bars_tf.primitives import PRIMITIVES
-from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SHARING, SPACES, STEMS
+from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, SPACES, STEMS
 
-SAMPLING = ("softmax", "gumbel", "gumbel_hard")
 OPTIMIZERS = ("adam", "sgd")
 
 Parse = Callable[[str], Any]

@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from bars_tf.cells import cell
-from bars_tf.spaces import STEMS, Channels, SearchSpace
+from bars_tf.channels import Channels
+from bars_tf.spaces import STEMS, SearchSpace
 
 
 def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from bars_tf.spaces import Channels
+    from bars_tf.channels import Channels
 
 
 class Primitive(NamedTuple):

@@ -6,10 +6,25 @@ where a candidate does not exist, and works along the last axis.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
 from bars_tf.legacy_keras import tf
 
-SAMPLING = ("softmax", "gumbel", "gumbel_hard")
 TINY = 1e-20
+
+
+class Choices(NamedTuple):
+    """How much of each candidate: coefficients for widths [stages, W], depths [stages, D] and edges
+    [groups, edges, primitives]; and what has to be computed for it, of depths [stages, D] and edges, 1 or 0."""
+
+    widths: tf.Tensor
+    depths: tf.Tensor
+    edges: tf.Tensor
+    computed_depths: tf.Tensor | None = None
+    computed_edges: tf.Tensor | None = None
 
 
 def gumbel(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
@@ -56,3 +71,28 @@ def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor) -> tuple[t
 def entropy(probabilities: tf.Tensor) -> tf.Tensor:
     """Entropy in nats of each distribution [...]; 0 log 0 is 0."""
     return -tf.reduce_sum(probabilities * tf.math.log(tf.maximum(probabilities, TINY)), axis=-1)
+
+
+# The functions below take logits and noise of widths, depths and edges.
+
+
+def hard_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor]) -> Choices:
+    """One-hot choices, sampled by the Gumbel noise; with noise of 0 the most probable ones."""
+    hard = [sample(a, n) for a, n in zip(logits, noise)]
+    return Choices(*hard, hard[1], hard[2])
+
+
+def soft_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], temperature: tf.Tensor) -> Choices:
+    """Relaxed choices: everything is computed."""
+    return Choices(*(gumbel_softmax(a, n, temperature) for a, n in zip(logits, noise)))
+
+
+def straight_through_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], second: Sequence[tf.Tensor],
+                             temperature: tf.Tensor, costly: Sequence[np.ndarray]) -> Choices:
+    """Sampled forward, relaxed backward, with a second path for each depth and edge (see `second_path`)."""
+    hard, soft = hard_choices(logits, noise), soft_choices(logits, noise, temperature)
+    depths, depth_weights = second_path(hard.depths, costly[0] * tf.ones_like(hard.depths), second[0])
+    edges, edge_weights = second_path(hard.edges, costly[1] * tf.ones_like(hard.edges), second[1])
+    return Choices(straight_through(hard.widths, soft.widths),
+                   straight_through(hard.depths, soft.depths, depth_weights),
+                   straight_through(hard.edges, soft.edges, edge_weights), depths, edges)

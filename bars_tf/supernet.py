@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bars_tf import complexity, derive, relaxation
+from bars_tf.channels import Channels
 from bars_tf.complexity import Budget
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.network import network
-from bars_tf.spaces import Channels, SearchSpace
+from bars_tf.relaxation import Choices
+from bars_tf.spaces import SAMPLING, SearchSpace
 from bars_tf.supernet_ops import SupernetOps
 
 # Nothing here needs Python control flow translated, and translating takes longer than tracing.
 no_autograph = tf.autograph.experimental.do_not_convert
-
-
-class Choices(NamedTuple):
-    """How much of each candidate: coefficients for widths [stages, W], depths [stages, D] and edges
-    [groups, edges, primitives]; and what has to be computed for it, of depths [stages, D] and edges, 1 or 0."""
-
-    widths: tf.Tensor
-    depths: tf.Tensor
-    edges: tf.Tensor
-    computed_depths: tf.Tensor | None = None
-    computed_edges: tf.Tensor | None = None
 
 
 class Supernet(tf.keras.Model):
@@ -49,6 +40,9 @@ class Supernet(tf.keras.Model):
         self.tables = complexity.cost_tables(space, self.image_shape, num_classes)
         self.depth_choices = np.array(complexity.depth_grid(space))
         self._depth_exists = self.depth_choices >= 0
+        # Which choices of depth and of primitive take time to compute.
+        self._costly = (self._depth_exists.astype(float),
+                        np.array([float(p in space.convolutions()) for p in space.primitives]))
         noise = np.random.default_rng(seed)
         shapes = {
             "width": (space.num_stages, len(space.width_choices)),
@@ -80,7 +74,7 @@ class Supernet(tf.keras.Model):
         `mode` says what batch norm does, see `masked.BatchNorm`.
         """
         if choices is None:
-            choices = self.hard_choices([tf.zeros_like(a) for a in self.arch_variables])
+            choices = relaxation.hard_choices(self.logits, [tf.zeros_like(a) for a in self.arch_variables])
         ops = SupernetOps(self, choices, tf.shape(images)[0], mode, rate)
         return network(ops, self.space, tf.cast(images, self.compute_dtype), self.image_shape[-1])
 
@@ -95,39 +89,19 @@ class Supernet(tf.keras.Model):
         """Probabilities of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
         return [tf.nn.softmax(logits) for logits in self.logits]
 
-    def hard_choices(self, noise: list[tf.Tensor]) -> Choices:
-        """One-hot choices, sampled by the Gumbel noise, or with none of it the most probable ones."""
-        hard = [relaxation.sample(logits, n) for logits, n in zip(self.logits, noise)]
-        return Choices(*hard, hard[1], hard[2])
-
-    def soft_choices(self, noise: list[tf.Tensor]) -> Choices:
-        return Choices(*(relaxation.gumbel_softmax(a, n, self.temperature) for a, n in zip(self.logits, noise)))
-
-    def straight_through_choices(self, noise: list[tf.Tensor], second: list[tf.Tensor]) -> Choices:
-        """Sampled forward, relaxed backward; one more costly candidate a choice is computed for its gradient."""
-        hard, soft = self.hard_choices(noise), self.soft_choices(noise)
-        costly_edges = np.array([float(p in self.space.convolutions()) for p in self.space.primitives])
-        ones = tf.ones_like(self.arch_variables[1])
-        depths, weights_d = relaxation.second_path(hard.depths, ones * self._depth_exists, second[0])
-        edges, weights_e = relaxation.second_path(hard.edges, costly_edges * tf.ones_like(hard.edges), second[1])
-        return Choices(
-            relaxation.straight_through(hard.widths, soft.widths),
-            relaxation.straight_through(hard.depths, soft.depths, weights_d),
-            relaxation.straight_through(hard.edges, soft.edges, weights_e),
-            depths, edges)
-
     def draw(self, salt: int, differentiable: bool) -> Choices:
         """The choices of this step, drawn by (seed, step): `differentiable` for the arch step."""
         step_seed = tf.stack([tf.constant(self.seed, tf.int64), self.search_step])
         noises = [relaxation.gumbel(a.shape, step_seed + tf.constant([7919 * (8 * salt + i), 0], tf.int64), a.dtype)
                   for i, a in enumerate([*self.arch_variables, *self.arch_variables[1:]])]
+        logits, still = self.logits, [tf.zeros_like(a) for a in self.arch_variables]
         if self.sampling == "softmax":
-            return self.soft_choices([tf.zeros_like(a) for a in self.arch_variables])
+            return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
-            return self.soft_choices(noises[:3])
+            return relaxation.soft_choices(logits, noises[:3], self.temperature)
         if differentiable:
-            return self.straight_through_choices(noises[:3], noises[3:])
-        return self.hard_choices(noises[:3])
+            return relaxation.straight_through_choices(logits, noises[:3], noises[3:], self.temperature, self._costly)
+        return relaxation.hard_choices(logits, noises[:3])
 
     # Training
 
@@ -143,8 +117,8 @@ class Supernet(tf.keras.Model):
         Raises:
             ValueError: on unknown sampling, or a budget below the smallest network of the space.
         """
-        if sampling not in relaxation.SAMPLING:
-            raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(relaxation.SAMPLING)}")
+        if sampling not in SAMPLING:
+            raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(SAMPLING)}")
         super().compile(loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), **kwargs)
         self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
         self.arch_optimizer = tf.keras.optimizers.get(arch_optimizer)

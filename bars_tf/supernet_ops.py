@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bars_tf.channels import Channels
 from bars_tf.derived import BATCH_NORM, input_quantizer
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
 from bars_tf.primitives import PRIMITIVES, primitive_branch
-from bars_tf.spaces import Channels
 
 if TYPE_CHECKING:
     from bars_tf.supernet import Choices, Supernet

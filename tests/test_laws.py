@@ -12,7 +12,8 @@ from bars_tf.complexity import Budget
 from bars_tf.derived import build_network, transfer_weights
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.supernet import Choices, Supernet
+from bars_tf.relaxation import Choices
+from bars_tf.supernet import Supernet
 from bars_tf.training import save_model
 
 ALL_PRIMITIVES = ("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3")
@@ -147,7 +148,7 @@ def enumerated():
 
 
 def log_probability(choice, alphas):
-    logs = [np.log(softmax(a)) for a in alphas]
+    logs = [np.log(np.maximum(softmax(a), 1e-300)) for a in alphas]
     widths, depths, picked = choice
     return (sum(logs[0][s, w] for s, w in enumerate(widths)) + sum(logs[1][s, d] for s, d in enumerate(depths))
             + np.take_along_axis(logs[2], picked[..., None], -1).sum())

@@ -10,7 +10,8 @@ import pytest
 from bars_tf import command_line, complexity, data, derive, relaxation, spaces
 from bars_tf.derived import build_network
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.supernet import Choices, Supernet
+from bars_tf.relaxation import Choices
+from bars_tf.supernet import Supernet
 
 pytestmark = pytest.mark.long
 
@@ -89,7 +90,9 @@ def test_sampling_forms_against_the_exact_gradient(rng):
                 for i, a in enumerate(supernet.arch_variables)]
 
     def sampled_alone():
-        hard, soft = supernet.hard_choices(noises()), supernet.soft_choices(noises())
+        logits = supernet.logits
+        hard = relaxation.hard_choices(logits, noises())
+        soft = relaxation.soft_choices(logits, noises(), supernet.temperature)
         return Choices(*(relaxation.straight_through(h, s) for h, s in zip(hard[:3], soft[:3])), hard[3], hard[4])
 
     def mean_gradient(make, draws):

@@ -1,0 +1,75 @@
+"""The factory that counts instead of building: costs of the layers of one network, by name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bars_tf.channels import Channels
+from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.spaces import SearchSpace
+
+
+class CountOps:
+    """Tensors are (height, width); `costs` has for each layer [BOPs, FLOPs, binary parameters, float parameters].
+
+    All primitives of an edge are counted, each under its own name. `widths` are those of the stages that are met.
+    """
+
+    def __init__(self, space: SearchSpace, widths: dict[int, float], num_classes: int = 1):
+        self.space, self.widths, self.num_classes, self.costs = space, widths, num_classes, {}
+
+    def _channels(self, channels: Channels) -> int:
+        return channels.count(self.widths.get(channels.stage, 1.0))
+
+    def _count(self, name: str, macs: int, params: int, binary: bool) -> None:
+        self.costs[name] = np.array([macs, 0, params, 0] if binary else [0, macs, 0, params], dtype=np.float64)
+
+    def _conv(self, x, source, target, kernel, stride, name, binary):
+        size = tuple(-(-side // stride) for side in x)
+        params = kernel * kernel * self._channels(source) * self._channels(target)
+        self._count(name, params * size[0] * size[1], params, binary)
+        return size
+
+    def conv(self, x, source, target, kernel, stride, name):
+        return self._conv(x, source, target, kernel, stride, name, binary=False)
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        return self._conv(x, source, target, kernel, stride, name, binary=True)
+
+    def batch_norm(self, x, channels, name, scale=None):
+        self._count(name, 0, 2 * self._channels(channels), binary=False)
+        return x
+
+    def head(self, x, source):
+        inputs, outputs = self._channels(source), self.num_classes
+        self.costs["head"] = np.array([0, inputs * outputs, 0, (inputs + 1) * outputs], dtype=np.float64)
+
+    def edge(self, position, edge, x, identity, source, target, stride):
+        for name in self.space.primitives:
+            primitive = PRIMITIVES[name]
+            if primitive.branch != "none":
+                prefix = f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}"
+                primitive_branch(self, primitive, x, source, target, stride, f"{prefix}/")
+        return identity
+
+    def relu(self, x):
+        return x
+
+    binarize = shift = relu
+
+    def add(self, terms):
+        return terms[0]
+
+    def concat(self, nodes, like, channels):
+        return nodes[0]
+
+    def merge_halves(self, halves, target):
+        return halves[0]
+
+    def map_channels(self, x, source, target):
+        return x
+
+    def average_pool(self, x):
+        return tuple(-(-side // 2) for side in x)
+
+    subsample = average_pool
