@@ -147,7 +147,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "cost_exponent": Flag(_POSITIVE_OR_0, "How strongly a cost above the budget weighs in the arch objective; 0: "
                               "not at all."),
         "clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
-        "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, of which the best stays."),
+        "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
+                               "best stays."),
     },
     "Training of the derived network": {
         "train_epochs": Flag(_COUNT, "Epochs."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bars_tf import callbacks, complexity, data, derive, schedules, training, workdir
@@ -57,12 +58,27 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
         return Genotype.load(directory / "genotype.json"), {
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
-    print("derive  scoring candidates by the supernet", file=sys.stderr)
-    candidates = supernet.rank(data.batches(validation, config.eval_batch_size), config.num_candidates)
+    candidates = supernet.rank(data.batches(validation, config.eval_batch_size), config.num_candidates - 1,
+                               candidate_progress())
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     return candidates[0].genotype, {"search_accuracy": candidates[0].accuracy, "search_seconds": seconds}
+
+
+def candidate_progress() -> Callable[[int, int, float], None]:
+    """Says how far the scoring of candidates is."""
+    print("derive  finding candidates within the budget", file=sys.stderr)
+    lines: list[callbacks.Progress] = []
+
+    def show(scored: int, total: int, accuracy: float) -> None:
+        if not lines:
+            lines.append(callbacks.Progress("derive", 1, total, ("accuracy",)))
+        lines[0].on_train_batch_end(scored - 1, {"accuracy": accuracy})
+        if scored == total:
+            lines[0].on_epoch_end(0, {"accuracy": accuracy})
+
+    return show
 
 
 def candidate_row(candidate: Candidate) -> dict:
@@ -75,6 +91,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
     """The searched supernet, and the seconds that it took, those of earlier starts included."""
     parts = train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
     steps = training.steps_of(config, "batch_size", *parts)
+    print("search  building the supernet and tracing its first step: less than a minute", file=sys.stderr)
     supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
     supernet.compile(
         training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,

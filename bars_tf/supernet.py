@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -260,13 +260,19 @@ class Supernet(tf.keras.Model):
         """The best genotype within the budget: candidates from the alphas, each scored on `batches`."""
         return self.rank(batches, num_samples)[0].genotype
 
-    def rank(self, batches: Iterable, num_samples: int = 8) -> list[derive.Candidate]:
-        """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first."""
+    def rank(self, batches: Iterable, num_samples: int = 8,
+             progress: Callable[[int, int, float], None] | None = None) -> list[derive.Candidate]:
+        """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first.
+
+        `progress` is called after each with how many are scored, how many there are, and the accuracy.
+        """
         candidates = derive.candidates(self.alphas(), self.tables, self.budget, num_samples, self.seed)
         scored = []
         for candidate in candidates:
             accuracy, loss = self.score(candidate.genotype, batches)
             scored.append(candidate._replace(accuracy=accuracy, loss=loss))
+            if progress:
+                progress(len(scored), len(candidates), accuracy)
         return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
 
 

@@ -104,6 +104,7 @@ def test_train_retrains_a_genotype(finished, program, tmp_path):
     (["--width_choices="], ["--width_choices"]),
     (["--width_choices=-1,1"], ["--width_choices", "above 0"]),
     (["--width_choices=1,0.5"], ["--width_choices", "increase"]),
+    (["--depth_choices="], ["--depth_choices"]),
     (["--depth_choices=2,1"], ["--depth_choices", "increase"]),
     (["--depth_choices=-1,1"], ["--depth_choices", "at least 0"]),
     (["--batch_size=5000"], ["--batch_size=5000", "3150"]),
