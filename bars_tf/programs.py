@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -44,6 +45,7 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
     """Parses flags, calls `main` with the settings, and turns what it raises into one line and an exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
     try:
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))
@@ -66,6 +68,8 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
+    except FloatingPointError as error:
+        return _fail(program, error, str(error), 1, verbose)
     except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
         hint = "" if verbose else " (--verbosity=1 shows the traceback)"
         return _fail(program, error, f"{type(error).__name__}: {error}{hint}", 1, verbose)

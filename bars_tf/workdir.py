@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.flags import FLAGS, PROGRAMS
 
 CONFIG = "config.flags"
+LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others.
 FREE = ("workdir", "data_dir", "verbosity")
 
@@ -26,6 +28,21 @@ def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str =
     os.replace(beside, path)
 
 
+def _lock(directory: Path) -> bool:
+    """Locks the directory for the life of this process, however it ends; False where another one lives in it."""
+    file = open(directory / LOCK, "a+")  # noqa: SIM115 - closing it would give up the lock
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    _held.append(file)
+    return True
+
+
+_held: list = []
+
+
 def claim(config: SearchConfig, program: str = "search") -> Path:
     """The work directory, made if need be and holding `config.flags`.
 
@@ -35,6 +52,9 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
     path = directory / CONFIG
     with blame("workdir", config.workdir):
         directory.mkdir(parents=True, exist_ok=True)
+        if not _lock(directory):
+            raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
+                                "another directory")
         if path.exists() and (different := differences(path, config, program)):
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "

@@ -1,8 +1,13 @@
 """The programs as a user starts them: the whole way, resuming, and what bad input gets."""
 
 import csv
+import fcntl
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +165,29 @@ def test_work_directory_of_another_configuration(finished, program):
 def test_work_directory_that_cannot_be_written(program, tmp_path):
     (tmp_path / "file").write_text("")
     refused(program("search", *TINY, f"--workdir={tmp_path / 'file' / 'work'}"), ["--workdir", "Not a directory"])
+
+
+def test_one_run_a_work_directory(program, tmp_path):
+    directory = tmp_path / "work"
+    directory.mkdir()
+    with (directory / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refused(program("search", *TINY, f"--workdir={directory}"), ["--workdir", "another run"])
+
+
+def test_a_terminated_run_says_how_to_go_on(tmp_path):
+    from conftest import ROOT
+
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.Popen([ROOT / "bin" / "search", *TINY, f"--workdir={tmp_path / 'work'}"], text=True,
+                               stderr=subprocess.PIPE, env={**os.environ, "PATH": path})
+    for line in process.stderr:
+        if line.startswith("search  building"):
+            process.terminate()
+            break
+    rest = process.stderr.read()
+    assert process.wait() == 130
+    assert rest.splitlines()[-1] == "search: interrupted; the same command resumes"
 
 
 def test_nan_stops_with_the_step_and_keeps_what_was_saved(program, tmp_path):
