@@ -136,7 +136,7 @@ class Progress(tf.keras.callbacks.Callback):
         elif now - self.last >= self.pause:
             self._show(logs, f"{duration(self._seconds_left(now))} left")
             self.last = now
-        if self.estimate and self.steps_done - self.started[1] >= 5:
+        if self.estimate and self.steps_done - self.started[1] >= min(5, self.steps - 1):
             start, steps_at_start = self.started
             print(("\n" if self.terminal else "") + self.estimate((now - start) / (self.steps_done - steps_at_start)),
                   file=sys.stderr)

@@ -19,8 +19,6 @@ from bars_tf.complexity import Budget, Cost, CostTables
 from bars_tf.fronts import Front, group_front, join
 from bars_tf.genotype import Genotype
 
-SLACK = 1e-9  # relative, for rounding in sums of counts
-
 
 class Alphas(NamedTuple):
     """Logits of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
@@ -108,7 +106,7 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
     # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
     width_scores, depth_scores, edge_scores = (a - a.max(-1, keepdims=True) for a in alphas)
     weights = [complexity.MEASURES[name] for name in budget.limits()]
-    bounds = np.array([limit * (1 + SLACK) for limit in budget.limits().values()])
+    bounds = np.array([limit for limit in budget.limits().values()])
 
     def macro_score(macro):
         return sum(width_scores[s, w] + depth_scores[s, d] for s, (w, d) in enumerate(zip(*macro)))

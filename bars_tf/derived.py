@@ -18,7 +18,7 @@ def input_quantizer(space: SearchSpace):
     """The quantizer of activations."""
     if space.input_quantizer == "ste_sign":
         return lq.quantizers.SteSign(clip_value=STE_CLIP)
-    return space.input_quantizer
+    return lq.quantizers.get(space.input_quantizer)
 
 
 def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *, dropout: float = 0.0,

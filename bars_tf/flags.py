@@ -144,7 +144,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "weight_optimizer": Flag(_one_of(*OPTIMIZERS), f"Of the weights: {', '.join(OPTIMIZERS)}."),
         "weight_lr": Flag(_POSITIVE, "Its first learning rate, which falls along a cosine."),
         "arch_lr": Flag(_POSITIVE, "Learning rate of the alphas (Adam)."),
-        "cost_exponent": Flag(_POSITIVE_OR_0, "How strongly a cost above the budget weighs in the arch objective; 0: "
+        "cost_exponent": Flag(_POSITIVE_OR_0, "How strongly a cost off the budget weighs in the arch objective; 0: "
                               "not at all."),
         "clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
         "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, the most probable one among them; the "

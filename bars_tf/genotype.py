@@ -134,10 +134,10 @@ class Genotype:
             raise ValueError(f"{path}: {error}") from None
 
 
-def read_json(path: str | os.PathLike) -> Any:
+def read_json(path: str | os.PathLike, max_bytes: int = MAX_FILE_BYTES) -> Any:
     """Raises: ValueError naming a file that is too large or not JSON; OSError if it cannot be read."""
-    if os.path.getsize(path) > MAX_FILE_BYTES:
-        raise ValueError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a genotype")
+    if os.path.getsize(path) > max_bytes:
+        raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)

@@ -3,8 +3,8 @@
 `ops` is the factory of the world in which it is built:
 
 - `derived.KerasOps` makes stock Keras and Larq layers for one genotype;
-- `supernet.SupernetOps` makes every candidate and weighs them by the choices;
-- `complexity.CountOps` makes nothing and counts.
+- `supernet_ops.SupernetOps` makes every candidate and weighs them by the choices;
+- `counting.CountOps` makes nothing and counts.
 
 A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`,
 `subsample`, `average_pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bars_tf import callbacks, complexity, data, derive, schedules, training, workdir
 from bars_tf.callbacks import duration
-from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
 from bars_tf.genotype import Genotype, read_json, write_json
@@ -27,9 +27,17 @@ def main(config: SearchConfig) -> int:
     training.start(config)
     train, validation, test = training.load_data(config)
     check_budget(config, train)
+    training.steps_of(config, "batch_size", *halves(config, train))
+    training.steps_of(config, "train_batch_size", train)
     genotype, found = search(config, train, validation, directory)
     finish(config, genotype, train, validation, test, directory, **found)
     return 0
+
+
+def halves(config: SearchConfig, train: ImageData) -> tuple[ImageData, ...]:
+    """The training images of the weights and those of the alphas."""
+    with blame("arch_split", config.arch_split):
+        return train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
 
 
 def check_budget(config: SearchConfig, train: ImageData) -> None:
@@ -54,7 +62,7 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
     """
     candidates_file = directory / "candidates.json"
     if candidates_file.exists() and (directory / "genotype.json").exists():
-        found = read_json(candidates_file)
+        found = read_json(candidates_file, max_bytes=2**30)
         return Genotype.load(directory / "genotype.json"), {
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
@@ -89,7 +97,7 @@ def candidate_row(candidate: Candidate) -> dict:
 
 def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> tuple[Supernet, float]:
     """The searched supernet, and the seconds that it took, those of earlier starts included."""
-    parts = train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
+    parts = halves(config, train)
     steps = training.steps_of(config, "batch_size", *parts)
     print("search  building the supernet and tracing its first step: less than a minute", file=sys.stderr)
     supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
@@ -114,17 +122,17 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
                 callbacks.StopOnNaN("search"), callbacks.Log(str(subdirectory / "log.csv")),
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
                 callbacks.Progress("search", config.search_epochs, steps, SHOWN, first_epoch,
-                                   estimate=lambda seconds: estimate(config, train, seconds)),
+                                   estimate=lambda seconds: estimate(config, train, seconds, first_epoch)),
                 checkpoints])
     warn_if_undecided(supernet)
     return supernet, float(checkpoints.seconds.numpy())
 
 
-def estimate(config: SearchConfig, train: ImageData, seconds: float) -> str:
+def estimate(config: SearchConfig, train: ImageData, seconds: float, first_epoch: int) -> str:
     """The time of the whole run as its flags ask for it, without `--max_steps`, from the seconds of a first step."""
     steps = int(train.num_images * min(config.arch_split, 1 - config.arch_split)) // config.batch_size
     # The first steps are of the weights alone where there is a warm-up.
-    weight_step = seconds if config.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
+    weight_step = seconds if first_epoch < config.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
     pairs = config.search_epochs - config.warmup_epochs
     searching = steps * weight_step * (config.warmup_epochs + pairs * PAIR_PER_WEIGHT_STEP)
     training_seconds = config.train_epochs * train.num_images / config.batch_size * weight_step

@@ -27,7 +27,8 @@ STEMS = {
 SAMPLING = ("softmax", "gumbel", "gumbel_hard")
 SHARING = ("reduction", "none", "stage", "all")
 INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
-KERNEL_QUANTIZERS = ("ste_sign", "magnitude_aware_sign")
+# A kernel with a scale would have it computed over masked channels too.
+KERNEL_QUANTIZERS = ("ste_sign",)
 
 
 class CellPosition(NamedTuple):
@@ -190,7 +191,7 @@ def _validate(space: SearchSpace) -> None:
             refuse(field, f"must be one of {', '.join(known)}")
     for field in ("init_channels", "num_nodes"):
         if not integer(getattr(space, field)) or not 1 <= getattr(space, field) <= 4096:
-            refuse(field, "must be an integer of at least 1")
+            refuse(field, "must be an integer from 1 to 4096")
     if space.num_nodes > 8:
         refuse("num_nodes", "must be at most 8")
     if space.stem_channels is not None and (not integer(space.stem_channels) or space.stem_channels < 1):
@@ -200,7 +201,7 @@ def _validate(space: SearchSpace) -> None:
     if not isinstance(space.primitives, tuple) or not space.primitives:
         refuse("primitives", "must name at least one primitive")
     for primitive in space.primitives:
-        if primitive not in PRIMITIVES:
+        if not isinstance(primitive, str) or primitive not in PRIMITIVES:
             refuse("primitives", f"{primitive!r} is unknown; known are {', '.join(PRIMITIVES)}")
     if len(set(space.primitives)) < len(space.primitives):
         refuse("primitives", "must not name one twice")
@@ -214,9 +215,9 @@ def _validate(space: SearchSpace) -> None:
                 refuse("width_choices", f"{width} of {size} channels (stage {stage}) must be a whole, from the second "
                        "stage on even number; change init_channels")
     if space.depth_choices is not None:
+        _validate_increasing(space, "depth_choices", refuse)
         if not all(integer(d) and d >= 0 for d in space.depth_choices):
             refuse("depth_choices", "must be integers of at least 0")
-        _validate_increasing(space, "depth_choices", refuse)
     for stage in range(space.num_stages):
         if not space.depths(stage):
             refuse("depth_choices", f"none is at most {len(space.chain(stage))}, the normal cells of stage {stage}")

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig, blame
 from bars_tf.genotype import Genotype, read_json
 
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
@@ -41,9 +41,12 @@ def main(config: SearchConfig) -> int:
 def made_for(values: dict) -> tuple[tuple[int, int, int], int]:
     """The input shape and number of classes that a genotype file was made for, or common ones."""
     told = values.get("made_for") or {"input_shape": DEFAULT_SHAPE, "num_classes": DEFAULT_CLASSES}
-    shape, classes = tuple(told["input_shape"]), told["num_classes"]
+    try:
+        shape, classes = tuple(told["input_shape"]), told["num_classes"]
+    except (KeyError, TypeError):
+        shape, classes = (), 0
     if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
-        raise InputError("made_for: needs an input_shape of three positive numbers and num_classes")
+        raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
     return shape, classes
 
 

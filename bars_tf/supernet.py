@@ -178,15 +178,18 @@ class Supernet(tf.keras.Model):
         return complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)
 
     def cost_factor(self) -> tf.Tensor:
-        """The product over the limits of (F / B) ** b where the expected cost F exceeds the limit B, else (B / F) ** b.
+        """(F / B) ** b for each limit B that the expected cost F exceeds; where it keeps them all, (B / F) ** b of the
+        nearest.
 
         BARS's code leaves costs below the budget alone. Steering from both sides is our choice: a network far below
         its budget wastes it, and the search is drawn there by convolutions that are not trained yet.
         """
         factor, expected = tf.ones((), self.compute_dtype), self.expected_cost()
-        for name, limit in self.budget.limits().items():
-            ratio = complexity.measure(expected, name) / limit
-            factor *= tf.maximum(ratio, 1 / ratio) ** self.cost_exponent
+        ratios = [complexity.measure(expected, name) / limit for name, limit in self.budget.limits().items()]
+        for ratio in ratios:
+            factor *= tf.maximum(ratio, 1.0) ** self.cost_exponent
+        if ratios:
+            factor *= tf.maximum(1 / tf.reduce_max(tf.stack(ratios)), 1.0) ** self.cost_exponent
         return factor
 
     def entropies(self) -> dict[str, tf.Tensor]:

@@ -30,17 +30,20 @@ def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str =
 
 def _lock(directory: Path) -> bool:
     """Locks the directory for the life of this process, however it ends; False where another one lives in it."""
+    key = directory.resolve()
+    if key in _held:
+        return True
     file = open(directory / LOCK, "a+")  # noqa: SIM115 - closing it would give up the lock
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return False
-    _held.append(file)
+    _held[key] = file
     return True
 
 
-_held: list = []
+_held: dict[Path, object] = {}
 
 
 def claim(config: SearchConfig, program: str = "search") -> Path:
@@ -55,7 +58,9 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
         if not _lock(directory):
             raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
                                 "another directory")
-        if path.exists() and (different := differences(path, config, program)):
+        # A run that was refused before it computed anything does not own the directory.
+        computed = any((directory / name).exists() for name in ("search", "train"))
+        if path.exists() and computed and (different := differences(path, config, program)):
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
                                 f"--flagfile={path}")

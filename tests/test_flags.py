@@ -16,8 +16,7 @@ from bars_tf.command_line import find_flagfile, help_text, parse
 from bars_tf.config import InputError, SearchConfig
 from bars_tf.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.legacy_keras import tf
-from bars_tf.relaxation import SAMPLING
-from bars_tf.spaces import BARS
+from bars_tf.spaces import BARS, SAMPLING
 
 ROOT = Path(bars_tf.__file__).resolve().parent.parent
 
@@ -138,6 +137,9 @@ def test_work_directory(tmp_path):
     arguments = [f"--workdir={tmp_path}/new/run", "--seed=7"]
     directory = workdir.claim(parse("search", arguments))
     assert workdir.claim(parse("search", [*arguments, "--data_dir=/elsewhere"])) == directory
+    workdir.claim(parse("search", [*arguments, "--seed=9"]))  # nothing is computed yet
+    workdir.claim(parse("search", arguments))
+    (directory / "search").mkdir()
     with pytest.raises(InputError, match="belongs to another configuration: --seed=7 there, 8 here; choose another"):
         workdir.claim(parse("search", [*arguments, "--seed=8"]))
     (tmp_path / "file").touch()

@@ -33,11 +33,11 @@ def test_quickstart_of_three_seeds(program, tmp_path):
 def test_cifar_flags_with_capped_steps(program, tmp_path):
     if "BARS_DATA_DIR" not in os.environ:
         pytest.skip("BARS_DATA_DIR names no directory with cifar10")
-    done = program("search", "--flagfile=cifar.flags", "--max_steps=2", "--search_epochs=2", "--warmup_epochs=1",
+    done = program("search", "--flagfile=cifar.flags", "--max_steps=8", "--search_epochs=2", "--warmup_epochs=1",
                    "--train_epochs=2", "--train_warmup_epochs=0", f"--workdir={tmp_path / 'work'}",
                    f"--data_dir={os.environ['BARS_DATA_DIR']}")
     assert done.returncode == 0, done.stderr
-    assert "test accuracy" in done.stdout
+    assert "test accuracy" in done.stdout and "the whole run: about" in done.stderr
 
 
 def test_imagenet_flags_build_and_step(rng):

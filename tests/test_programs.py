@@ -113,6 +113,7 @@ def test_train_retrains_a_genotype(finished, program, tmp_path):
     (["--depth_choices=2,1"], ["--depth_choices", "increase"]),
     (["--depth_choices=-1,1"], ["--depth_choices", "at least 0"]),
     (["--batch_size=5000"], ["--batch_size=5000", "3150"]),
+    (["--train_batch_size=50000"], ["--train_batch_size=50000", "6300"]),
 ])
 def test_bad_flags_get_one_line(program, tmp_path, flags, words):
     done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / 'work'}", *flags)
