@@ -74,7 +74,8 @@ def test_one_hot_and_cost_laws(supernet, rng):
 
 @pytest.mark.parametrize("changes", [
     {"stem": "imagenet_4", "sharing": "stage"}, {"stem": "imagenet_7x7", "num_nodes": 4, "init_channels": 4},
-    {"primitives": ("skip", "bin_conv_3x3"), "sharing": "all", "input_quantizer": "approx_sign"}, {"width_choices": (1.0,), "sharing": "none"}])
+    {"primitives": ("skip", "bin_conv_3x3"), "sharing": "all", "input_quantizer": "approx_sign"},
+    {"width_choices": (1.0,), "sharing": "none"}])
 def test_one_hot_law_of_other_spaces(changes, rng):
     space = TINY.replace(**changes)
     supernet = with_random_batch_norm(Supernet(space, (16, 16, 3), 3), rng)
