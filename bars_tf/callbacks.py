@@ -90,6 +90,25 @@ class Log(tf.keras.callbacks.Callback):
         os.replace(f"{self.path}.tmp", self.path)
 
 
+class BestWeights(tf.keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the highest validation accuracy, written beside and renamed.
+
+    Args:
+        path: an `.h5` file.
+        best: the highest validation accuracy of earlier epochs, if there were any.
+    """
+
+    def __init__(self, path: str, best: float | None):
+        super().__init__()
+        self.path, self.best = path, best
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.best is None or logs["val_accuracy"] > self.best:
+            self.best = logs["val_accuracy"]
+            self.model.save_weights(f"{self.path}.tmp.h5")
+            os.replace(f"{self.path}.tmp.h5", self.path)
+
+
 class StopOnNaN(tf.keras.callbacks.Callback):
     """Stops with an error that names the step when the loss is no longer finite; what was saved stays."""
 

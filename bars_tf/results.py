@@ -12,9 +12,8 @@ from typing import Any
 from bars_tf.callbacks import duration
 from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
-from bars_tf.genotype import Genotype, write_json
+from bars_tf.genotype import Genotype
 
-__all__ = ["print_closing_table", "summary", "write_json"]
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
 

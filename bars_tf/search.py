@@ -66,7 +66,7 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
         return Genotype.load(directory / "genotype.json"), {
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
-    candidates = supernet.rank(data.batches(validation, config.eval_batch_size), config.num_candidates - 1,
+    candidates = supernet.rank(training.validation_batches(config, validation), config.num_candidates - 1,
                                candidate_progress())
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})

@@ -9,7 +9,7 @@ from bars_tf import complexity, results, training, workdir
 from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
-from bars_tf.genotype import Genotype
+from bars_tf.genotype import Genotype, read_json, write_json
 
 
 def main(config: SearchConfig) -> int:
@@ -25,6 +25,10 @@ def main(config: SearchConfig) -> int:
 def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData, test: ImageData,
            directory: Path, **found: object) -> None:
     """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
+    done = directory / "summary.json"
+    if done.exists() and (directory / "model.h5").exists():
+        results.print_closing_table(read_json(done), genotype, directory, os.environ)
+        return
     model, seconds = training.train_network(config, genotype, train, validation, directory)
     training.save_model(model, directory / "model.h5")
     # The test images are looked at here, once, and nothing is chosen by them.
@@ -33,5 +37,5 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     summary = results.summary(
         config, genotype, complexity.cost(genotype, tables), train.sha256, test_accuracy=test_accuracy,
         test_images=test_images, train_seconds=seconds, **found)
-    results.write_json(directory / "summary.json", summary)
+    write_json(done, summary)
     results.print_closing_table(summary, genotype, directory, os.environ)

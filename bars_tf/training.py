@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bars_tf import callbacks, data, schedules
 from bars_tf.augmentation import Augmentation
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network
 from bars_tf.genotype import Genotype
@@ -59,6 +59,12 @@ def steps_of(config: SearchConfig, flag: str, *parts: ImageData) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
+def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.Dataset:
+    """The validation images in batches, or as many of them as `--max_steps` says."""
+    batches = data.batches(validation, config.eval_batch_size)
+    return batches.take(config.max_steps) if config.max_steps else batches
+
+
 def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData,
                   directory: Path) -> tuple[tf.keras.Model, float]:
     """Trains the network of a genotype.
@@ -83,12 +89,10 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
     if first_epoch < config.train_epochs:
         images = data.batches(train, config.train_batch_size, training=True, seed=config.seed, start_epoch=first_epoch,
                               augment=augmentation(config, train))
-        best = tf.keras.callbacks.ModelCheckpoint(
-            str(subdirectory / "best_weights.h5"), "val_accuracy", mode="max", save_best_only=True,
-            save_weights_only=True, initial_value_threshold=_best_before(log, first_epoch))
+        best = callbacks.BestWeights(str(subdirectory / "best_weights.h5"), _best_before(log, first_epoch))
         model.fit(
             images, epochs=config.train_epochs, initial_epoch=first_epoch, steps_per_epoch=steps, verbose=0,
-            validation_data=data.batches(validation, config.eval_batch_size),
+            validation_data=validation_batches(config, validation),
             callbacks=[
                 callbacks.StopOnNaN("training"), callbacks.Log(str(log)), best,
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
@@ -126,7 +130,4 @@ def _best_before(log: Path, epochs: int) -> float | None:
 def read_genotype(config: SearchConfig) -> Genotype:
     """The genotype of `--genotype`."""
     with blame("genotype", config.genotype):
-        try:
-            return Genotype.load(config.genotype)
-        except ValueError as error:
-            raise InputError.of("genotype", config.genotype, str(error).removeprefix(f"{config.genotype}: ")) from None
+        return Genotype.load(config.genotype)
