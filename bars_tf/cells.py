@@ -39,4 +39,4 @@ def cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> Any:
         nodes.append(ops.add(incoming))
         identities.append(nodes[-1])
         binary_nodes.append(ops.binarize(nodes[-1]))
-    return ops.add([ops.concat(nodes[1:], process, path_out), shortcut])
+    return ops.add([ops.concat(nodes[1:]), shortcut])

@@ -70,7 +70,7 @@ class KerasOps:
         terms = [t for t in terms if t is not None]
         return tf.keras.layers.Add()(terms) if len(terms) > 1 else (terms or [None])[0]
 
-    def concat(self, nodes, like, channels):
+    def concat(self, nodes):
         if all(node is None for node in nodes):
             return None
         present = next(node for node in nodes if node is not None)

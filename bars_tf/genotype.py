@@ -83,10 +83,6 @@ class Genotype:
                 lines.append(f"{group}: " + "  ".join(f"{i + 1}={node}" for i, node in enumerate(nodes)))
         return lines
 
-    def replace_space(self, **changes: Any) -> Genotype:
-        """The same choices in a space with some fields changed (other channels, say)."""
-        return dataclasses.replace(self, space=self.space.replace(**changes))
-
     def to_dict(self) -> dict[str, Any]:
         topologies = {
             group: [[list(pair) for pair in node] for node in topology]

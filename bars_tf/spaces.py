@@ -157,13 +157,6 @@ class SearchSpace:
         """Channels of the main path: the concatenated nodes of a cell."""
         return Channels(self.init_channels * 2**stage, self.num_nodes, stage)
 
-    def num_genotypes(self) -> int:
-        """Size of the space, counting raw choices."""
-        macro = 1
-        for stage in range(self.num_stages):
-            macro *= len(self.width_choices) * len(self.depths(stage))
-        return macro * len(self.primitives) ** (len(self.edges) * len(self.groups))
-
     def deployment_notes(self) -> list[str]:
         """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
         full = [self.init_channels * 2**stage for stage in range(self.num_stages)]

@@ -195,7 +195,7 @@ class SupernetOps:
     def add(self, terms):
         return tf.add_n(terms) if len(terms) > 1 else terms[0]
 
-    def concat(self, nodes, like, channels):
+    def concat(self, nodes):
         return tf.concat(nodes, -1)
 
     def shift(self, x):
