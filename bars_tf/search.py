@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bars_tf import callbacks, complexity, data, derive, schedules, training, workdir
+from bars_tf import callbacks, complexity, data, derive, schedules, scoring, training, workdir
 from bars_tf.callbacks import duration
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
@@ -66,8 +66,8 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
         return Genotype.load(directory / "genotype.json"), {
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
-    candidates = supernet.rank(training.validation_batches(config, validation), config.num_candidates - 1,
-                               candidate_progress())
+    candidates = scoring.rank(supernet, training.validation_batches(config, validation), config.num_candidates - 1,
+                              candidate_progress())
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)

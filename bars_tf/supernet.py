@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from bars_tf import complexity, derive, relaxation
+from bars_tf import complexity, derive, relaxation, scoring
 from bars_tf.channels import Channels
 from bars_tf.complexity import Budget
 from bars_tf.genotype import Genotype
@@ -230,53 +230,9 @@ class Supernet(tf.keras.Model):
         widths, depths, edges = (tf.constant(p, self.compute_dtype) for p in complexity.one_hot(genotype))
         return Choices(widths, depths, edges, depths, edges)
 
-    def score(self, genotype: Genotype, batches: Iterable, calibration_batches: int = 8) -> tuple[float, float]:
-        """Accuracy and loss of the supernet as `genotype`, with batch-norm statistics recalibrated on the first
-        batches. Leaves the supernet as it was."""
-        choices = self.choices_of(genotype)
-        statistics = [layer.moving for layer in self.layers_by_name.values() if hasattr(layer, "moving")]
-        before = [v.numpy() for v in statistics]
-        for i, (images, _) in enumerate(batches):
-            if i == calibration_batches:
-                break
-            self._calibrate(images, choices, tf.constant(1.0 / (i + 1), self.compute_dtype))
-        correct = loss = total = 0.0
-        for images, labels in batches:
-            batch_correct, batch_loss = self._score_batch(images, labels, choices)
-            correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
-        for variable, value in zip(statistics, before):
-            variable.assign(value)
-        return correct / total, loss / total
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _calibrate(self, images, choices, rate):
-        self(images, choices, mode="calibrate", rate=rate)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _score_batch(self, images, labels, choices):
-        logits = self(images, choices)
-        losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
-        return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(losses)
-
     def derive(self, batches: Iterable, num_samples: int = 8) -> Genotype:
         """The best genotype within the budget: candidates from the alphas, each scored on `batches`."""
-        return self.rank(batches, num_samples)[0].genotype
-
-    def rank(self, batches: Iterable, num_samples: int = 8,
-             progress: Callable[[int, int, float], None] | None = None) -> list[derive.Candidate]:
-        """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first.
-
-        `progress` is called after each with how many are scored, how many there are, and the accuracy.
-        """
-        candidates = derive.candidates(self.alphas(), self.tables, self.budget, num_samples, self.seed)
-        scored = []
-        for candidate in candidates:
-            accuracy, loss = self.score(candidate.genotype, batches)
-            scored.append(candidate._replace(accuracy=accuracy, loss=loss))
-            if progress:
-                progress(len(scored), len(candidates), accuracy)
-        return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
+        return scoring.rank(self, batches, num_samples)[0].genotype
 
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
