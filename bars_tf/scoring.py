@@ -1,0 +1,65 @@
+"""How good a genotype is by the weights of the supernet, and the ranking of candidates by that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from bars_tf import derive
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+
+if TYPE_CHECKING:
+    from bars_tf.supernet import Supernet
+
+
+class Scorer:
+    """Scores genotypes by a supernet, which it leaves as it was. Traced once, for all genotypes."""
+
+    def __init__(self, supernet: Supernet):
+        self.supernet = supernet
+        self._statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
+
+    def score(self, genotype: Genotype, batches: Iterable, calibration_batches: int = 8) -> tuple[float, float]:
+        """Accuracy and loss of the supernet as `genotype` on (images, labels), with batch-norm statistics recalibrated
+        on the first batches."""
+        choices = self.supernet.choices_of(genotype)
+        before = [v.numpy() for v in self._statistics]
+        for i, (images, _) in enumerate(batches):
+            if i == calibration_batches:
+                break
+            self._calibrate(images, choices, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
+        correct = loss = total = 0.0
+        for images, labels in batches:
+            batch_correct, batch_loss = self._score_batch(images, labels, choices)
+            correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
+        for variable, value in zip(self._statistics, before):
+            variable.assign(value)
+        return correct / total, loss / total
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _calibrate(self, images, choices, rate):
+        self.supernet(images, choices, mode="calibrate", rate=rate)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _score_batch(self, images, labels, choices):
+        logits = self.supernet(images, choices)
+        losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
+        return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(losses)
+
+
+def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
+         progress: Callable[[int, int, float], None] | None = None) -> list[derive.Candidate]:
+    """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first.
+
+    `progress` is called after each with how many are scored, how many there are, and the accuracy.
+    """
+    candidates = derive.candidates(supernet.alphas(), supernet.tables, supernet.budget, num_samples, supernet.seed)
+    scorer, scored = Scorer(supernet), []
+    for candidate in candidates:
+        accuracy, loss = scorer.score(candidate.genotype, batches)
+        scored.append(candidate._replace(accuracy=accuracy, loss=loss))
+        if progress:
+            progress(len(scored), len(candidates), accuracy)
+    return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
