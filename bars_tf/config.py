@@ -116,6 +116,12 @@ class SearchConfig:
     label_smoothing: float = 0.0
     dropout: float = 0.0
     train_clip_norm: float = 5.0
+    # bench
+    measure: tuple[str, ...] = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
+    rounds: int = 7
+    quick: bool = False
+    xla: bool = False
+    mixed_precision: bool = False
     # files
     genotype: str | None = None
     model: str | None = None

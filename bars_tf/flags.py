@@ -15,6 +15,7 @@ from bars_tf.primitives import PRIMITIVES
 from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, SPACES, STEMS
 
 OPTIMIZERS = ("adam", "sgd")
+MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 
 Parse = Callable[[str], Any]
 
@@ -84,6 +85,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "seed": Flag(_COUNT_OR_0, "Of data order, initial weights and samples."),
         "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
         "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
+        "xla": Flag(boolean, "Compiles the training of derived networks by XLA."),
+        "mixed_precision": Flag(boolean, "Trains derived networks in bfloat16, with variables in float32."),
         "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
         "json": Flag(boolean, "Prints JSON."),
     },
@@ -161,8 +164,14 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "dropout": Flag(_PART_OR_0, "Part of the features that is dropped before the last layer."),
         "train_clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the gradient; 0: none."),
     },
+    "Measurement": {
+        "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
+                        f"Some of {', '.join(MEASUREMENTS)}, separated by commas."),
+        "rounds": Flag(_COUNT, "How often everything is timed, in turn with the bare convolutions."),
+        "quick": Flag(boolean, "A small space and few rounds: shows that it works, not how fast it is."),
+    },
 }
-RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN = map(tuple, FLAGS.values())
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, BENCH = map(tuple, FLAGS.values())
 ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
@@ -192,4 +201,9 @@ PROGRAMS = {
         "Tells layers and costs of a genotype file.",
         "bin/summary --genotype=runs/NAME/genotype.json",
         ("genotype", "image_size", "verbosity", "json"), ("genotype",)),
+    "bench": Program(
+        "Measures speed and memory of search and training, beside what the machine needs for the bare convolutions.",
+        "bin/bench --init_channels=16",
+        (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed", "verbosity",
+         "json")),
 }

@@ -8,22 +8,57 @@ of no account, since every later kernel masks it.
 from __future__ import annotations
 
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.parts import first, restored
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
-    """A `QuantConv2D` whose quantized kernel is multiplied by a mask [input channels, 1]."""
+    """A `QuantConv2D` on inputs that are binary already, whose quantized kernel is multiplied by a mask
+    [input channels, 1], and which computes a part of the batch.
 
-    input_mask = None
+    Its gradient is that of what is being learnt: in mode "arch" that of the mask, else that of the kernel; each costs
+    one convolution less than both. `pad` is `tf.pad` with the layer's value: given from outside, so that the
+    convolutions which read one tensor can share it padded.
+    """
 
-    def call(self, inputs, input_mask=None):
-        self.input_mask = input_mask
-        try:
-            return super().call(inputs)
-        finally:
-            self.input_mask = None
+    def call(self, inputs, pad, input_mask=None, mode="eval", part=None):
+        padded = pad(inputs, self._get_padding_same(inputs))
+        with lq.context.quantized_scope(True):
+            kernel = tf.convert_to_tensor(self.kernel)
+        if mode == "arch" and input_mask is not None:
+            return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
+        return self._with_gradient(padded, [_masked(kernel, input_mask)], part, [])
 
-    def convolution_op(self, inputs, kernel):
-        return super().convolution_op(inputs, _masked(kernel, self.input_mask))
+    def _with_gradient(self, padded, learnt, part, fixed):
+        """The convolution of a part of the images with the kernel `learnt[0]`, or, where a kernel is `fixed`, of
+        images times the mask `learnt[0]`."""
+
+        def convolution(x, kernel):
+            return tf.nn.convolution(x, kernel, self.strides, "VALID", dilations=self.dilation_rate)
+
+        @tf.custom_gradient
+        def run(padded, weight):
+            outputs = convolution(padded if part is None else first(padded, part.size),
+                                  fixed[0] * weight if fixed else weight)
+
+            def gradient(upstream):
+                x = padded
+                if part is not None:
+                    x, upstream = first(padded, part.backward), first(upstream, part.backward)
+                kernel = fixed[0] if fixed else weight
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch([x] if fixed else [x, kernel])
+                    again = convolution(x, kernel)  # only its gradient's operations stay in the graph
+                if not fixed:
+                    to_x, to_weight = tape.gradient(again, [x, kernel], upstream)
+                else:
+                    to_x = tape.gradient(again, x, upstream)
+                    to_weight = tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]
+                    to_x *= weight[:, 0]
+                return (to_x if part is None else restored(to_x, padded)), to_weight
+
+            return outputs, gradient
+
+        return run(padded, learnt[0])
 
 
 class MaskedDense(tf.keras.layers.Dense):

@@ -36,6 +36,10 @@ def summary() -> int:
     return run("summary", lambda config: _main("summary", config))
 
 
+def bench() -> int:
+    return run("bench", lambda config: _main("bench", config))
+
+
 def _main(module: str, config: SearchConfig) -> int:
     # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
     return importlib.import_module(f"bars_tf.{module}").main(config)

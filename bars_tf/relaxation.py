@@ -18,7 +18,8 @@ TINY = 1e-20
 
 class Choices(NamedTuple):
     """How much of each candidate: coefficients for widths [stages, W], depths [stages, D] and edges
-    [groups, edges, primitives]; and what has to be computed for it, of depths [stages, D] and edges, 1 or 0."""
+    [groups, edges, primitives]; and on what share of the batch each depth [stages, D] and edge is computed: 1 for what
+    is chosen, less for what is only compared, or 0 (None: everything is computed)."""
 
     widths: tf.Tensor
     depths: tf.Tensor
@@ -48,24 +49,27 @@ def straight_through(hard: tf.Tensor, soft: tf.Tensor, weights: tf.Tensor | floa
     return hard + weights * (soft - tf.stop_gradient(soft))
 
 
-def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor,
+                share: tf.Tensor | float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
     """A second candidate to compute, for the gradient alone, and the weights that make its gradient unbiased.
 
     A sample that computes its own candidate only leaves the others without a gradient from the loss. Computing one
     more of the costly candidates, drawn uniformly from those not sampled, and weighing its gradient by their number
-    gives in the mean the gradient of computing them all. Candidates that are not costly are always computed.
+    gives in the mean the gradient of computing them all. A share of the batch is enough for that. Candidates that are
+    not costly are always computed.
 
     Args:
         hard: one-hot samples [..., K].
         costly: 1 where computing a candidate costs something [..., K].
         noise: Gumbel noise [..., K].
+        share: the share of the batch that the second candidate is computed on.
     Returns:
-        What is computed [..., K] (1 or 0), and weights of gradients [..., K].
+        On what share of the batch each is computed [..., K], and weights of gradients [..., K].
     """
     others = costly * (1 - hard)
     drawn = sample(tf.math.log(others + TINY), noise) * others
-    computed = hard + drawn + (1 - costly) * (1 - hard)
-    return computed, hard + drawn * tf.reduce_sum(others, -1, keepdims=True) + (1 - costly) * (1 - hard)
+    free = hard + (1 - costly) * (1 - hard)
+    return free + drawn * share, free + drawn * tf.reduce_sum(others, -1, keepdims=True) / share
 
 
 def entropy(probabilities: tf.Tensor) -> tf.Tensor:
@@ -88,11 +92,14 @@ def soft_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], temper
 
 
 def straight_through_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], second: Sequence[tf.Tensor],
-                             temperature: tf.Tensor, costly: Sequence[np.ndarray]) -> Choices:
+                             temperature: tf.Tensor, costly: Sequence[np.ndarray],
+                             share: tf.Tensor | float = 1.0) -> Choices:
     """Sampled forward, relaxed backward, with a second path for each depth and edge (see `second_path`)."""
     hard, soft = hard_choices(logits, noise), soft_choices(logits, noise, temperature)
-    depths, depth_weights = second_path(hard.depths, costly[0] * tf.ones_like(hard.depths), second[0])
-    edges, edge_weights = second_path(hard.edges, costly[1] * tf.ones_like(hard.edges), second[1])
+    # What is shallower than the sampled depth is computed on the way.
+    deeper = tf.cumsum(hard.depths, axis=-1, exclusive=True)
+    depths, depth_weights = second_path(hard.depths, costly[0] * deeper, second[0], share)
+    edges, edge_weights = second_path(hard.edges, costly[1] * tf.ones_like(hard.edges), second[1], share)
     return Choices(straight_through(hard.widths, soft.widths),
                    straight_through(hard.depths, soft.depths, depth_weights),
                    straight_through(hard.edges, soft.edges, edge_weights), depths, edges)

@@ -17,6 +17,8 @@ from bars_tf.relaxation import Choices
 from bars_tf.spaces import SAMPLING, SearchSpace
 from bars_tf.supernet_ops import SupernetOps
 
+# A second path is computed on one image in so many (our choice): its gradient is noisier by the draws than by that.
+SECOND_PATH = 4
 # Nothing here needs Python control flow translated, and translating takes longer than tracing.
 no_autograph = tf.autograph.experimental.do_not_convert
 
@@ -89,8 +91,8 @@ class Supernet(tf.keras.Model):
         """Probabilities of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
         return [tf.nn.softmax(logits) for logits in self.logits]
 
-    def draw(self, salt: int, differentiable: bool) -> Choices:
-        """The choices of this step, drawn by (seed, step): `differentiable` for the arch step."""
+    def draw(self, salt: int, batch_size: tf.Tensor | None = None) -> Choices:
+        """The choices of this step, drawn by (seed, step); with the batch size given they have gradients."""
         step_seed = tf.stack([tf.constant(self.seed, tf.int64), self.search_step])
         noises = [relaxation.gumbel(a.shape, step_seed + tf.constant([7919 * (8 * salt + i), 0], tf.int64), a.dtype)
                   for i, a in enumerate([*self.arch_variables, *self.arch_variables[1:]])]
@@ -99,8 +101,11 @@ class Supernet(tf.keras.Model):
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
             return relaxation.soft_choices(logits, noises[:3], self.temperature)
-        if differentiable:
-            return relaxation.straight_through_choices(logits, noises[:3], noises[3:], self.temperature, self._costly)
+        if batch_size is not None:
+            share = tf.cast(tf.maximum(batch_size // SECOND_PATH, 1), self.compute_dtype)
+            share /= tf.cast(batch_size, self.compute_dtype)
+            return relaxation.straight_through_choices(logits, noises[:3], noises[3:], self.temperature, self._costly,
+                                                       share)
         return relaxation.hard_choices(logits, noises[:3])
 
     # Training
@@ -151,7 +156,7 @@ class Supernet(tf.keras.Model):
 
     def weight_step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         """One step of the weights under sampled choices; alphas stay."""
-        choices = self.draw(0, differentiable=False)
+        choices = self.draw(0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.weight_variables)
             logits = self(images, choices, mode="train")
@@ -165,7 +170,7 @@ class Supernet(tf.keras.Model):
         """One step of the alphas; weights and batch-norm statistics stay. Returns loss and accuracy."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.arch_variables)
-            logits = self(images, self.draw(1, differentiable=True), mode="arch")
+            logits = self(images, self.draw(1, tf.shape(images)[0]), mode="arch")
             loss = self.compiled_loss(labels, logits)
             objective = loss * self.cost_factor()
             objective += self.entropy_weight * tf.add_n([tf.reduce_sum(h) for h in self.entropies().values()])

@@ -1,11 +1,7 @@
 """The factory of the supernet: every candidate stands on its edge, weighed by the choices.
 
-What is not chosen is not computed: a candidate works on the first n images of the batch, where n is the batch size if
-it is chosen and 1 if not, and its result is padded with zeros. That needs no branches in the graph, which make it slow
-to trace, and hardly any time. (On no image at all some convolution kernels return a wrong shape.) The coefficient of
-what is not chosen is 0.
-
-The graph is traced anew by every program, so what concerns all edges is computed for all of them at once.
+What is not chosen is not computed (see `parts`). The graph is traced anew by every program, so what concerns all edges is
+computed for all of them at once, and what several convolutions read is binarized and padded once.
 """
 
 from __future__ import annotations
@@ -18,6 +14,7 @@ from bars_tf.channels import Channels
 from bars_tf.derived import BATCH_NORM, input_quantizer
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
+from bars_tf.parts import Part, add, take
 from bars_tf.primitives import PRIMITIVES, primitive_branch
 
 if TYPE_CHECKING:
@@ -31,8 +28,8 @@ class SupernetOps:
         self.supernet, self.space, self.choices = supernet, supernet.space, choices
         self.mode, self.rate = mode, rate
         self._quantizer = input_quantizer(self.space)
-        self._masks, self._maps, self._signs = {}, {}, {}
-        self._counts = None  # 1 or 0: whether what is being built is computed; None: everything is
+        self._masks, self._maps, self._shared = {}, {}, {}
+        self._part = None  # of what is being built; None: all of the batch is computed
         self._read_choices(batch_size)
 
     def _layer(self, name, source, target, make):
@@ -51,22 +48,22 @@ class SupernetOps:
         if "none" in space.primitives:
             coefficients *= self._sources_alive()[:, :, None]
         self._coefficients = _unstacked(coefficients)
-        self._computed = None
+        self._parts = None
         if choices.computed_edges is None:
             return
         cells, grid = space.cells(), self.supernet.depth_choices
         reach = np.array([(grid[c.stage] >= c.depth) | (c.depth == 0) for c in cells])
         stages, groups = [c.stage for c in cells], [space.groups.index(c.group) for c in cells]
-        # A cell is computed where a computed choice of depth reaches it.
+        # A cell is computed where a computed choice of depth reaches it, and adds to something where the chosen one does.
+        always = np.array([c.depth == 0 for c in cells])
         cell = tf.reduce_max(tf.where(reach, tf.gather(choices.computed_depths, stages), 0), axis=1)
-        cell = tf.where([c.depth == 0 for c in cells], tf.ones_like(cell), cell)
-        edge = tf.gather(choices.computed_edges, groups) * cell[:, None, None]
-        whole = tf.where(cell > 0, batch_size, 1)
-        part = tf.where(edge > 0, batch_size, 1)
-        self._computed = [
-            (_unstacked(flags), _unstacked(sizes), _unstacked(missing))
-            for flags, sizes, missing in (
-                (cell, whole, batch_size - whole), (edge, part, whole[:, None, None] - part))]
+        cell = tf.where(always, tf.ones_like(cell), cell)
+        adds = tf.reduce_max(tf.where(reach, tf.gather(choices.depths, stages), 0), axis=1)
+        adds = tf.where(always, tf.ones_like(cell), adds)
+        edge, chosen = tf.gather(choices.computed_edges, groups), tf.gather(choices.edges, groups)
+        # A cell that is only compared needs no comparisons within it.
+        edge = tf.where(adds[:, None, None] > 0, edge, tf.floor(edge) * cell[:, None, None])
+        self._parts = [_parts(cell, adds, batch_size), _parts(edge, chosen * adds[:, None, None], batch_size)]
 
     def _sources_alive(self):
         """How much of each edge's source node has an input [groups, edges]: 1 or 0 for sampled choices. Nodes without
@@ -79,15 +76,21 @@ class SupernetOps:
             alive.append(1.0 - tf.reduce_prod(1.0 - passing, axis=1))
         return tf.stack([alive[source] for source, _ in self.space.edges], axis=1)
 
-    def _if_computed(self, x, key, run):
-        """run(x), on one image only and padded with zeros where the choices do not compute it."""
-        if self._computed is None:
-            return run(x)
-        flags, sizes, missing = (values[key] for values in self._computed[len(key) > 1])
-        outer, self._counts = self._counts, flags
-        part = run(x[:sizes])
-        self._counts = outer
-        return tf.pad(part, [[0, missing], [0, 0], [0, 0], [0, 0]])
+    def _run(self, key, build):
+        """build() for the part of the batch that the choices compute of a cell or, by a longer key, a candidate."""
+        outer = self._part
+        self._part = self._parts and self._parts[len(key) > 1][key]
+        result = build()
+        self._part = outer
+        return result
+
+    def _sum(self, total, terms):
+        """total plus (key, result) of cells or candidates."""
+        if self._parts is None:
+            return self.add([total, *(term for _, term in terms)])
+        for key, term in terms:
+            total = add(total, term, self._parts[len(key) > 1][key])
+        return total
 
     def edge(self, position, edge, x, identity, source, target, stride):
         group, index = self.space.groups.index(position.group), self.space.edges.index(edge)
@@ -99,22 +102,27 @@ class SupernetOps:
             if primitive.branch == "none":
                 continue
 
-            def branch(part, primitive=primitive, name=name, coefficient=coefficient):
-                return primitive_branch(self, primitive, part, source, target, stride,
-                                        f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}", coefficient)
-
-            terms.append(self._if_computed(x, (position.index, index, k), branch))
-        return self.add([*terms, through * identity])
+            key = (position.index, index, k)
+            terms.append((key, self._run(key, lambda primitive=primitive, name=name, coefficient=coefficient: (
+                primitive_branch(self, primitive, x, source, target, stride,
+                                 f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}", coefficient)))))
+        return self._sum(through * identity, terms)
 
     def chain(self, stage, x, positions, run):
-        outputs = [x]
-        for position in positions:
-            outputs.append(self._if_computed(outputs[-1], (position.index,), lambda part, p=position: run(part, p)))
         coefficients = tf.unstack(self.choices.depths[stage])
-        kept = [(i, depth) for i, depth in enumerate(self.supernet.depth_choices[stage]) if depth >= 0]
-        if len(kept) == 1:
-            return outputs[kept[0][1]]
-        return self.add([coefficients[i] * outputs[depth] for i, depth in kept])
+        depths = {depth: i for i, depth in enumerate(self.supernet.depth_choices[stage]) if depth >= 0}
+        path, total, terms = x, None, []
+        for depth, position in enumerate([None, *positions]):
+            key = (position.index,) if position else None
+            if position:
+                path = self._run(key, lambda h=path, p=position: run(take(h, self._part), p))
+            if depth in depths:
+                term = path if len(depths) == 1 else coefficients[depths[depth]] * path
+                if total is None:  # the smallest depth is always computed
+                    total = term
+                else:
+                    terms.append((key, term))
+        return self._sum(total, terms)
 
     # Widths
 
@@ -168,22 +176,31 @@ class SupernetOps:
         return self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
             target.total, kernel, strides=stride, padding="same", use_bias=False, name=name))(x)
 
+    def _once(self, x, key, make):
+        """make(x), once for all that read it."""
+        key = (id(x), key)
+        if key not in self._shared:
+            self._shared[key] = (x, make(x))  # x is kept so that its id stays its own
+        return self._shared[key][1]
+
     def binarize(self, x):
-        """The sign of x, once for all convolutions that read it."""
-        key = id(x)
-        if key not in self._signs:
-            self._signs[key] = (x, self._quantizer(x))  # x is kept so that its id stays its own
-        return self._signs[key][1]
+        return self._once(x, "sign", self._quantizer)
+
+    def _pad(self, x, paddings):
+        if not np.any(paddings):
+            return x
+        return self._once(x, str(paddings), lambda x: tf.pad(x, paddings, constant_values=1.0))
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
-        return self._layer(name, source, target, lambda: MaskedQuantConv2D(
+        layer = self._layer(name, source, target, lambda: MaskedQuantConv2D(
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             kernel_quantizer=self.space.kernel_quantizer, kernel_constraint="weight_clip",
-            kernel_initializer="glorot_normal", use_bias=False, name=name))(x, input_mask=self._mask(source))
+            kernel_initializer="glorot_normal", use_bias=False, name=name))
+        return layer(x, pad=self._pad, input_mask=self._mask(source), mode=self.mode, part=self._part)
 
     def batch_norm(self, x, channels, name, scale=None):
         layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name))
-        return layer(x, mode=self.mode, scale=scale, rate=self.rate, counts=self._counts)
+        return layer(x, mode=self.mode, scale=scale, rate=self.rate, counts=self._part and self._part.counts)
 
     def head(self, x, source):
         layer = self._layer("head", source, None, lambda: MaskedDense(self.supernet.num_classes, name="head"))
@@ -200,15 +217,33 @@ class SupernetOps:
 
     def shift(self, x):
         # What comes is binary already; the derived network pads with zeros, whose sign is 1.
-        return tf.pad(x[:, 1:, 1:], [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)
+        return self._once(x, "shift", _shifted)
 
     def subsample(self, x):
-        return x[:, ::2, ::2]
+        return self._once(x, "subsample", lambda x: x[:, ::2, ::2])
 
     def average_pool(self, x):
         return tf.nn.avg_pool2d(x, 2, 2, "SAME")
 
 
-def _unstacked(tensor):
-    """The scalars of a tensor by their index, made by one operation."""
-    return dict(zip(np.ndindex(*tensor.shape), tf.unstack(tf.reshape(tensor, [-1]))))
+def _shifted(x):
+    # A slice by `tf.slice`, whose gradient is much faster than that of x[:, 1:, 1:].
+    inner = tf.slice(x, [0, 1, 1, 0], [-1, -1, -1, -1])
+    return tf.pad(inner, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)
+
+
+def _parts(share, adds, batch_size):
+    """A `Part` for each share of the batch; `adds` is above 0 where the result is added to something."""
+    share, adds = tf.stop_gradient(share), tf.stop_gradient(adds) > 0
+    images = tf.cast(tf.round(share * tf.cast(batch_size, share.dtype)), tf.int32)
+    images = tf.maximum(images, 1)
+    backward = tf.where(adds, images, 1)
+    counts = tf.cast(share > 0, share.dtype)
+    fields = [_unstacked(counts), _unstacked(images[..., None], 1), _unstacked(adds), _unstacked(backward[..., None], 1)]
+    return {key: Part(*(f[key] for f in fields)) for key in fields[0]}
+
+
+def _unstacked(tensor, rank=0):
+    """The elements of a tensor by their index, made by one operation: scalars, or tensors of a rank."""
+    outer, inner = tensor.shape[: tensor.shape.rank - rank], tensor.shape[tensor.shape.rank - rank:]
+    return dict(zip(np.ndindex(*outer), tf.unstack(tf.reshape(tensor, [-1, *inner]))))

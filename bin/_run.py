@@ -5,4 +5,5 @@ import sys
 
 from bars_tf import programs
 
-sys.exit(getattr(programs, sys.argv.pop(1))())
+if __name__ == "__main__":  # processes that a program starts import this file too
+    sys.exit(getattr(programs, sys.argv.pop(1))())

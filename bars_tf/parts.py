@@ -1,0 +1,74 @@
+"""Parts of a batch: how the supernet computes only what was chosen, in a graph without branches.
+
+A candidate works on the first n images of the batch. n is the batch size where it is chosen, a part of it where its
+result serves the gradient of its coefficient alone (see `relaxation.second_path`), and 1 where nothing of it is
+needed. (On no image at all some convolution kernels return a wrong shape.) Branches would make the graph slow to trace.
+The functions below bring their gradients along: two operations where TensorFlow would trace twenty.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bars_tf.legacy_keras import tf
+
+
+class Part(NamedTuple):
+    """How much of the batch a candidate, or all of a cell, computes. Scalars, but for `size` [1]."""
+
+    counts: tf.Tensor  # 1 where it is chosen, else 0: whether batch-norm statistics count
+    size: tf.Tensor  # number of images
+    adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
+    backward: tf.Tensor  # number of images [1] that a gradient comes back from: 1 where the result is added to nothing
+
+
+def first(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """x[:size] for a size [1]."""
+    zero, one = tf.constant([0]), tf.constant([1])
+    return tf.raw_ops.StridedSlice(input=x, begin=zero, end=size, strides=one, begin_mask=0, end_mask=0,
+                                   ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+
+
+def restored(gradient: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
+    """`gradient` of the first images, with zeros for the others of `whole`."""
+    missing = tf.shape(whole)[0] - tf.shape(gradient)[0]
+    return tf.pad(gradient, [[0, missing]] + [[0, 0]] * (whole.shape.rank - 1))
+
+
+def take(x: tf.Tensor, part: Part | None) -> tf.Tensor:
+    """The images of x that a part computes (None: all of them)."""
+    if part is None:
+        return x
+
+    @tf.custom_gradient
+    def run(x):
+        return first(x, part.size), lambda gradient: restored(gradient, x)
+
+    return run(x)
+
+
+def add(total: tf.Tensor, term: tf.Tensor, part: Part) -> tf.Tensor:
+    """`total`, plus `term` where the part adds. The term's gradient is that of a sum in any case."""
+
+    @tf.custom_gradient
+    def run(total, term):
+        result = tf.raw_ops.StatelessIf(
+            cond=part.adds, input=[total, term], Tout=[total.dtype], output_shapes=[total.shape],
+            then_branch=_both.get_concrete_function(*_any(total)), else_branch=_one.get_concrete_function(*_any(total)))
+        return result[0], lambda gradient: (gradient, first(gradient, part.size))
+
+    return run(total, term)
+
+
+def _any(x):
+    return [tf.TensorSpec([None] * 4, x.dtype)] * 2
+
+
+@tf.function(autograph=False)
+def _both(total, term):
+    return total + term
+
+
+@tf.function(autograph=False)
+def _one(total, term):
+    return tf.identity(total)
