@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import complexity, data, roofline, training
+from bars_tf import data, roofline, training
 from bars_tf.config import SearchConfig
 from bars_tf.derived import build_network
 from bars_tf.genotype import Genotype
@@ -80,8 +80,10 @@ class Search:
         """Makes the next draws full width and depth with `picked` primitives; None: uniform draws."""
         width, depth, edge = self.supernet.arch_variables
         for variable, index in ((width, -1), (depth, self.supernet.depth_choices.argmax(-1)), (edge, picked)):
-            one_hot = np.eye(variable.shape[-1])[np.broadcast_to(index, variable.shape[:-1])] if picked is not None else 0
-            variable.assign(np.broadcast_to(SURE * one_hot, variable.shape))
+            value = np.zeros(variable.shape)
+            if picked is not None:
+                value += SURE * np.eye(variable.shape[-1])[index]
+            variable.assign(value)
 
     def weight(self) -> None:
         self.supernet.search_step.assign_add(1)
@@ -110,7 +112,8 @@ def times(config: SearchConfig, runs: Sequence[Callable[[], None]], rates: Roofl
     return seconds[:, 1:]
 
 
-def pair(config: SearchConfig, search: Search, picks: Sequence[np.ndarray | None], rates: Roofline | None) -> np.ndarray:
+def pair(config: SearchConfig, search: Search, picks: Sequence[np.ndarray | None],
+         rates: Roofline | None = None) -> np.ndarray:
     """Seconds [2, picks, rounds] of the weight and of the arch step."""
     def run(step: Callable[[], None], picked: np.ndarray | None) -> Callable[[], None]:
         def forced() -> None:
@@ -139,7 +142,7 @@ def sampled(config: SearchConfig) -> dict[str, Any]:
     rates = Roofline(set().union(*networks), config.batch_size)
     search = Search(config, space, "gumbel_hard")
     result = told("sampled", pair(config, search, picks, rates))
-    result |= told("joint", pair(config, search, [None] * GENOTYPES, None))
+    result |= told("joint", pair(config, search, [None] * GENOTYPES))
     best = float(np.mean([rates.seconds(n, KINDS) + rates.seconds(n, KINDS[:2]) for n in networks]))
     return result | {"roofline_gflops": rates.gflops(sum(networks, start=type(networks[0])())),
                      "sampled_roofline_seconds": best,
@@ -173,7 +176,8 @@ def candidates(config: SearchConfig) -> dict[str, Any]:
         extra = number - len(space.primitives)
         if 0 <= extra <= len(others):
             wider = space.replace(primitives=(*space.primitives, *others[:extra]))
-            found[str(number)] = told("x", pair(config, Search(config, wider, "gumbel_hard"), picks, None))["x_pair_seconds"]
+            seconds = pair(config, Search(config, wider, "gumbel_hard"), picks)
+            found[str(number)] = told("wider", seconds)["wider_pair_seconds"]
     return {"sampled_pair_seconds_by_candidates": found}
 
 
@@ -225,7 +229,8 @@ def pipeline(config: SearchConfig) -> dict[str, Any]:
 
 
 def memory(config: SearchConfig) -> dict[str, Any]:
-    """Peak memory of a search and of training the largest network, and the time of the first pair: in fresh processes."""
+    """In fresh processes: peak memory of a search and of training the largest network, and the time of the first
+    pair."""
     context, results = multiprocessing.get_context("spawn"), {}
     for function in (_search_memory, _train_memory):
         receiver, sender = context.Pipe(duplex=False)

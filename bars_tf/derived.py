@@ -146,7 +146,9 @@ def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> Non
         given = supernet.layers_by_name[layer.name]
         source, target = (None if channels is None else channels.slots(_width(genotype, channels))
                           for channels in supernet.channels_by_name[layer.name])
-        values = [row for v in given.weights for row in (v.numpy() if v.name.endswith("moving:0") else [v.numpy()])]
+        values = [v.numpy() for v in given.weights]
+        if layer.name.endswith("_bn"):  # gamma and beta, mean and variance are rows of two variables
+            values = [row for value in values for row in value]
         values = values if target is None else [v[..., target] for v in values]
         if source is not None:  # a kernel [..., inputs, outputs]
             values[0] = values[0][..., source, :]

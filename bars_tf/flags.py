@@ -204,6 +204,6 @@ PROGRAMS = {
     "bench": Program(
         "Measures speed and memory of search and training, beside what the machine needs for the bare convolutions.",
         "bin/bench --init_channels=16",
-        (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed", "verbosity",
-         "json")),
+        (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
+         "verbosity", "json")),
 }

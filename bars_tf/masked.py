@@ -8,7 +8,6 @@ of no account, since every later kernel masks it.
 from __future__ import annotations
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.parts import first, restored
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
@@ -37,13 +36,13 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
 
         @tf.custom_gradient
         def run(padded, weight):
-            outputs = convolution(padded if part is None else first(padded, part.size),
+            outputs = convolution(padded if part is None else part.first(padded),
                                   fixed[0] * weight if fixed else weight)
 
             def gradient(upstream):
                 x = padded
                 if part is not None:
-                    x, upstream = first(padded, part.backward), first(upstream, part.backward)
+                    x, upstream = part.of_gradient(padded), part.of_gradient(upstream)
                 kernel = fixed[0] if fixed else weight
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch([x] if fixed else [x, kernel])
@@ -54,7 +53,7 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
                     to_x = tape.gradient(again, x, upstream)
                     to_weight = tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]
                     to_x *= weight[:, 0]
-                return (to_x if part is None else restored(to_x, padded)), to_weight
+                return (to_x if part is None else tf.pad(to_x, part.restore)), to_weight
 
             return outputs, gradient
 
@@ -68,8 +67,9 @@ class MaskedDense(tf.keras.layers.Dense):
         return tf.matmul(inputs, _masked(self.kernel, input_mask)) + self.bias
 
 
-def _mean_0_variance_1(shape, dtype):
-    return tf.constant([[0.0], [1.0]], dtype) + tf.zeros(shape, dtype)
+def _rows(*values):
+    """An initializer of a variable [rows, channels]."""
+    return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
 
 
 def _masked(kernel, mask):
@@ -97,23 +97,21 @@ class BatchNorm(tf.keras.layers.Layer):
 
     def build(self, input_shape):
         size = input_shape[-1]
-        self.gamma = self.add_weight("gamma", (size,), initializer="ones")
-        self.beta = self.add_weight("beta", (size,), initializer="zeros")
-        # Mean and variance in one variable: half the operations to update.
+        # Gamma and beta in one variable, mean and variance in another: half the operations to update.
+        self.affine = self.add_weight("affine", (2, size), initializer=_rows(1.0, 0.0))
         self.moving = self.add_weight(
-            "moving", (2, size), initializer=_mean_0_variance_1,
+            "moving", (2, size), initializer=_rows(0.0, 1.0),
             trainable=False, aggregation=tf.VariableAggregation.MEAN,
             synchronization=tf.VariableSynchronization.ON_READ)
 
     def call(self, inputs, mode="eval", scale=None, rate=None, counts=None):
-        gamma, beta = (self.gamma, self.beta) if scale is None else (self.gamma * scale, self.beta * scale)
+        gamma, beta = tf.unstack(self.affine if scale is None else self.affine * scale)
         if mode == "eval":
             mean, variance = tf.unstack(self.moving)
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
         if inputs.dtype == tf.float32:
-            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-                inputs, gamma, beta, epsilon=self.epsilon, is_training=True)
+            outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
         else:  # the fused kernel computes in float32 only
             mean, variance = tf.nn.moments(inputs, [0, 1, 2])
             outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
@@ -122,3 +120,24 @@ class BatchNorm(tf.keras.layers.Layer):
             step = step if counts is None else step * counts
             self.moving.assign_add((tf.stop_gradient(tf.stack([mean, variance])) - self.moving) * step)
         return outputs
+
+
+def _fused(inputs, gamma, beta, epsilon):
+    """Outputs, mean and variance by the fused kernel; the latter two without a gradient, which spares tracing it."""
+    statistics = []
+
+    @tf.custom_gradient
+    def run(inputs, gamma, beta):
+        empty = tf.zeros([0])
+        y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=epsilon, is_training=True)
+        statistics[:] = mean, variance
+
+        def gradient(upstream):
+            return tuple(tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream, x=inputs, scale=gamma, reserve_space_1=saved[0], reserve_space_2=saved[1],
+                reserve_space_3=saved[2], epsilon=epsilon, is_training=True)[:3])
+
+        return y, gradient
+
+    return run(inputs, gamma, beta), *statistics

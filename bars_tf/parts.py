@@ -14,25 +14,27 @@ from bars_tf.legacy_keras import tf
 
 
 class Part(NamedTuple):
-    """How much of the batch a candidate, or all of a cell, computes. Scalars, but for `size` [1]."""
+    """How much of the batch a candidate, or all of a cell, computes."""
 
     counts: tf.Tensor  # 1 where it is chosen, else 0: whether batch-norm statistics count
-    size: tf.Tensor  # number of images
     adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
+    size: tf.Tensor  # number of images [1]
     backward: tf.Tensor  # number of images [1] that a gradient comes back from: 1 where the result is added to nothing
+    restore: tf.Tensor  # paddings [4, 2] that bring these to the number of images of the cell
+    zero: tf.Tensor  # constants [1], made once: there are thousands of slices
+    one: tf.Tensor
 
+    def first(self, x: tf.Tensor) -> tf.Tensor:
+        """The images of x that are computed."""
+        return self._slice(x, self.size)
 
-def first(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """x[:size] for a size [1]."""
-    zero, one = tf.constant([0]), tf.constant([1])
-    return tf.raw_ops.StridedSlice(input=x, begin=zero, end=size, strides=one, begin_mask=0, end_mask=0,
-                                   ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+    def of_gradient(self, x: tf.Tensor) -> tf.Tensor:
+        """The images of x that a gradient comes back from."""
+        return self._slice(x, self.backward)
 
-
-def restored(gradient: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
-    """`gradient` of the first images, with zeros for the others of `whole`."""
-    missing = tf.shape(whole)[0] - tf.shape(gradient)[0]
-    return tf.pad(gradient, [[0, missing]] + [[0, 0]] * (whole.shape.rank - 1))
+    def _slice(self, x, size):
+        return tf.raw_ops.StridedSlice(input=x, begin=self.zero, end=size, strides=self.one, begin_mask=0, end_mask=0,
+                                       ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
 
 
 def take(x: tf.Tensor, part: Part | None) -> tf.Tensor:
@@ -42,7 +44,11 @@ def take(x: tf.Tensor, part: Part | None) -> tf.Tensor:
 
     @tf.custom_gradient
     def run(x):
-        return first(x, part.size), lambda gradient: restored(gradient, x)
+        def restored(gradient):
+            missing = tf.shape(x)[0] - tf.shape(gradient)[0]
+            return tf.pad(gradient, [[0, missing]] + [[0, 0]] * 3)
+
+        return part.first(x), restored
 
     return run(x)
 
@@ -55,7 +61,7 @@ def add(total: tf.Tensor, term: tf.Tensor, part: Part) -> tf.Tensor:
         result = tf.raw_ops.StatelessIf(
             cond=part.adds, input=[total, term], Tout=[total.dtype], output_shapes=[total.shape],
             then_branch=_both.get_concrete_function(*_any(total)), else_branch=_one.get_concrete_function(*_any(total)))
-        return result[0], lambda gradient: (gradient, first(gradient, part.size))
+        return result[0], lambda gradient: (gradient, part.first(gradient))
 
     return run(total, term)
 

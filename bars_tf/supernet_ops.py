@@ -1,7 +1,7 @@
 """The factory of the supernet: every candidate stands on its edge, weighed by the choices.
 
-What is not chosen is not computed (see `parts`). The graph is traced anew by every program, so what concerns all edges is
-computed for all of them at once, and what several convolutions read is binarized and padded once.
+What is not chosen is not computed (see `parts`). The graph is traced anew by every program, so what concerns all edges
+is computed for all of them at once, and what several convolutions read is binarized and padded once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SupernetOps:
         cells, grid = space.cells(), self.supernet.depth_choices
         reach = np.array([(grid[c.stage] >= c.depth) | (c.depth == 0) for c in cells])
         stages, groups = [c.stage for c in cells], [space.groups.index(c.group) for c in cells]
-        # A cell is computed where a computed choice of depth reaches it, and adds to something where the chosen one does.
+        # A cell is computed where a computed choice of depth reaches it, and adds something where the chosen one does.
         always = np.array([c.depth == 0 for c in cells])
         cell = tf.reduce_max(tf.where(reach, tf.gather(choices.computed_depths, stages), 0), axis=1)
         cell = tf.where(always, tf.ones_like(cell), cell)
@@ -63,7 +63,8 @@ class SupernetOps:
         edge, chosen = tf.gather(choices.computed_edges, groups), tf.gather(choices.edges, groups)
         # A cell that is only compared needs no comparisons within it.
         edge = tf.where(adds[:, None, None] > 0, edge, tf.floor(edge) * cell[:, None, None])
-        self._parts = [_parts(cell, adds, batch_size), _parts(edge, chosen * adds[:, None, None], batch_size)]
+        self._parts = [_parts(cell, adds, cell, batch_size),
+                       _parts(edge, chosen * adds[:, None, None], cell[:, None, None], batch_size)]
 
     def _sources_alive(self):
         """How much of each edge's source node has an input [groups, edges]: 1 or 0 for sampled choices. Nodes without
@@ -232,15 +233,17 @@ def _shifted(x):
     return tf.pad(inner, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)
 
 
-def _parts(share, adds, batch_size):
-    """A `Part` for each share of the batch; `adds` is above 0 where the result is added to something."""
-    share, adds = tf.stop_gradient(share), tf.stop_gradient(adds) > 0
-    images = tf.cast(tf.round(share * tf.cast(batch_size, share.dtype)), tf.int32)
-    images = tf.maximum(images, 1)
-    backward = tf.where(adds, images, 1)
-    counts = tf.cast(share > 0, share.dtype)
-    fields = [_unstacked(counts), _unstacked(images[..., None], 1), _unstacked(adds), _unstacked(backward[..., None], 1)]
-    return {key: Part(*(f[key] for f in fields)) for key in fields[0]}
+def _parts(share, adds, cell, batch_size):
+    """A `Part` for each share of the batch; `adds` is above 0 where the result is added to something, and `cell` is the
+    share of the cell."""
+    share, adds, cell = (tf.stop_gradient(t) for t in (share, adds, cell))
+    images, cell = (tf.maximum(tf.cast(tf.round(s * tf.cast(batch_size, s.dtype)), tf.int32), 1) for s in (share, cell))
+    backward = tf.where(adds > 0, images, 1)
+    missing = tf.pad((cell - backward)[..., None, None], [[0, 0]] * share.shape.rank + [[0, 3], [1, 0]])
+    fields = [_unstacked(tf.cast(share > 0, share.dtype)), _unstacked(adds > 0), _unstacked(images[..., None], 1),
+              _unstacked(backward[..., None], 1), _unstacked(missing, 2)]
+    zero, one = tf.constant([0]), tf.constant([1])
+    return {key: Part(*(f[key] for f in fields), zero, one) for key in fields[0]}
 
 
 def _unstacked(tensor, rank=0):

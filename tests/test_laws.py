@@ -34,8 +34,8 @@ def with_random_batch_norm(supernet, rng):
         if hasattr(layer, "moving"):
             size = layer.moving.shape[1]
             layer.moving.assign(np.stack([rng.normal(size=size), rng.uniform(0.5, 2, size)]))
-            layer.gamma.assign(rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size))
-            layer.beta.assign(rng.normal(size=size))
+            gamma = rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size)
+            layer.affine.assign(np.stack([gamma, rng.normal(size=size)]))
     return supernet
 
 
