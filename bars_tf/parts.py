@@ -19,7 +19,7 @@ class Part(NamedTuple):
     counts: tf.Tensor  # 1 where it is chosen, else 0: whether batch-norm statistics count
     adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
     size: tf.Tensor  # number of images [1]
-    backward: tf.Tensor  # number of images [1] that a gradient comes back from: 1 where the result is added to nothing
+    backward: tf.Tensor  # number of images [1] that a gradient comes back from; 1 where it is 0
     restore: tf.Tensor  # paddings [4, 2] that bring these to the number of images of the cell
     zero: tf.Tensor  # constants [1], made once: there are thousands of slices
     one: tf.Tensor

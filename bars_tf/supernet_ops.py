@@ -63,8 +63,8 @@ class SupernetOps:
         edge, chosen = tf.gather(choices.computed_edges, groups), tf.gather(choices.edges, groups)
         # A cell that is only compared needs no comparisons within it.
         edge = tf.where(adds[:, None, None] > 0, edge, tf.floor(edge) * cell[:, None, None])
-        self._parts = [_parts(cell, adds, cell, batch_size),
-                       _parts(edge, chosen * adds[:, None, None], cell[:, None, None], batch_size)]
+        self._parts = [_parts(cell, adds, adds, cell, batch_size),
+                       _parts(edge, chosen, chosen * adds[:, None, None], cell[:, None, None], batch_size)]
 
     def _sources_alive(self):
         """How much of each edge's source node has an input [groups, edges]: 1 or 0 for sampled choices. Nodes without
@@ -233,12 +233,12 @@ def _shifted(x):
     return tf.pad(inner, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)
 
 
-def _parts(share, adds, cell, batch_size):
-    """A `Part` for each share of the batch; `adds` is above 0 where the result is added to something, and `cell` is the
-    share of the cell."""
-    share, adds, cell = (tf.stop_gradient(t) for t in (share, adds, cell))
+def _parts(share, adds, learns, cell, batch_size):
+    """A `Part` for each share of the batch. `adds` is above 0 where the result is added to something, `learns` where a
+    gradient comes back from there, and `cell` is the share of the cell."""
+    share, adds, learns, cell = (tf.stop_gradient(t) for t in (share, adds, learns, cell))
     images, cell = (tf.maximum(tf.cast(tf.round(s * tf.cast(batch_size, s.dtype)), tf.int32), 1) for s in (share, cell))
-    backward = tf.where(adds > 0, images, 1)
+    backward = tf.where(learns > 0, images, 1)
     missing = tf.pad((cell - backward)[..., None, None], [[0, 0]] * share.shape.rank + [[0, 3], [1, 0]])
     fields = [_unstacked(tf.cast(share > 0, share.dtype)), _unstacked(adds > 0), _unstacked(images[..., None], 1),
               _unstacked(backward[..., None], 1), _unstacked(missing, 2)]

@@ -1,0 +1,116 @@
+"""The fast form of the supernet computes what a plain one does; and `bin/bench` works (its times are not tested)."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bars_tf import spaces, supernet
+from bars_tf.legacy_keras import lq, tf
+from bars_tf.masked import BatchNorm
+from bars_tf.supernet_ops import SupernetOps
+
+SPACE = spaces.BARS.replace(
+    init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
+    primitives=("none", "skip", "bin_conv_3x3", "bin_conv_5x5"))
+
+
+class PlainOps(SupernetOps):
+    """Slices, pads, convolutions, moments and sums whose gradients TensorFlow finds by itself."""
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        layer, mask = self.supernet.layers_by_name[name], self._mask(source)
+        x = tf.pad(x, layer._get_padding_same(x), constant_values=1.0)
+        with lq.context.quantized_scope(True):
+            kernel = tf.convert_to_tensor(layer.kernel)
+        return tf.nn.conv2d(x if self._part is None else x[: self._part.size[0]],
+                            kernel if mask is None else kernel * mask, layer.strides, "VALID")
+
+    def batch_norm(self, x, channels, name, scale=None):
+        layer = self.supernet.layers_by_name[name]
+        mean, variance = tf.nn.moments(x, [0, 1, 2])
+        y = layer.affine[0] * (x - mean) / tf.sqrt(variance + 1e-3) + layer.affine[1]
+        if self.mode == "train":
+            counts = 1.0 if self._part is None else self._part.counts
+            layer.moving.assign_add(tf.stop_gradient(tf.stack([mean, variance]) - layer.moving) * 0.1 * counts)
+        return y if scale is None else y * scale
+
+    def _sum(self, total, terms):
+        for _, term in terms:
+            total += tf.pad(term, [[0, tf.shape(total)[0] - tf.shape(term)[0]]] + [[0, 0]] * 3)
+        return total
+
+
+@pytest.fixture
+def float64():
+    tf.keras.backend.set_floatx("float64")
+    yield
+    tf.keras.backend.set_floatx("float32")
+
+
+def steps(ops, number, images, labels, monkeypatch):
+    """Weights, statistics and alphas after sampled steps."""
+    monkeypatch.setattr(supernet, "SupernetOps", SupernetOps)
+    tf.keras.utils.set_random_seed(0)
+    net = supernet.Supernet(SPACE, images.shape[1:], 3)
+    net.compile(tf.keras.optimizers.legacy.SGD(0.05), tf.keras.optimizers.legacy.SGD(0.5))
+    monkeypatch.setattr(supernet, "SupernetOps", ops)
+
+    @tf.function(autograph=False)
+    def pair():
+        net.weight_step(images, labels)
+        net.arch_step(images[::-1], labels[::-1])
+        net.search_step.assign_add(1)
+
+    for _ in range(number):
+        pair()
+    return {v.name: v.numpy() for v in [*net.variables, *net.arch_variables]}
+
+
+def test_fast_form_is_the_plain_one(float64, monkeypatch, rng):
+    """After 20 sampled steps in float64, the same draws lead to the same weights and alphas."""
+    labels = tf.constant(rng.integers(0, 3, 8))
+    images = tf.constant(rng.normal(size=(8, 9, 8, 1)))
+    plain, fast = (steps(ops, 20, images, labels, monkeypatch) for ops in (PlainOps, SupernetOps))
+    assert plain.keys() == fast.keys() and len(fast) > 50
+    for name, value in plain.items():
+        np.testing.assert_allclose(fast[name], value, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("scale", [None, 0.7])
+def test_batch_norm_in_float32(scale, rng):
+    """The fused form has the gradients of Keras's layer."""
+    x = tf.constant(rng.normal(1, 2, (6, 5, 4, 3)), tf.float32)
+    upstream = tf.constant(rng.normal(size=x.shape), tf.float32)
+    ours, stock = BatchNorm(0.9, 1e-3), tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+    ours(x), stock(x)  # makes the variables
+    ours.affine.assign([[1.0, 2.0, -0.5], [0.1, 0.2, 0.3]])
+    stock.set_weights([*ours.affine.numpy(), *ours.moving.numpy()])
+    gradients = []
+    for layer, run in ((ours, lambda: ours(x, mode="train", scale=scale)),
+                       (stock, lambda: stock(x, training=True) * (scale or 1.0))):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = run()
+        variables = [layer.affine] if layer is ours else [layer.gamma, layer.beta]
+        to_x, *to_variables = tape.gradient(y, [x, *variables], upstream)
+        gradients.append([y, to_x, tf.reshape(tf.stack(to_variables), [-1])])
+    for a, b in zip(*gradients):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_allclose(ours.moving, [stock.moving_mean, stock.moving_variance], atol=1e-5)
+
+
+KEYS = {"roofline_gflops", "sampled_pair_seconds", "soft_pair_seconds", "sampled_roofline_share", "sampled_mac_ratio",
+        "sampled_pair_seconds_by_candidates", "first_pair_seconds", "sampled_peak_bytes", "train_peak_bytes",
+        "train_step_seconds", "train_roofline_share", "pipeline_images_per_second", "train_images_per_second",
+        "settings", "machine"}
+
+
+def test_bench(program):
+    done = program("bench", "--quick", "--json", "--layout=N", "--num_nodes=1", "--init_channels=4", "--batch_size=4",
+                   "--image_size=8", "--rounds=1")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert results.keys() >= KEYS
+    assert results["sampled_pair_seconds_by_candidates"].keys() >= {"3", "5"}
+    assert all(value > 0 for name, value in results.items() if isinstance(value, float))
