@@ -1,15 +1,14 @@
-"""What hangs on `fit`: the phases of a search, checkpoints, progress with the time left, the log, health."""
+"""What hangs on `fit`: the phases of a search, the log, best weights, health."""
 
 from __future__ import annotations
 
 import csv
 import math
 import os
-import sys
-import time
 from collections.abc import Callable
-from typing import Any
 
+from bars_tf import screen
+from bars_tf.files import written_beside
 from bars_tf.legacy_keras import tf
 
 
@@ -34,44 +33,23 @@ class Phases(tf.keras.callbacks.Callback):
         self.model.temperature.assign(self.temperature(progress))
         self.model.entropy_weight.assign(self.entropy_weight(progress))
 
-
-class Checkpoints(tf.keras.callbacks.Callback):
-    """Saves all state after every epoch and restores the newest.
-
-    Args:
-        directory: where checkpoints are written.
-        **objects: what is saved, `tf.train.Checkpoint`'s keywords.
-    """
-
-    def __init__(self, directory: str, **objects: Any):
-        super().__init__()
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
-        self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
-        self.checkpoint = tf.train.Checkpoint(epoch=self.epoch, seconds=self.seconds, **objects)
-        self.last = time.monotonic()
-        self.manager = tf.train.CheckpointManager(self.checkpoint, directory, max_to_keep=2)
-
-    def restore(self) -> int:
-        """Restores the newest readable checkpoint; returns the number of finished epochs."""
-        for path in reversed(self.manager.checkpoints):
-            try:
-                self.checkpoint.restore(path)
-                return int(self.epoch.numpy())
-            except (tf.errors.OpError, ValueError) as error:
-                print(f"checkpoint {path} is damaged ({str(error).splitlines()[0]}); using the one before",
-                      file=sys.stderr)
-        return 0
+    def on_train_batch_end(self, batch, logs=None):
+        _without_arch(self.model, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
-        self.seconds.assign_add(now - self.last)
-        self.last = now
-        self.epoch.assign(epoch + 1)
-        self.manager.save()
+        _without_arch(self.model, logs)
+
+
+def _without_arch(supernet, logs):
+    """Takes out what there is no value of while the alphas rest."""
+    if not supernet.arch_active.numpy():
+        for name in ("arch_loss", "arch_accuracy"):
+            (logs or {}).pop(name, None)
 
 
 class Log(tf.keras.callbacks.Callback):
-    """A CSV file with a row an epoch; rows of epochs that are run again are replaced."""
+    """A CSV file with a row an epoch; rows of epochs that are run again are replaced. What an epoch has no value of is
+    empty."""
 
     def __init__(self, path: str):
         super().__init__()
@@ -83,114 +61,70 @@ class Log(tf.keras.callbacks.Callback):
         if os.path.exists(self.path):
             with open(self.path, newline="") as file:
                 rows = [r for r in csv.DictReader(file) if int(r["epoch"]) <= epoch]
-        with open(f"{self.path}.tmp", "w", newline="") as file:
+        with written_beside(self.path) as beside, open(beside, "w", newline="") as file:
             writer = csv.DictWriter(file, list(row), extrasaction="ignore", restval="")
             writer.writeheader()
             writer.writerows([*rows, row])
-        os.replace(f"{self.path}.tmp", self.path)
 
 
 class BestWeights(tf.keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest validation accuracy, written beside and renamed.
+    """Keeps the weights of the epoch with the highest validation accuracy.
 
     Args:
         path: an `.h5` file.
-        best: the highest validation accuracy of earlier epochs, if there were any.
+
+    Attributes:
+        best: the highest validation accuracy so far, a variable, to be saved with the model.
     """
 
-    def __init__(self, path: str, best: float | None):
+    def __init__(self, path: str):
         super().__init__()
-        self.path, self.best = path, best
+        self.path, self.best = path, tf.Variable(-1.0, dtype=tf.float64, trainable=False, name="best")
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.best is None or logs["val_accuracy"] > self.best:
-            self.best = logs["val_accuracy"]
-            self.model.save_weights(f"{self.path}.tmp.h5")
-            os.replace(f"{self.path}.tmp.h5", self.path)
+        if logs["val_accuracy"] > self.best.numpy():
+            self.best.assign(logs["val_accuracy"])
+            with written_beside(self.path) as beside:
+                self.model.save_weights(beside)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-    """Stops with an error that names the step when the loss is no longer finite; what was saved stays."""
+    """Stops with an error that names the step when the loss is no longer finite; what was saved stays.
 
-    def __init__(self, where: str):
-        super().__init__()
-        self.where, self.epoch = where, 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        for name in ("loss", "arch_loss"):
-            if not math.isfinite((logs or {}).get(name, 0.0)):
-                raise FloatingPointError(
-                    f"{self.where}: {name} is not finite at epoch {self.epoch + 1}, step {batch + 1}; what was saved "
-                    "before stays. A lower learning rate or --clip_norm may help")
-
-
-class Progress(tf.keras.callbacks.Callback):
-    """One line on stderr: what, how far, how good, and the time left. On a terminal it is rewritten in place.
-
-    `estimate`, called once with the seconds of a step, says what the whole run will take.
+    Args:
+        where: the part of the run, for the message.
+        remedies: flags that may help, for the message.
+        first: (epoch, step) that the run begins at.
     """
 
-    def __init__(self, title: str, epochs: int, steps: int, shown: tuple[str, ...], first_epoch: int = 0,
-                 estimate: Callable[[float], str] | None = None):
+    def __init__(self, where: str, remedies: str, first: tuple[int, int]):
         super().__init__()
-        self.estimate = estimate
-        self.title, self.epochs, self.steps, self.shown = title, epochs, steps, shown
-        self.first_epoch, self.epoch, self.steps_done = first_epoch, first_epoch, 0
-        self.terminal = sys.stderr.isatty()
-        self.pause = 0.5 if self.terminal else 10.0
-        self.started = self.last = None
+        self.where, self.remedies, self.first, self.epoch = where, remedies, first, 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        self.steps_done = (self.epoch - self.first_epoch) * self.steps + batch + 1
-        if self.started is None:  # the first step traces: it says nothing of the others
-            self.started, self.last = (now, self.steps_done), now
-            self._show(logs, "estimating the time left")
-        elif now - self.last >= self.pause:
-            self._show(logs, f"{duration(self._seconds_left(now))} left")
-            self.last = now
-        if self.estimate and self.steps_done - self.started[1] >= min(5, self.steps - 1):
-            start, steps_at_start = self.started
-            print(("\n" if self.terminal else "") + self.estimate((now - start) / (self.steps_done - steps_at_start)),
-                  file=sys.stderr)
-            self.estimate = None
+        step = batch + 1 + (self.first[1] if self.epoch == self.first[0] else 0)
+        for name in ("loss", "arch_loss"):
+            if not math.isfinite((logs or {}).get(name, 0.0)):
+                raise FloatingPointError(f"{self.where}: {name} is not finite at epoch {self.epoch + 1}, step {step}; "
+                                         f"what was saved before stays. A lower {self.remedies} may help")
+
+
+class WarnOfCollapse(tf.keras.callbacks.Callback):
+    """Says so, once, when the alphas have given up on nearly all convolutions."""
+
+    LIMIT = 0.9
+
+    def __init__(self):
+        super().__init__()
+        self.said = False
 
     def on_epoch_end(self, epoch, logs=None):
-        if not self.terminal or epoch + 1 == self.epochs:
-            left = f", {duration(self._seconds_left(time.monotonic()))} left" if epoch + 1 < self.epochs else ""
-            self._show(logs, f"done{left}", end="\n")
-
-    def _seconds_left(self, now):
-        start, steps_at_start = self.started or (now, 0)
-        per_step = (now - start) / max(1, self.steps_done - steps_at_start)
-        return per_step * (self.epochs * self.steps - self.first_epoch * self.steps - self.steps_done)
-
-    def _show(self, logs, note, end=None):
-        step = self.steps_done - (self.epoch - self.first_epoch) * self.steps
-        values = "  ".join(f"{name.replace('_', ' ')} {_short(logs[name])}"
-                           for name in self.shown if name in (logs or {}))
-        line = f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps}  {values}  {note}"
-        if self.terminal:
-            print(f"\r\033[K{line}", end=end or "", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """A duration as people write it: 42 s, 3 min 20 s, 2 h 5 min."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
-def _short(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"
+        skip, none = logs["skip_share"], logs["none_share"]
+        if skip + none > self.LIMIT and not self.said:
+            self.said = True
+            screen.say(f"search: warning: the alphas collapse: at epoch {epoch + 1} skip has {skip:.0%} and none "
+                       f"{none:.0%} of the mean edge; a lower --arch_lr, more --warmup_epochs or a larger budget may "
+                       "help")

@@ -11,6 +11,7 @@ for a space, so that exact and expected costs, derivation and search share one f
 from __future__ import annotations
 
 import dataclasses
+import functools
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -92,7 +93,8 @@ class CellCosts(NamedTuple):
     edges: np.ndarray
 
 
-class CostTables(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class CostTables:
     """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 4], by first and last width."""
 
     space: SearchSpace
@@ -101,8 +103,9 @@ class CostTables(NamedTuple):
     cells: tuple[CellCosts, ...]
 
 
+@functools.lru_cache(maxsize=16)
 def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> CostTables:
-    """Counts every part of `space` once for each width that it depends on."""
+    """Counts every part of `space` once for each width that it depends on. The same tables for the same arguments."""
     widths, last = space.width_choices, space.num_stages - 1
     stems, heads = [], []
     for width in widths:

@@ -1,7 +1,7 @@
 """Input pipelines: image classification sets of TensorFlow Datasets as deterministic batches.
 
 Everything random (parts, order, augmentation) is a function of the seed, the part of the data, the epoch and the
-step, never of what was drawn before. So a run that starts again at an epoch sees the batches it would have seen.
+step, never of what was drawn before. So a run that starts again anywhere sees the batches it would have seen.
 """
 
 from __future__ import annotations
@@ -156,6 +156,8 @@ def batches(
     training: bool = False,
     seed: int = 0,
     start_epoch: int | None = None,
+    start_step: int = 0,
+    steps: int | None = None,
     augment: Augmentation | Literal["default"] | None = "default",
 ) -> tf.data.Dataset:
     """Batches of float32 images [B, H, W, C] of mean 0 and deviation 1, and int32 labels [B].
@@ -165,6 +167,8 @@ def batches(
         seed: of order and augmentation.
         start_epoch: without it one epoch, in another order each time it is iterated, for `fit(..., epochs=n)`. With it
             all epochs from this one on without an end, the same ones always, for `fit(..., steps_per_epoch=...)`.
+        start_step: of that epoch; what comes before is left out.
+        steps: ends each training epoch after so many batches, where it has more.
         augment: "default" for what is usual for the data set.
 
     Raises:
@@ -173,8 +177,8 @@ def batches(
     if not training:
         steps = math.ceil(data.num_images / batch_size)
         return _finished(_pipeline(data, batch_size, steps, tf.data.Dataset.range(1), None, None), steps)
-    steps = steps_per_epoch(batch_size, data)
-    dataset = _pipeline(data, batch_size, steps, _epochs(seed, start_epoch), seed, augment)
+    steps = min(steps or math.inf, steps_per_epoch(batch_size, data))
+    dataset = _pipeline(data, batch_size, steps, _epochs(seed, start_epoch), seed, augment, (start_epoch, start_step))
     return _finished(dataset, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
 
 
@@ -185,6 +189,8 @@ def bilevel(
     seed: int = 0,
     arch_split: float = 0.5,
     start_epoch: int | None = None,
+    start_step: int = 0,
+    steps: int | None = None,
     augment: Augmentation | Literal["default"] | None = "default",
 ) -> tf.data.Dataset:
     """Pairs of training batches for a search: ((x_w, y_w), (x_a, y_a)), for the weights and for the alphas.
@@ -192,15 +198,16 @@ def bilevel(
     Args:
         train: is split in two, as by `train.split(seed, (1 - arch_split, arch_split))`; or two parts already split.
         arch_split: share of the images that trains the alphas.
-        seed, start_epoch, augment: as for `batches`.
+        seed, start_epoch, start_step, steps, augment: as for `batches`.
 
     Raises:
         ValueError: a batch is larger than a part, `arch_split` is not between 0 and 1, or a record is damaged.
     """
     parts = train.split(seed, (1 - arch_split, arch_split)) if isinstance(train, ImageData) else train
-    steps = steps_per_epoch(batch_size, *parts)
+    steps = min(steps or math.inf, steps_per_epoch(batch_size, *parts))
+    start = (start_epoch, start_step)
     pairs = tf.data.Dataset.zip(
-        tuple(_pipeline(part, batch_size, steps, _epochs(seed, start_epoch), seed, augment) for part in parts)
+        tuple(_pipeline(part, batch_size, steps, _epochs(seed, start_epoch), seed, augment, start) for part in parts)
     )
     return _finished(pairs, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
 
@@ -219,8 +226,10 @@ def _pipeline(
     epochs: tf.data.Dataset,
     seed: int | None,
     augment: Augmentation | Literal["default"] | None,
+    start: tuple[int | None, int] = (None, 0),
 ) -> tf.data.Dataset:
-    """`steps` batches for each of `epochs`; without a seed in order and without augmentation."""
+    """`steps` batches for each of `epochs`; without a seed in order and without augmentation. `start`: an epoch and the
+    number of its first batches that are left out."""
     records, size, training = data.records, data.image_shape[:2], seed is not None
     _ = records.in_memory or records.encoded  # opened here, once, and not while the functions below are traced
     chosen = data.default_augmentation if augment == "default" else augment or Augmentation()
@@ -230,8 +239,10 @@ def _pipeline(
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         key = tf.random.experimental.stateless_fold_in(base, epoch)
         picked = records.pick(data.indices, key if training else None)
-        picked = picked.batch(batch_size, drop_remainder=training).take(steps)
-        return picked.enumerate().map(lambda step, batch: (tf.random.experimental.stateless_fold_in(key, step), *batch))
+        picked = picked.batch(batch_size, drop_remainder=training).take(steps).enumerate()
+        if start[1]:
+            picked = picked.skip(tf.where(epoch == start[0], tf.constant(start[1], tf.int64), 0))
+        return picked.map(lambda step, batch: (tf.random.experimental.stateless_fold_in(key, step), *batch))
 
     def prepare(key: tf.Tensor, *picked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = records.fetch(*picked)

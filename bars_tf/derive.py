@@ -9,6 +9,7 @@ reach, until none can do better.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: 
     return [Candidate(g, complexity.cost(g, tables), origin) for g, origin in found.items()]
 
 
+@functools.lru_cache(maxsize=16)  # a large space takes seconds, and both a program and `Supernet.compile` ask
 def check_budget(tables: CostTables, budget: Budget) -> None:
     """Raises: ValueError with the reachable range if no genotype of the space keeps the budget."""
     for name, limit in budget.limits().items():

@@ -129,7 +129,8 @@ class KerasOps:
     def head(self, x, source):
         x = tf.keras.layers.GlobalAveragePooling2D()(x)
         if self.dropout:
-            x = tf.keras.layers.Dropout(self.dropout)(x)
+            # With a generator of its own, whose state can be saved.
+            x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful")(x)
         return tf.keras.layers.Dense(self.num_classes, name="head")(x)
 
 

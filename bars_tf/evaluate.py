@@ -9,10 +9,11 @@ import sys
 import h5py
 import numpy as np
 
-from bars_tf import callbacks, data, training
+from bars_tf import data, training
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.progress import Progress
 
 # A model file is data: what could run code when it is loaded (Lambda, names of functions) is not built.
 KNOWN_LAYERS = frozenset((
@@ -45,12 +46,13 @@ def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_step
     predict = tf.function(lambda x: tf.argmax(model(x, training=False), -1, output_type=tf.int32), autograph=False)
     batches = data.batches(images, batch_size)
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
-    progress = callbacks.Progress(title, 1, steps, ("accuracy",))
+    progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
-    for step, (x, y) in enumerate(batches.take(steps)):
-        correct += int(np.sum(predict(x).numpy() == y.numpy()))
-        total += len(y)
-        progress.on_train_batch_end(step, {"accuracy": correct / total})
+    with blame("dataset", images.name), images.records.explained():
+        for step, (x, y) in enumerate(batches.take(steps)):
+            correct += int(np.sum(predict(x).numpy() == y.numpy()))
+            total += len(y)
+            progress.on_train_batch_end(step, {"accuracy": correct / total})
     progress.on_epoch_end(0, {"accuracy": correct / total})
     return correct / total, total
 

@@ -87,6 +87,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
         "xla": Flag(boolean, "Compiles the training of derived networks by XLA."),
         "mixed_precision": Flag(boolean, "Trains derived networks in bfloat16, with variables in float32."),
+        "save_minutes": Flag(_POSITIVE, "An epoch that takes longer is saved so often in the middle."),
         "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
         "json": Flag(boolean, "Prints JSON."),
     },

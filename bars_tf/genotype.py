@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bars_tf.files import written_beside
 from bars_tf.spaces import CellPosition, SearchSpace
 
 FORMAT = "bars_tf.genotype/1"
@@ -143,11 +144,9 @@ def read_json(path: str | os.PathLike, max_bytes: int = MAX_FILE_BYTES) -> Any:
 
 def write_json(path: str | os.PathLike, values: Any) -> None:
     """Writes beside `path` and renames, so that no reader sees half a file."""
-    beside = f"{os.fspath(path)}.tmp{os.getpid()}"
-    with open(beside, "w", encoding="utf-8") as file:
+    with written_beside(path) as beside, open(beside, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=1)
         file.write("\n")
-    os.replace(beside, path)
 
 
 def _require_choices(field: str, values: Sequence, choices: Sequence[Sequence]) -> None:

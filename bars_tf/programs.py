@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
-from bars_tf import command_line, noise
+from bars_tf import command_line, noise, screen
 from bars_tf.config import InputError, SearchConfig
 
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
@@ -63,8 +63,9 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
     except InputError as error:
         return _fail(program, error, str(error), 2, verbose)
     except KeyboardInterrupt as error:
+        saved = f", {error}" if str(error) else ""
         again = "; the same command resumes" if program in ("search", "train") else ""
-        return _fail(program, error, f"interrupted{again}", 130, verbose)
+        return _fail(program, error, f"interrupted{saved}{again}", 130, verbose)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +73,8 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
+    except MemoryError as error:
+        return _fail(program, error, f"out of memory, a smaller batch needs less: {error}", 1, verbose)
     except FloatingPointError as error:
         return _fail(program, error, str(error), 1, verbose)
     except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
@@ -80,6 +83,7 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
 
 
 def _fail(program: str, error: BaseException, message: str, status: int, verbose: bool) -> int:
+    screen.close()
     if verbose:
         traceback.print_exception(error)
     message = " ".join(message.split())
@@ -99,4 +103,4 @@ def _set_verbosity(program: str, verbose: bool) -> None:
     warnings.simplefilter("ignore")
     warnings.filterwarnings("always", module=r"bars_tf(\.|$)")
     warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
-    warnings.formatwarning = lambda message, *_, **__: f"{program}: warning: {message}\n"
+    warnings.showwarning = lambda message, *_, **__: screen.say(f"{program}: warning: {message}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -119,7 +121,11 @@ class Records:
         wanted[indices] = True
         wanted = tf.constant(wanted)
         chosen = self.encoded.enumerate().filter(lambda i, _: wanted[i]).map(lambda _, record: record)
-        return chosen if key is None else chosen.shuffle(SHUFFLE_RECORDS, seed=key[0])
+        if key is None:
+            return chosen
+        # Else the order would follow the global seed too; and a global seed of 0 beside a tensor is an error.
+        tf.compat.v1.get_default_graph().seed = None
+        return chosen.shuffle(SHUFFLE_RECORDS, seed=key[0])
 
     def fetch(self, *picked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 images [B, H, W, C] and int32 labels [B] of a batch of what `pick` gave."""
@@ -129,6 +135,20 @@ class Records:
         encoded, labels = picked
         images = tf.map_fn(self.decode, encoded, fn_output_signature=tf.TensorSpec(self.shape, tf.uint8))
         return images, self._checked(labels)
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """For a block that reads images which are not in memory.
+
+        Raises:
+            ValueError: naming the record, where one turns out to be damaged.
+        """
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            if self.in_memory is not None:
+                raise
+            raise self.explain(error) from None
 
     def explain(self, error: Exception) -> ValueError:
         """A one-line error that names file and record, for one that came up while this split was read."""

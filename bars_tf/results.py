@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bars_tf.callbacks import duration
 from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype
+from bars_tf.screen import duration
 
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
 
 
-def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: str,
+def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: str, devices: Sequence[str],
             **found: Any) -> dict[str, Any]:
-    """All that `summary.json` says. Operations are multiply-accumulates, times seconds."""
+    """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
     return {
         "space": genotype.space.name, "dataset": config.dataset, "seed": config.seed,
         "budget": config.budget.limits(), "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
+        "train_epochs": config.train_epochs,
         **found, "split_sha256": split_sha256, "versions": _versions(),
-        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+                    "devices": list(devices), "system": platform.platform()},
         "git_revision": _git_revision(),
     }
 

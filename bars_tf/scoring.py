@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bars_tf import derive
@@ -50,16 +50,18 @@ class Scorer:
 
 
 def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
-         progress: Callable[[int, int, float], None] | None = None) -> list[derive.Candidate]:
+         progress: Callable[[derive.Candidate, int, int], None] | None = None,
+         known: Mapping[Genotype, tuple[float, float]] | None = None) -> list[derive.Candidate]:
     """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first.
 
-    `progress` is called after each with how many are scored, how many there are, and the accuracy.
+    `progress` is called with each scored candidate, its number from 1, and how many there are. `known`: accuracy and
+    loss of genotypes that were scored before.
     """
     candidates = derive.candidates(supernet.alphas(), supernet.tables, supernet.budget, num_samples, supernet.seed)
-    scorer, scored = Scorer(supernet), []
-    for candidate in candidates:
-        accuracy, loss = scorer.score(candidate.genotype, batches)
+    scorer, scored, known = Scorer(supernet), [], known or {}
+    for number, candidate in enumerate(candidates, start=1):
+        accuracy, loss = known.get(candidate.genotype) or scorer.score(candidate.genotype, batches)
         scored.append(candidate._replace(accuracy=accuracy, loss=loss))
         if progress:
-            progress(len(scored), len(candidates), accuracy)
+            progress(scored[-1], number, len(candidates))
     return sorted(scored, key=lambda c: (-c.accuracy, c.loss))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
 
-from bars_tf import callbacks, complexity, data, derive, schedules, scoring, training, workdir
-from bars_tf.callbacks import duration
+from bars_tf import callbacks, complexity, data, derive, resume, schedules, scoring, screen, training, workdir
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
+from bars_tf.progress import Progress
+from bars_tf.screen import duration
 from bars_tf.supernet import Supernet
 from bars_tf.train import finish
 
@@ -44,7 +44,7 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     """Refuses a budget that no network of the space keeps, before any work."""
     tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
     for note in config.search_space.deployment_notes():
-        print(f"search: note: {note}", file=sys.stderr)
+        screen.say(f"search: note: {note}")
     try:
         derive.check_budget(tables, config.budget)
     except ValueError as error:
@@ -66,27 +66,37 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
         return Genotype.load(directory / "genotype.json"), {
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
-    candidates = scoring.rank(supernet, training.validation_batches(config, validation), config.num_candidates - 1,
-                              candidate_progress())
+    started = time.monotonic()
+    with blame("dataset", config.dataset), validation.records.explained():
+        candidates = score_candidates(config, supernet, validation, directory / "search" / "scored.json")
+    seconds += time.monotonic() - started
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
+    (directory / "search" / "scored.json").unlink()
     return candidates[0].genotype, {"search_accuracy": candidates[0].accuracy, "search_seconds": seconds}
 
 
-def candidate_progress() -> Callable[[int, int, float], None]:
-    """Says how far the scoring of candidates is."""
-    print("derive  finding candidates within the budget", file=sys.stderr)
-    lines: list[callbacks.Progress] = []
+def score_candidates(config: SearchConfig, supernet: Supernet, validation: ImageData, path: Path) -> list[Candidate]:
+    """The candidates, the best first. Scores are kept in the file `path` until all are known: a run that is stopped
+    goes on with those that are missing."""
+    screen.say("derive  finding candidates within the budget")
+    rows = read_json(path, max_bytes=2**30) if path.exists() else []
+    known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"]) for row in rows}
+    progress = []
 
-    def show(scored: int, total: int, accuracy: float) -> None:
-        if not lines:
-            lines.append(callbacks.Progress("derive", 1, total, ("accuracy",)))
-        lines[0].on_train_batch_end(scored - 1, {"accuracy": accuracy})
-        if scored == total:
-            lines[0].on_epoch_end(0, {"accuracy": accuracy})
+    def show(candidate: Candidate, number: int, total: int) -> None:
+        if len(rows) < number:
+            rows.append(candidate_row(candidate))
+            write_json(path, rows)
+        if not progress:
+            progress.append(Progress("derive", 1, total, ("accuracy",), (0, number - 1)))
+        progress[0].on_train_batch_end(number - 1 - progress[0].first[1], {"accuracy": candidate.accuracy})
+        if number == total:
+            progress[0].on_epoch_end(0, {"accuracy": candidate.accuracy})
 
-    return show
+    return scoring.rank(supernet, training.validation_batches(config, validation), config.num_candidates - 1, show,
+                        known)
 
 
 def candidate_row(candidate: Candidate) -> dict:
@@ -99,7 +109,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
     """The searched supernet, and the seconds that it took, those of earlier starts included."""
     parts = halves(config, train)
     steps = training.steps_of(config, "batch_size", *parts)
-    print("search  building the supernet and tracing its first step: less than a minute", file=sys.stderr)
+    screen.say("search  building the supernet and tracing its first step: less than a minute")
     supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
     supernet.compile(
         training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
@@ -108,24 +118,26 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
         tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), config.budget, config.sampling,
         config.cost_exponent)
     subdirectory = directory / "search"
-    checkpoints = callbacks.Checkpoints(str(subdirectory / "checkpoints"), model=supernet)
-    first_epoch = checkpoints.restore()
-    if first_epoch < config.search_epochs:
-        batches = data.bilevel(parts, config.batch_size, seed=config.seed, start_epoch=first_epoch,
-                               augment=training.augmentation(config, train))
-        supernet.fit(
-            batches, epochs=config.search_epochs, initial_epoch=first_epoch, steps_per_epoch=steps, verbose=0,
-            callbacks=[
+    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=supernet)
+    first = checkpoints.restore()
+
+    def batches(position):
+        return data.bilevel(parts, config.batch_size, seed=config.seed, start_epoch=position.epoch,
+                            start_step=position.step, steps=steps, augment=training.augmentation(config, train))
+
+    if first.epoch < config.search_epochs:
+        with blame("dataset", config.dataset), train.records.explained():
+            resume.fit(supernet, batches, config.search_epochs, checkpoints, [
                 callbacks.Phases(config.search_epochs, config.warmup_epochs,
                                  schedules.geometric(config.temperature, config.final_temperature),
                                  schedules.linear(0.0, config.entropy_weight)),
-                callbacks.StopOnNaN("search"), callbacks.Log(str(subdirectory / "log.csv")),
+                callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
+                callbacks.WarnOfCollapse(), callbacks.Log(str(subdirectory / "log.csv")),
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
-                callbacks.Progress("search", config.search_epochs, steps, SHOWN, first_epoch,
-                                   estimate=lambda seconds: estimate(config, train, seconds, first_epoch)),
-                checkpoints])
+                Progress("search", config.search_epochs, steps, SHOWN, first,
+                         estimate=lambda seconds: estimate(config, train, seconds, first.epoch))])
     warn_if_undecided(supernet)
-    return supernet, float(checkpoints.seconds.numpy())
+    return supernet, checkpoints.seconds
 
 
 def estimate(config: SearchConfig, train: ImageData, seconds: float, first_epoch: int) -> str:
@@ -144,5 +156,5 @@ def warn_if_undecided(supernet: Supernet) -> None:
     """Says so where the alphas of a level are still near to uniform."""
     for level, value in supernet.relative_entropies().items():
         if value > UNDECIDED:
-            print(f"search: warning: {level} choices are undecided (mean entropy {value:.0%} of its maximum): more "
-                  "epochs or a higher --arch_lr would decide them", file=sys.stderr)
+            screen.say(f"search: warning: {level} choices are undecided (mean entropy {value:.0%} of its maximum): "
+                       "more epochs or a higher --arch_lr would decide them")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from bars_tf import complexity, results, training, workdir
-from bars_tf.config import SearchConfig
+from bars_tf.config import InputError, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
 from bars_tf.genotype import Genotype, read_json, write_json
@@ -15,6 +15,10 @@ from bars_tf.genotype import Genotype, read_json, write_json
 def main(config: SearchConfig) -> int:
     genotype = training.read_genotype(config)
     directory = workdir.claim(config, "train")
+    trained = directory / "genotype.json"
+    if trained.exists() and Genotype.load(trained) != genotype:
+        raise InputError.of("workdir", config.workdir, f"trains another genotype than --genotype={config.genotype}; "
+                            "choose another directory")
     training.start(config)
     train, validation, test = training.load_data(config)
     genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
@@ -26,8 +30,9 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
            directory: Path, **found: object) -> None:
     """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
     done = directory / "summary.json"
-    if done.exists() and (directory / "model.h5").exists():
-        results.print_closing_table(read_json(done), genotype, directory, os.environ)
+    earlier = read_json(done) if done.exists() and (directory / "model.h5").exists() else None
+    if earlier and earlier.get("train_epochs") == config.train_epochs:
+        results.print_closing_table(earlier, genotype, directory, os.environ)
         return
     model, seconds = training.train_network(config, genotype, train, validation, directory)
     training.save_model(model, directory / "model.h5")
@@ -35,7 +40,7 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
     tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
     summary = results.summary(
-        config, genotype, complexity.cost(genotype, tables), train.sha256, test_accuracy=test_accuracy,
-        test_images=test_images, train_seconds=seconds, **found)
+        config, genotype, complexity.cost(genotype, tables), train.sha256, training.devices(),
+        test_accuracy=test_accuracy, test_images=test_images, train_seconds=seconds, **found)
     write_json(done, summary)
     results.print_closing_table(summary, genotype, directory, os.environ)

@@ -1,19 +1,20 @@
-"""Training of a derived network by Keras's own `fit`, resumable at every epoch."""
+"""Training of a derived network by Keras's own `fit`, resumable at every step."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from bars_tf import callbacks, data, schedules
+from bars_tf import callbacks, data, resume, schedules
 from bars_tf.augmentation import Augmentation
-from bars_tf.config import SearchConfig, blame
+from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network
+from bars_tf.files import written_beside
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
+from bars_tf.progress import Progress
 
 SHOWN = ("loss", "accuracy", "val_accuracy")
 
@@ -25,10 +26,21 @@ def start(config: SearchConfig) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def devices() -> list[str]:
+    """The names of the devices that TensorFlow computes on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus] or ["CPU"]
+
+
 def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
     """Training images, validation images (a part of the training set by seed) and test images."""
     with blame("dataset", config.dataset):
         train, test = data.load(config.dataset, config.data_dir, image_size=config.image_size or None)
+    for name in ("crop_padding", "cutout"):
+        if (getattr(config, name) or 0) > min(train.image_shape[:2]):
+            raise InputError.of(name, getattr(config, name),
+                                f"must be at most {min(train.image_shape[:2])}, the side of the images")
+    with blame("validation_split", config.validation_split):
         train, validation = train.split(config.seed, (1 - config.validation_split, config.validation_split))
     return train, validation, test
 
@@ -82,22 +94,28 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
                   config.train_warmup_epochs * steps, config.train_clip_norm),
         loss_function(train.num_classes, config.label_smoothing), metrics=["accuracy"],
         steps_per_execution=max(1, min(10, steps // 4)))
+    # Variables are made before they are restored, to see that all of them are.
+    model.optimizer._create_all_weights(model.trainable_variables)
     subdirectory = directory / "train"
-    checkpoints = callbacks.Checkpoints(str(subdirectory / "checkpoints"), model=model, optimizer=model.optimizer)
-    first_epoch = checkpoints.restore()
-    log = subdirectory / "log.csv"
-    if first_epoch < config.train_epochs:
-        images = data.batches(train, config.train_batch_size, training=True, seed=config.seed, start_epoch=first_epoch,
-                              augment=augmentation(config, train))
-        best = callbacks.BestWeights(str(subdirectory / "best_weights.h5"), _best_before(log, first_epoch))
-        model.fit(
-            images, epochs=config.train_epochs, initial_epoch=first_epoch, steps_per_epoch=steps, verbose=0,
-            validation_data=validation_batches(config, validation),
-            callbacks=[
-                callbacks.StopOnNaN("training"), callbacks.Log(str(log)), best,
+    best = callbacks.BestWeights(str(subdirectory / "best_weights.h5"))
+    generators = {layer.name: layer._random_generator._generator for layer in model.layers
+                  if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
+    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=model,
+                                     best=best.best, **generators)
+    first = checkpoints.restore()
+
+    def batches(position):
+        return data.batches(train, config.train_batch_size, training=True, seed=config.seed, start_epoch=position.epoch,
+                            start_step=position.step, steps=steps, augment=augmentation(config, train))
+
+    if first.epoch < config.train_epochs:
+        with blame("dataset", config.dataset), train.records.explained():
+            resume.fit(model, batches, config.train_epochs, checkpoints, [
+                callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first),
+                callbacks.Log(str(subdirectory / "log.csv")), best,
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
-                callbacks.Progress("train", config.train_epochs, steps, SHOWN, first_epoch), checkpoints])
-    return model, float(checkpoints.seconds.numpy())
+                Progress("train", config.train_epochs, steps, SHOWN, first)], validation_batches(config, validation))
+    return model, checkpoints.seconds
 
 
 def loss_function(num_classes: int, label_smoothing: float) -> Callable:
@@ -114,17 +132,9 @@ def loss_function(num_classes: int, label_smoothing: float) -> Callable:
 
 
 def save_model(model: tf.keras.Model, path: os.PathLike) -> None:
-    """Writes an `.h5` of layers and weights beside `path` and renames it."""
-    beside = f"{os.fspath(path)}.tmp{os.getpid()}.h5"
-    model.save(beside, include_optimizer=False, save_format="h5")
-    os.replace(beside, path)
-
-
-def _best_before(log: Path, epochs: int) -> float | None:
-    if not epochs or not log.exists():
-        return None
-    with open(log, newline="") as file:
-        return max((float(r["val_accuracy"]) for r in csv.DictReader(file) if int(r["epoch"]) <= epochs), default=None)
+    """Writes an `.h5` of layers and weights."""
+    with written_beside(path) as beside:
+        model.save(beside, include_optimizer=False, save_format="h5")
 
 
 def read_genotype(config: SearchConfig) -> Genotype:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bars_tf.command_line import find_flagfile, parse
 from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 
 CONFIG = "config.flags"
 LOCK = "lock"
-# Flags that do not change what a run computes: a run may go on under others.
-FREE = ("workdir", "data_dir", "verbosity")
+# Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
+FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "genotype")
 
 
 def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> None:
@@ -23,9 +24,8 @@ def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str =
         values = {name: getattr(config, name) for name in flags if name in PROGRAMS[program].flags}
         given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
-    beside = f"{os.fspath(path)}.tmp{os.getpid()}"
-    Path(beside).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    with written_beside(path) as beside:
+        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _lock(directory: Path) -> bool:
@@ -69,8 +69,14 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
 
 
 def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
-    """How a flagfile's settings differ from others: "--seed=0 there, 1 here"."""
+    """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
+
+    More epochs of training are welcome: the schedule of the rate then is that of the new length from there on.
+    """
     there = parse(program, [f"--flagfile={find_flagfile(str(path))}"])
+    free = set(FREE)
+    if config.train_epochs > there.train_epochs:
+        free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
     return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
             for name in PROGRAMS[program].flags
-            if name not in FREE and getattr(there, name) != getattr(config, name)]
+            if name not in free and getattr(there, name) != getattr(config, name)]
