@@ -1,4 +1,4 @@
-"""What hangs on `fit`: the phases of a search, the log, best weights, health."""
+"""What hangs on `fit`: the phases of a search, the log, the best model, health."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 from bars_tf import screen
-from bars_tf.files import written_beside
+from bars_tf.files import save_model, written_beside
 from bars_tf.legacy_keras import tf
 
 
@@ -67,8 +67,8 @@ class Log(tf.keras.callbacks.Callback):
             writer.writerows([*rows, row])
 
 
-class BestWeights(tf.keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest validation accuracy.
+class BestModel(tf.keras.callbacks.Callback):
+    """Keeps the model of the epoch with the highest validation accuracy.
 
     Args:
         path: an `.h5` file.
@@ -84,8 +84,7 @@ class BestWeights(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > self.best.numpy():
             self.best.assign(logs["val_accuracy"])
-            with written_beside(self.path) as beside:
-                self.model.save_weights(beside)
+            save_model(self.model, self.path)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -21,6 +22,12 @@ KNOWN_LAYERS = frozenset((
     "Dropout", "Flatten", "GlobalAveragePooling2D", "InputLayer", "MaxPooling2D", "QuantConv2D", "ReLU", "Rescaling",
     "Reshape", "ZeroPadding2D"))
 CONTAINERS = frozenset(("Functional", "Model", "Sequential"))
+# What else a configuration builds: initializers, quantizers, constraints, regularizers.
+KNOWN_OBJECTS = frozenset((
+    "ApproxSign", "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "L1", "L1L2", "L2",
+    "MagnitudeAwareSign", "NoOp", "Ones", "RandomNormal", "RandomUniform", "SteHeaviside", "SteSign", "SteTern",
+    "SwishSign", "TruncatedNormal", "VarianceScaling", "WeightClip", "Zeros", "weight_clip"))
+KNOWN_MODULES = ("keras", "larq", "tf_keras")
 MAX_FILE_BYTES = 2**30
 
 
@@ -48,7 +55,7 @@ def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_step
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
     progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
-    with blame("dataset", images.name), images.records.explained():
+    with training.reading(images):
         for step, (x, y) in enumerate(batches.take(steps)):
             correct += int(np.sum(predict(x).numpy() == y.numpy()))
             total += len(y)
@@ -70,10 +77,12 @@ def load_model(path: str, flag: str = "model") -> tf.keras.Model:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
                 raise ValueError("no Keras model, weights alone or another kind of HDF5 file")
-            config = json.loads(file.attrs["model_config"])
-        unknown = sorted(set(_layer_classes(config)) - KNOWN_LAYERS - CONTAINERS)
-        if unknown:
-            raise ValueError(f"has layers of class {', '.join(unknown)}, which are not loaded from a file")
+            try:
+                config = json.loads(file.attrs["model_config"])
+            except RecursionError:
+                raise ValueError("nested too deeply") from None
+        if unknown := sorted(set(_unknown_classes(config))):
+            raise ValueError(f"needs {', '.join(unknown)[:200]}, which is not built from a file")
     try:
         with lq.context.quantized_scope(False):
             return tf.keras.models.load_model(path, compile=False)
@@ -83,11 +92,16 @@ def load_model(path: str, flag: str = "model") -> tf.keras.Model:
         raise InputError.of(flag, path, f"damaged ({str(error).splitlines()[0][:200]})") from None
 
 
-def _layer_classes(config: object):
-    """The class names of all layers in a model's configuration, nested models included."""
-    if isinstance(config, dict):
-        if isinstance(config.get("config"), dict) and "class_name" in config and (
-                "layers" in config["config"] or "inbound_nodes" in config or config.get("name") is not None):
-            yield config["class_name"]
-        for layer in (config.get("config") or {}).get("layers", []) if isinstance(config.get("config"), dict) else []:
-            yield from _layer_classes({"inbound_nodes": [], **layer})
+def _unknown_classes(config: object) -> Iterator[str]:
+    """The names of classes and modules anywhere in a model's configuration that are not known ones."""
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            pending += value.values()
+            if "class_name" in value and value["class_name"] not in KNOWN_LAYERS | CONTAINERS | KNOWN_OBJECTS:
+                yield f"class {value['class_name']}"
+            if str(value.get("module") or "keras").partition(".")[0] not in KNOWN_MODULES:
+                yield f"module {value['module']}"

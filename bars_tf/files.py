@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -13,16 +15,31 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends well, and goes when it does not.
 
     What a killed process left there is overwritten by the next one.
+
+    Raises: OSError naming `path` where it can't be written, as on a full disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.tmp{path.suffix}")  # Keras goes by the suffix
+    beside = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with open(beside, "rb+") as file:
             os.fsync(file.fileno())  # else a power cut could leave the name without the content
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError) and error.strerror:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def save_model(model: Any, path: str | os.PathLike) -> None:
+    """Writes layers and weights of a Keras model as `.h5`, composed in memory: on a full disk HDF5 itself may crash."""
+    import h5py  # here, because this module is imported where a wrong flag should not wait
+
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        model.save(file, include_optimizer=False, save_format="h5")
+    with written_beside(path) as beside:
+        beside.write_bytes(memory.getvalue())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -135,20 +133,6 @@ class Records:
         encoded, labels = picked
         images = tf.map_fn(self.decode, encoded, fn_output_signature=tf.TensorSpec(self.shape, tf.uint8))
         return images, self._checked(labels)
-
-    @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """For a block that reads images which are not in memory.
-
-        Raises:
-            ValueError: naming the record, where one turns out to be damaged.
-        """
-        try:
-            yield
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-            if self.in_memory is not None:
-                raise
-            raise self.explain(error) from None
 
     def explain(self, error: Exception) -> ValueError:
         """A one-line error that names file and record, for one that came up while this split was read."""

@@ -7,13 +7,15 @@ needed for the steps that follow to be those of a run that was never stopped.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
+import re
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +75,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._logs = tf.Variable("{}", dtype=tf.string, trainable=False, name="logs")  # of the epoch's first part
         self._checkpoint = tf.train.Checkpoint(
             epoch=self._epoch, step=self._step, seconds=self._seconds, logs=self._logs, **objects)
+        self._listed = os.path.exists(os.path.join(directory, "checkpoint"))  # a save has come to its end there
         try:
             self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
         except ValueError:  # the list of checkpoints is damaged; `restore` looks for them itself
@@ -91,9 +94,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
         Raises: InputError where there are checkpoints and none can be read, or they are of another network.
         """
-        found = self._manager.checkpoints or sorted(
-            (path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(self.directory),
-                                                                            "ckpt-*.index"))), key=_number)
+        found = self._manager.checkpoints
+        if self._listed and not found:
+            indices = sorted(Path(self.directory).glob("ckpt-*.index"), key=_number)
+            found = [str(path.with_suffix("")) for path in indices]
+        self._sweep()
         for path in reversed(found):
             # Read as a whole before anything is changed.
             if problem := _damage(path):
@@ -102,15 +107,22 @@ class Checkpoints(tf.keras.callbacks.Callback):
             try:
                 self._checkpoint.restore(path).assert_consumed()
             except (ValueError, AssertionError):
-                raise InputError.of("workdir", self.directory, f"checkpoint {path} is of another network; choose "
-                                    "another work directory") from None
+                raise InputError.of("workdir", self.directory, f"checkpoint {path} is of another network or "
+                                    "version; choose another work directory") from None
             self.first = Position(int(self._epoch.numpy()), int(self._step.numpy()))
             self._before = json.loads(self._logs.numpy())
             return self.first
-        if found:
+        if self._listed:
             raise InputError.of("workdir", self.directory, "none of its checkpoints can be read; remove that directory "
                                 "to start anew")
         return self.first
+
+    def _sweep(self):
+        """Removes what a save that did not come to its end has left."""
+        listed = {_number(path) for path in self._manager.checkpoints}
+        for path in Path(self.directory).glob("ckpt-*") if listed else ():
+            if _number(path) not in listed:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _save(self, epoch, step, logs):
         place = f"after step {step or self.steps} of epoch {epoch + bool(step)}"
@@ -125,9 +137,9 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._logs.assign(json.dumps(logs))
         try:
             self._manager.save()
-        except tf.errors.OpError as error:
-            raise OSError(0, f"the state can't be saved, what was saved before stays ({one_line(error)})",
-                          self.directory) from None
+        except (tf.errors.OpError, OSError) as error:
+            self._sweep()
+            raise OSError(0, f"the state can't be saved, what was saved before stays: {one_line(error)}") from None
         self._counted, self._saved = now, time.monotonic()
         if self.stop.requested:
             raise KeyboardInterrupt(f"saved {place}")
@@ -197,6 +209,7 @@ def _damage(path: str) -> str | None:
     return None
 
 
-def _number(path: str) -> int:
-    number = path.rpartition("-")[2]
-    return int(number) if number.isdecimal() else -1
+def _number(path: str | os.PathLike) -> int:
+    """The number in the name of a checkpoint or of one of its files."""
+    match = re.match(r"ckpt-(\d+)(?![^._])", os.path.basename(path))
+    return int(match[1]) if match else -1

@@ -26,6 +26,7 @@ def main(config: SearchConfig) -> int:
     directory = workdir.claim(config, "search")
     training.start(config)
     train, validation, test = training.load_data(config)
+    training.read(train, test)
     check_budget(config, train)
     training.steps_of(config, "batch_size", *halves(config, train))
     training.steps_of(config, "train_batch_size", train)
@@ -67,7 +68,7 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
             "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
     supernet, seconds = train_supernet(config, train, directory)
     started = time.monotonic()
-    with blame("dataset", config.dataset), validation.records.explained():
+    with training.reading(validation):
         candidates = score_candidates(config, supernet, validation, directory / "search" / "scored.json")
     seconds += time.monotonic() - started
     write_json(candidates_file, {
@@ -126,7 +127,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
                             start_step=position.step, steps=steps, augment=training.augmentation(config, train))
 
     if first.epoch < config.search_epochs:
-        with blame("dataset", config.dataset), train.records.explained():
+        with training.reading(train):
             resume.fit(supernet, batches, config.search_epochs, checkpoints, [
                 callbacks.Phases(config.search_epochs, config.warmup_epochs,
                                  schedules.geometric(config.temperature, config.final_temperature),

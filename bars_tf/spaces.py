@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -169,6 +170,9 @@ class SearchSpace:
         return notes
 
 
+MAX_CHANNELS, MAX_MACROS = 2**16, 10**6
+
+
 def _validate(space: SearchSpace) -> None:
     def refuse(field: str, remedy: str):
         raise ValueError(f"search space: {field}={getattr(space, field)!r}: {remedy}")
@@ -187,8 +191,8 @@ def _validate(space: SearchSpace) -> None:
             refuse(field, "must be an integer from 1 to 4096")
     if space.num_nodes > 8:
         refuse("num_nodes", "must be at most 8")
-    if space.stem_channels is not None and (not integer(space.stem_channels) or space.stem_channels < 1):
-        refuse("stem_channels", "must be an integer of at least 1, or null")
+    if space.stem_channels is not None and (not integer(space.stem_channels) or not 1 <= space.stem_channels <= 4096):
+        refuse("stem_channels", "must be an integer from 1 to 4096, or null")
     if not isinstance(space.layout, str) or not space.layout or set(space.layout) - set("NR") or len(space.layout) > 64:
         refuse("layout", "must be 1 to 64 letters N (normal cell) and R (reduction cell)")
     if not isinstance(space.primitives, tuple) or not space.primitives:
@@ -214,6 +218,13 @@ def _validate(space: SearchSpace) -> None:
     for stage in range(space.num_stages):
         if not space.depths(stage):
             refuse("depth_choices", f"none is at most {len(space.chain(stage))}, the normal cells of stage {stage}")
+    if space.init_channels * 2 ** (space.num_stages - 1) > MAX_CHANNELS:
+        refuse("init_channels", f"must be lower, or the layout have fewer R: {MAX_CHANNELS} channels a node at most")
+    # Derivation enumerates them.
+    macros = math.prod(len(space.width_choices) * len(space.depths(stage)) for stage in range(space.num_stages))
+    if macros > MAX_MACROS:
+        refuse("layout", f"has {macros:.3g} combinations of widths and depths, above {MAX_MACROS}: fewer R, "
+               "width_choices or depth_choices are needed")
 
 
 def _validate_increasing(space: SearchSpace, field: str, refuse) -> None:

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import pathlib
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -25,8 +26,9 @@ DOWNLOAD_TIMEOUT = 10  # seconds to find out that there is no network
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's text, without the stack that TensorFlow appends."""
-    lines = [line for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
+    """The first line of an error's text, without the stack and the names of nodes that TensorFlow adds."""
+    text = re.sub(r"\{\{.*?\}\} ?|\[Op:\w+\]", "", str(getattr(error, "message", None) or error))
+    lines = [line for line in text.splitlines() if line.strip()]
     return lines[0].strip().rstrip(":")[:200] if lines else type(error).__name__
 
 

@@ -9,6 +9,7 @@ from bars_tf import complexity, results, training, workdir
 from bars_tf.config import InputError, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
+from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, read_json, write_json
 
 
@@ -21,6 +22,7 @@ def main(config: SearchConfig) -> int:
                             "choose another directory")
     training.start(config)
     train, validation, test = training.load_data(config)
+    training.read(train, test)
     genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     finish(config, genotype, train, validation, test, directory)
     return 0
@@ -35,7 +37,7 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
         results.print_closing_table(earlier, genotype, directory, os.environ)
         return
     model, seconds = training.train_network(config, genotype, train, validation, directory)
-    training.save_model(model, directory / "model.h5")
+    save_model(model, directory / "model.h5")
     # The test images are looked at here, once, and nothing is chosen by them.
     test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
     tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bars_tf import callbacks, data, resume, schedules
@@ -11,7 +11,6 @@ from bars_tf.augmentation import Augmentation
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network
-from bars_tf.files import written_beside
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
@@ -43,6 +42,27 @@ def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
     with blame("validation_split", config.validation_split):
         train, validation = train.split(config.seed, (1 - config.validation_split, config.validation_split))
     return train, validation, test
+
+
+def read(*parts: ImageData) -> None:
+    """Reads all images that fit in memory, so that damage is found before the work and not after it."""
+    for images in parts:
+        with blame("dataset", images.name):
+            _ = images.records.in_memory
+
+
+@contextlib.contextmanager
+def reading(images: ImageData) -> Iterator[None]:
+    """For a block that reads images while it uses them, as those are that do not fit in memory.
+
+    Raises: InputError naming the record, where one turns out to be damaged.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        if images.records.in_memory is not None:
+            raise
+        raise InputError.of("dataset", images.name, str(images.records.explain(error))) from None
 
 
 def augmentation(config: SearchConfig, train: ImageData) -> Augmentation:
@@ -81,8 +101,8 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
                   directory: Path) -> tuple[tf.keras.Model, float]:
     """Trains the network of a genotype.
 
-    The last weights are the result. Those with the best validation accuracy are kept beside, as
-    `train/best_weights.h5`.
+    The last weights are the result. The model of the best validation accuracy is kept beside, as
+    `train/best_model.h5`.
 
     Returns: the model, and the seconds that it took, those of earlier starts included.
     """
@@ -97,7 +117,7 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
     # Variables are made before they are restored, to see that all of them are.
     model.optimizer._create_all_weights(model.trainable_variables)
     subdirectory = directory / "train"
-    best = callbacks.BestWeights(str(subdirectory / "best_weights.h5"))
+    best = callbacks.BestModel(str(subdirectory / "best_model.h5"))
     generators = {layer.name: layer._random_generator._generator for layer in model.layers
                   if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
     checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=model,
@@ -109,7 +129,7 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
                             start_step=position.step, steps=steps, augment=augmentation(config, train))
 
     if first.epoch < config.train_epochs:
-        with blame("dataset", config.dataset), train.records.explained():
+        with reading(train):
             resume.fit(model, batches, config.train_epochs, checkpoints, [
                 callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first),
                 callbacks.Log(str(subdirectory / "log.csv")), best,
@@ -129,12 +149,6 @@ def loss_function(num_classes: int, label_smoothing: float) -> Callable:
                                                         label_smoothing=label_smoothing)
 
     return smoothed
-
-
-def save_model(model: tf.keras.Model, path: os.PathLike) -> None:
-    """Writes an `.h5` of layers and weights."""
-    with written_beside(path) as beside:
-        model.save(beside, include_optimizer=False, save_format="h5")
 
 
 def read_genotype(config: SearchConfig) -> Genotype:

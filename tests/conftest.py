@@ -9,16 +9,29 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_program(name: str, *arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
+# The whole way in half a minute: a tiny space, a few steps.
+TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4", "--num_nodes=2", "--layout=NR",
+        "--width_choices=0.5,1", "--budget_ops=100k", "--max_steps=3", "--search_epochs=3", "--warmup_epochs=1",
+        "--train_epochs=2", "--num_candidates=2", "--eval_batch_size=64", "--deterministic")
+
+
+def run_program(name: str, *arguments, cwd=None, preexec_fn=None, **environment) -> subprocess.CompletedProcess:
     """Starts a program as a user does, in the environment of the tests."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run([ROOT / "bin" / name, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, "PATH": path, **environment}, timeout=600)
+                          env={**os.environ, "PATH": path, **environment}, timeout=600, preexec_fn=preexec_fn)
 
 
 @pytest.fixture
 def program():
     return run_program
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A work directory of a finished run, and what the run printed."""
+    directory = tmp_path_factory.mktemp("run") / "work"
+    return directory, run_program("search", *TINY, f"--workdir={directory}")
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from bars_tf import complexity, derive, spaces
 from bars_tf.complexity import Budget
 from bars_tf.derived import build_network, transfer_weights
+from bars_tf.files import save_model
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.relaxation import Choices
 from bars_tf.supernet import Supernet
-from bars_tf.training import save_model
 
 ALL_PRIMITIVES = ("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3")
 SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=3, primitives=ALL_PRIMITIVES)

@@ -10,24 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 
 from bars_tf import spaces
 from bars_tf.genotype import Genotype
 
-# The whole way in a minute: a tiny space, a few steps.
-TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4", "--num_nodes=2", "--layout=NR",
-        "--width_choices=0.5,1", "--budget_ops=100k", "--max_steps=3", "--search_epochs=3", "--warmup_epochs=1",
-        "--train_epochs=2", "--num_candidates=2", "--eval_batch_size=64")
 NOISE = ("WARNING", "cuda", "oneDNN", "Traceback", "tensorflow/", "UserWarning")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A work directory of a finished run, and what the run printed."""
-    from conftest import run_program
-
-    directory = tmp_path_factory.mktemp("run") / "work"
-    return directory, run_program("search", *TINY, f"--workdir={directory}")
 
 
 def test_search_runs_the_whole_way(finished):

@@ -54,7 +54,7 @@ def kill_after(process, delay):
 def state(directory):
     """Everything that a run ends in, but for times."""
     weights = {}
-    for name in ("model.h5", "train/best_weights.h5"):
+    for name in ("model.h5", "train/best_model.h5"):
         with h5py.File(directory / name) as file:
             file.visititems(lambda key, item, name=name: weights.update({f"{name}:{key}": np.array(item)})
                             if isinstance(item, h5py.Dataset) else None)
