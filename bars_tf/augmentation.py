@@ -72,8 +72,18 @@ def central_crop(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     return images[:, top : top + size[0], left : left + size[1]]
 
 
+def _draw(count: tf.Tensor, seed: tf.Tensor, end: int, shard: tuple[int, int]) -> tf.Tensor:
+    """int32 [count, 1] below `end`, for `count` images that are the shard (i, n) of a batch: every nth from the ith."""
+    index, shards = shard
+    return tf.random.stateless_uniform([count * shards, 1], seed, 0, end, tf.int32)[index::shards]
+
+
 def random_crop_and_flip(
-    images: tf.Tensor, size: tuple[int, int], augmentation: Augmentation, key: tf.Tensor
+    images: tf.Tensor,
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    key: tf.Tensor,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.Tensor:
     """Pads, crops and mirrors each image [B, H, W, C] in its own way; `key` [2] is the seed. Returns [B, *size, C]."""
     padding = augmentation.crop_padding
@@ -82,7 +92,7 @@ def random_crop_and_flip(
     for_rows, for_columns, for_flip = tf.unstack(tf.random.experimental.stateless_split(key, 3))
 
     def draw(seed: tf.Tensor, end: int) -> tf.Tensor:
-        return tf.random.stateless_uniform([count, 1], seed, 0, end, tf.int32)
+        return _draw(count, seed, end, shard)
 
     rows = draw(for_rows, height - size[0] + 1) + tf.range(size[0])
     columns = tf.range(size[1])
@@ -101,13 +111,13 @@ def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) ->
     return tf.cast(images, tf.float32) * scale - offset
 
 
-def cutout(images: tf.Tensor, side: int, key: tf.Tensor) -> tf.Tensor:
+def cutout(images: tf.Tensor, side: int, key: tf.Tensor, shard: tuple[int, int] = (0, 1)) -> tf.Tensor:
     """Sets a square of `side` pixels to 0 in each image [B, H, W, C]; beyond the border it is cut off."""
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     for_rows, for_columns = tf.unstack(tf.random.experimental.stateless_split(key, 2))
 
     def inside(length: int, seed: tf.Tensor) -> tf.Tensor:
-        start = tf.random.stateless_uniform([count, 1], seed, 0, length, tf.int32) - side // 2
+        start = _draw(count, seed, length, shard) - side // 2
         position = tf.range(length)
         return (position >= start) & (position < start + side)
 
@@ -122,11 +132,13 @@ def prepare_for_training(
     std: Sequence[float],
     augmentation: Augmentation,
     key: tf.Tensor,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.Tensor:
-    """uint8 images [B, H, W, C] to float32 [B, *size, C], augmented; `key` [2] is the seed."""
+    """uint8 images [B, H, W, C] to float32 [B, *size, C], augmented; `key` [2] is the seed of the whole batch, of which
+    the images are the shard (i, n): every nth from the ith on."""
     for_crop, for_cutout = tf.unstack(tf.random.experimental.stateless_split(key, 2))
-    images = normalise(random_crop_and_flip(images, size, augmentation, for_crop), mean, std)
-    return cutout(images, augmentation.cutout, for_cutout) if augmentation.cutout else images
+    images = normalise(random_crop_and_flip(images, size, augmentation, for_crop, shard), mean, std)
+    return cutout(images, augmentation.cutout, for_cutout, shard) if augmentation.cutout else images
 
 
 def prepare_for_evaluation(

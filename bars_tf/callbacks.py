@@ -29,7 +29,7 @@ class Phases(tf.keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         progress = max(0, epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs - 1)
-        self.model.arch_active.assign(epoch >= self.warmup_epochs)
+        self.model.activate_arch(epoch >= self.warmup_epochs)
         self.model.temperature.assign(self.temperature(progress))
         self.model.entropy_weight.assign(self.entropy_weight(progress))
 

@@ -158,6 +158,7 @@ def batches(
     start_epoch: int | None = None,
     start_step: int = 0,
     steps: int | None = None,
+    shard: tuple[int, int] = (0, 1),
     augment: Augmentation | Literal["default"] | None = "default",
 ) -> tf.data.Dataset:
     """Batches of float32 images [B, H, W, C] of mean 0 and deviation 1, and int32 labels [B].
@@ -169,6 +170,7 @@ def batches(
             all epochs from this one on without an end, the same ones always, for `fit(..., steps_per_epoch=...)`.
         start_step: of that epoch; what comes before is left out.
         steps: ends each training epoch after so many batches, where it has more.
+        shard: (i, n) for every nth image of each batch from the ith on; n divides the batch size.
         augment: "default" for what is usual for the data set.
 
     Raises:
@@ -178,7 +180,8 @@ def batches(
         steps = math.ceil(data.num_images / batch_size)
         return _finished(_pipeline(data, batch_size, steps, tf.data.Dataset.range(1), None, None), steps)
     steps = min(steps or math.inf, steps_per_epoch(batch_size, data))
-    dataset = _pipeline(data, batch_size, steps, _epochs(seed, start_epoch), seed, augment, (start_epoch, start_step))
+    start = (start_epoch, start_step)
+    dataset = _pipeline(data, batch_size, steps, _epochs(seed, start_epoch), seed, augment, start, shard)
     return _finished(dataset, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
 
 
@@ -191,6 +194,7 @@ def bilevel(
     start_epoch: int | None = None,
     start_step: int = 0,
     steps: int | None = None,
+    shard: tuple[int, int] = (0, 1),
     augment: Augmentation | Literal["default"] | None = "default",
 ) -> tf.data.Dataset:
     """Pairs of training batches for a search: ((x_w, y_w), (x_a, y_a)), for the weights and for the alphas.
@@ -198,7 +202,7 @@ def bilevel(
     Args:
         train: is split in two, as by `train.split(seed, (1 - arch_split, arch_split))`; or two parts already split.
         arch_split: share of the images that trains the alphas.
-        seed, start_epoch, start_step, steps, augment: as for `batches`.
+        seed, start_epoch, start_step, steps, shard, augment: as for `batches`.
 
     Raises:
         ValueError: a batch is larger than a part, `arch_split` is not between 0 and 1, or a record is damaged.
@@ -207,7 +211,10 @@ def bilevel(
     steps = min(steps or math.inf, steps_per_epoch(batch_size, *parts))
     start = (start_epoch, start_step)
     pairs = tf.data.Dataset.zip(
-        tuple(_pipeline(part, batch_size, steps, _epochs(seed, start_epoch), seed, augment, start) for part in parts)
+        tuple(
+            _pipeline(part, batch_size, steps, _epochs(seed, start_epoch), seed, augment, start, shard)
+            for part in parts
+        )
     )
     return _finished(pairs, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
 
@@ -227,9 +234,12 @@ def _pipeline(
     seed: int | None,
     augment: Augmentation | Literal["default"] | None,
     start: tuple[int | None, int] = (None, 0),
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """`steps` batches for each of `epochs`; without a seed in order and without augmentation. `start`: an epoch and the
     number of its first batches that are left out."""
+    if batch_size % shard[1]:
+        raise ValueError(f"batch size {batch_size} can't be shared by {shard[1]} devices: choose a multiple of that")
     records, size, training = data.records, data.image_shape[:2], seed is not None
     _ = records.in_memory or records.encoded  # opened here, once, and not while the functions below are traced
     chosen = data.default_augmentation if augment == "default" else augment or Augmentation()
@@ -242,12 +252,14 @@ def _pipeline(
         picked = picked.batch(batch_size, drop_remainder=training).take(steps).enumerate()
         if start[1]:
             picked = picked.skip(tf.where(epoch == start[0], tf.constant(start[1], tf.int64), 0))
-        return picked.map(lambda step, batch: (tf.random.experimental.stateless_fold_in(key, step), *batch))
+        mine = slice(shard[0], None, shard[1])
+        return picked.map(lambda step, batch: (
+            tf.random.experimental.stateless_fold_in(key, step), *(part[mine] for part in batch)))
 
     def prepare(key: tf.Tensor, *picked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = records.fetch(*picked)
         if training:
-            return prepare_for_training(images, size, data.mean, data.std, chosen, key), labels
+            return prepare_for_training(images, size, data.mean, data.std, chosen, key, shard), labels
         return prepare_for_evaluation(images, size, data.mean, data.std), labels
 
     return epochs.flat_map(epoch_batches).map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

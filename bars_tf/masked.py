@@ -76,6 +76,21 @@ def _masked(kernel, mask):
     return kernel if mask is None else kernel * mask
 
 
+def replicas() -> int:
+    """The number of replicas that take the step which is being traced."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def _moments_of_all(inputs):
+    """Mean and variance [C] of inputs [B, H, W, C] over the batches of all replicas; gradients pass."""
+    count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)
+    sums = tf.concat([tf.reduce_sum(inputs, [0, 1, 2]), tf.reduce_sum(inputs ** 2, [0, 1, 2]), [count]], 0)
+    sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
+    mean, squares = tf.split(sums[:-1] / sums[-1], 2)
+    return mean, tf.maximum(squares - mean ** 2, 0.0)
+
+
 class BatchNorm(tf.keras.layers.Layer):
     """Batch normalisation that says which statistics it uses and which it changes.
 
@@ -110,7 +125,10 @@ class BatchNorm(tf.keras.layers.Layer):
             mean, variance = tf.unstack(self.moving)
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
-        if inputs.dtype == tf.float32:
+        if replicas() > 1:
+            mean, variance = _moments_of_all(inputs)
+            outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
+        elif inputs.dtype == tf.float32:
             outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
         else:  # the fused kernel computes in float32 only
             mean, variance = tf.nn.moments(inputs, [0, 1, 2])

@@ -12,6 +12,7 @@ from bars_tf.channels import Channels
 from bars_tf.complexity import Budget
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
+from bars_tf.masked import replicas
 from bars_tf.network import network
 from bars_tf.relaxation import Choices
 from bars_tf.spaces import SAMPLING, SearchSpace
@@ -59,7 +60,9 @@ class Supernet(tf.keras.Model):
         self.temperature = tf.Variable(1.0, trainable=False, name="temperature", dtype=self.compute_dtype)
         self.entropy_weight = tf.Variable(0.0, trainable=False, name="entropy_weight", dtype=self.compute_dtype)
         self.arch_active = tf.Variable(True, trainable=False, name="arch_active")
-        self.search_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="search_step")
+        self._arch_traced = True  # what `arch_active` is, known while a step is traced
+        self.search_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="search_step",
+                                       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.layers_by_name: dict[str, tf.keras.layers.Layer] = {}
         # (source, target) channels of each layer, None where it has none that a width could choose.
         self.channels_by_name: dict[str, tuple[Channels | None, Channels | None]] = {}
@@ -143,8 +146,11 @@ class Supernet(tf.keras.Model):
         (weight_images, weight_labels), (arch_images, arch_labels) = data
         logs = self.weight_step(weight_images, weight_labels)
         names = ("arch_loss", "arch_accuracy")
-        arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels),
-                       lambda: [tf.zeros((), self.compute_dtype)] * len(names))
+        resting = [tf.zeros((), self.compute_dtype)] * len(names)
+        if replicas() == 1:
+            arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels), lambda: resting)
+        else:  # replicas can't meet within a branch: `activate_arch` has the step traced anew
+            arch = self.arch_step(arch_images, arch_labels) if self._arch_traced else resting
         self.search_step.assign_add(1)
         for name, value in logs.items():
             self._metrics_by_name[name].update_state(value)
@@ -153,6 +159,13 @@ class Supernet(tf.keras.Model):
         for name, value in self._state_of_choice().items():
             self._metrics_by_name[name].update_state(value)
         return {name: metric.result() for name, metric in self._metrics_by_name.items()}
+
+    def activate_arch(self, active: bool) -> None:
+        """Whether the steps to come move the alphas."""
+        changed, self._arch_traced = self._arch_traced != active, active
+        self.arch_active.assign(active)
+        if changed and self.distribute_strategy.num_replicas_in_sync > 1 and self.train_function:
+            self.train_function = self.make_train_function(force=True)
 
     def weight_step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         """One step of the weights under sampled choices; alphas stay."""
@@ -164,7 +177,7 @@ class Supernet(tf.keras.Model):
         gradients = tape.gradient(loss, self.weight_variables)
         gradients = [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, self.weight_variables)]
         self.weight_optimizer.apply_gradients(zip(gradients, self.weight_variables))
-        return {"loss": loss, "accuracy": _accuracy(labels, logits)}
+        return {"loss": loss * replicas(), "accuracy": _accuracy(labels, logits)}
 
     def arch_step(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
         """One step of the alphas; weights and batch-norm statistics stay. Returns loss and accuracy."""
@@ -173,10 +186,12 @@ class Supernet(tf.keras.Model):
             logits = self(images, self.draw(1, tf.shape(images)[0]), mode="arch")
             loss = self.compiled_loss(labels, logits)
             objective = loss * self.cost_factor()
-            objective += self.entropy_weight * tf.add_n([tf.reduce_sum(h) for h in self.entropies().values()])
+            # Keras has divided the loss by the number of replicas, whose gradients will be summed.
+            entropy = tf.add_n([tf.reduce_sum(h) for h in self.entropies().values()])
+            objective += self.entropy_weight * entropy / replicas()
         gradients = tape.gradient(objective, self.arch_variables)
         self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
-        return [loss, _accuracy(labels, logits)]
+        return [loss * replicas(), _accuracy(labels, logits)]
 
     def expected_cost(self) -> tf.Tensor:
         """Expected cost [4] under the probabilities, as in `complexity`."""
