@@ -47,9 +47,13 @@ def main(config: SearchConfig) -> int:
     return 0
 
 
-def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_steps: int,
-             title: str) -> tuple[float, int]:
-    """Share of right classes, and the number of images, with progress on stderr."""
+def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
+             confusion: np.ndarray | None = None) -> tuple[float, int]:
+    """Share of right classes, and the number of images, with progress on stderr.
+
+    Where `confusion`, int [classes, classes], is given, each image is counted in it, by its class and by what it was
+    taken for.
+    """
     predict = tf.function(lambda x: tf.argmax(model(x, training=False), -1, output_type=tf.int32), autograph=False)
     batches = data.batches(images, batch_size)
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
@@ -57,7 +61,10 @@ def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_step
     correct = total = 0
     with training.reading(images):
         for step, (x, y) in enumerate(batches.take(steps)):
-            correct += int(np.sum(predict(x).numpy() == y.numpy()))
+            classes = predict(x).numpy()
+            correct += int(np.sum(classes == y.numpy()))
+            if confusion is not None:
+                np.add.at(confusion, (y.numpy(), classes), 1)
             total += len(y)
             progress.on_train_batch_end(step, {"accuracy": correct / total})
     progress.on_epoch_end(0, {"accuracy": correct / total})

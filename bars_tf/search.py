@@ -15,6 +15,7 @@ from bars_tf.progress import Progress
 from bars_tf.screen import duration
 from bars_tf.supernet import Supernet
 from bars_tf.train import finish
+from bars_tf.trajectory import Trajectory
 
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
 UNDECIDED = 0.5
@@ -133,6 +134,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
                                  schedules.geometric(config.temperature, config.final_temperature),
                                  schedules.linear(0.0, config.entropy_weight)),
                 callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
+                Trajectory(str(subdirectory / "trajectory.jsonl"), str(subdirectory / "tensorboard" / "cells")),
                 callbacks.WarnOfCollapse(), callbacks.Log(str(subdirectory / "log.csv")),
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
                 Progress("search", config.search_epochs, steps, SHOWN, first,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from bars_tf import complexity, results, training, workdir
 from bars_tf.config import InputError, SearchConfig
 from bars_tf.data import ImageData
@@ -39,10 +41,14 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     model, seconds = training.train_network(config, genotype, train, validation, directory)
     save_model(model, directory / "model.h5")
     # The test images are looked at here, once, and nothing is chosen by them.
-    test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test")
+    confusion = np.zeros((test.num_classes, test.num_classes), int)
+    test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test", confusion)
+    write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
+                                              "counts": confusion.tolist()})
     tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
     summary = results.summary(
         config, genotype, complexity.cost(genotype, tables), train.sha256, training.devices(),
-        test_accuracy=test_accuracy, test_images=test_images, train_seconds=seconds, **found)
+        test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
+        train_seconds=seconds, **found)
     write_json(done, summary)
     results.print_closing_table(summary, genotype, directory, os.environ)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TINY
 
@@ -38,7 +39,25 @@ def test_search_runs_the_whole_way(finished):
     rows = list(csv.DictReader((directory / "search" / "log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert {"loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
-            "width_entropy", "depth_entropy", "micro_entropy"} <= set(rows[0])
+            "width_entropy", "depth_entropy", "micro_entropy", "bin_conv_3x3_share", "derived_ops",
+            "temperature"} <= set(rows[0])
+    shares = [sum(float(row[f"{name}_share"]) for name in ("none", "skip", "bin_conv_3x3")) for row in rows]
+    assert shares == pytest.approx([1.0] * 3, abs=1e-4)
+    assert all(float(row["derived_ops"]) <= 100e3 for row in rows)
+    lines = [json.loads(line) for line in (directory / "search" / "trajectory.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert np.shape(lines[0]["widths"]) == (2, 2) and np.shape(lines[0]["edges"]) == (2, 3, 3)
+    assert list((directory / "search" / "tensorboard" / "cells").glob("events*"))
+
+
+def test_a_run_keeps_what_the_test_images_were_taken_for(finished):
+    directory, _ = finished
+    summary = json.loads((directory / "summary.json").read_text())
+    confusion = json.loads((directory / "confusion.json").read_text())
+    counts = np.array(confusion["counts"])
+    assert counts.shape == (10, 10) and counts.sum() == summary["test_images"]
+    assert np.trace(counts) / counts.sum() == pytest.approx(summary["test_accuracy"])
+    assert confusion["class_names"] == summary["class_names"] and "Ankle boot" in summary["class_names"]
 
 
 def test_a_finished_run_is_not_repeated(finished, program):
