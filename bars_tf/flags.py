@@ -202,6 +202,10 @@ PROGRAMS = {
         "Tells layers and costs of a genotype file.",
         "bin/summary --genotype=runs/NAME/genotype.json",
         ("genotype", "image_size", "verbosity", "json"), ("genotype",)),
+    "report": Program(
+        "Writes report.html and pictures of a run, finished or not.",
+        "bin/report --workdir=runs/NAME",
+        ("workdir", "verbosity"), ("workdir",)),
     "bench": Program(
         "Measures speed and memory of search and training, beside what the machine needs for the bare convolutions.",
         "bin/bench --init_channels=16",

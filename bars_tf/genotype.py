@@ -84,6 +84,18 @@ class Genotype:
                 lines.append(f"{group}: " + "  ".join(f"{i + 1}={node}" for i, node in enumerate(nodes)))
         return lines
 
+    def plot(self) -> Any:
+        """The cells as a Matplotlib figure, which a notebook shows inline."""
+        from bars_tf import drawing  # here, because no other use of a genotype needs Matplotlib
+
+        return drawing.draw(self)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows of a genotype."""
+        from bars_tf import page
+
+        return page.render("genotype.html", picture=page.data_uri(page.png(self.plot(), 100)), words=self.describe())
+
     def to_dict(self) -> dict[str, Any]:
         topologies = {
             group: [[list(pair) for pair in node] for node in topology]

@@ -40,6 +40,10 @@ def bench() -> int:
     return run("bench", lambda config: _main("bench", config))
 
 
+def report() -> int:
+    return run("report", lambda config: _main("report", config))
+
+
 def _main(module: str, config: SearchConfig) -> int:
     # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
     return importlib.import_module(f"bars_tf.{module}").main(config)

@@ -67,7 +67,7 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         downloads = environment.get("BARS_DOWNLOAD_SECONDS", "0")
         times.append(f"set-up {duration(float(seconds))} (of it downloads {duration(float(downloads))})")
     rows.append(("times", ", ".join(times)))
-    files = [name for name in ("genotype.json", "model.h5", "summary.json", "candidates.json")
+    files = [name for name in ("genotype.json", "model.h5", "summary.json", "candidates.json", "report.html")
              if (directory / name).exists()]
     rows.append(("files", f"{directory}/: {', '.join(files)}"))
     width = max(len(label) for label, _ in rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from bars_tf import complexity, results, training, workdir
+from bars_tf import complexity, report, results, training, workdir
 from bars_tf.config import InputError, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
@@ -51,4 +52,8 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
         test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
         train_seconds=seconds, **found)
     write_json(done, summary)
+    try:
+        report.write(directory)
+    except (OSError, ValueError) as error:  # all else is done
+        print(f"no report: {error}", file=sys.stderr)
     results.print_closing_table(summary, genotype, directory, os.environ)

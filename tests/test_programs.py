@@ -34,6 +34,7 @@ def test_search_runs_the_whole_way(finished):
             "train_seconds", "versions"} <= set(summary)
     assert summary["cost"]["ops"] <= summary["budget"]["ops"] == 100e3
     assert Genotype.load(directory / "genotype.json").space.init_channels == 4
+    assert "report.html" in done.stdout and (directory / "report.html").stat().st_size < 3e6
     candidates = json.loads((directory / "candidates.json").read_text())["candidates"]
     assert all(c["cost"]["ops"] <= 100e3 for c in candidates)
     rows = list(csv.DictReader((directory / "search" / "log.csv").open()))

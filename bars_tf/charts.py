@@ -1,0 +1,184 @@
+"""The kinds of picture that a report is made of, each small enough for a phone: numbers in, Matplotlib figures out.
+
+Texts from outside (names of classes) do not belong here: fonts lack glyphs, and the page has them anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.figure import Figure
+
+WIDTH = 4.4  # inches: 9 point letters can be read where a phone shows it 390 pixels wide
+BLUE, ORANGE, GREEN, RED, GREY = "#1f5fa8", "#c2570c", "#2c7a36", "#b3261e", "#6b6b6b"
+LINES = (BLUE, ORANGE, GREEN, "#7b3fa0", "#8a5a44", "#b0307a")
+
+Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name: (xs, ys)
+
+
+def lines(series: Series, *, xlabel: str = "epoch", percent: bool = False, limits: Mapping[str, float] | None = None,
+          zero: bool = False) -> Figure:
+    """Lines over epochs. `limits` are drawn across, dashed; `zero`: the axis begins there."""
+    figure, axes = _figure(2.7)
+    for (name, (xs, ys)), color in zip(series.items(), LINES * 9):
+        axes.plot(xs, ys, color=color, lw=1.8, label=name, marker="o" if len(xs) < 2 else None, ms=4)
+    for name, limit in (limits or {}).items():
+        axes.axhline(limit, color=RED, lw=1.2, ls="--", label=name)
+    axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    if zero:
+        axes.set_ylim(bottom=0)
+    _numbers(axes.yaxis, percent)
+    axes.grid(axis="y", color="#dddddd")
+    _legend(figure, axes)
+    return figure
+
+
+def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence[str],
+          colors: Sequence[Any] | None = None) -> Figure:
+    """Probabilities [epochs, choices] stacked, a row of the picture for each entry of `rows`."""
+    figure, grid = _figure(0.75 + 0.95 * len(rows), len(rows))
+    colors = colors or shades(len(names))
+    for axes, (title, shares) in zip(np.atleast_1d(grid), rows.items()):
+        if len(epochs) > 1:
+            axes.stackplot(epochs, shares.T, colors=colors)
+            axes.set_xlim(epochs[0], epochs[-1])
+        else:
+            starts = np.cumsum(shares[0]) - shares[0]
+            axes.bar([epochs[0]] * len(names), shares[0], bottom=starts, color=colors, width=0.5)
+        axes.set(ylim=(0, 1), yticks=[0, 1])
+        _numbers(axes.yaxis, True)
+        axes.set_title(title, fontsize=9, loc="left", pad=3)
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    axes.set_xlabel("epoch")
+    handles = [_patch(color, name) for name, color in zip(names, colors)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(names)), frameon=False, fontsize=9)
+    return figure
+
+
+def mixtures(epochs: Sequence[int], edges: Sequence[str], shares: np.ndarray, names: Sequence[str],
+             colors: Sequence[Any]) -> Figure:
+    """Probabilities [epochs, edges, choices] as colours: a row an edge, a column an epoch, undecided is a mixture."""
+    from matplotlib.colors import to_rgb
+
+    figure, axes = _figure(0.95 + 0.19 * len(edges))
+    image = np.clip(shares @ np.array([to_rgb(color) for color in colors]), 0, 1).transpose(1, 0, 2)
+    first, last = epochs[0] - 0.5, epochs[-1] + 0.5
+    axes.imshow(image, aspect="auto", interpolation="nearest", extent=(first, last, len(edges) - 0.5, -0.5))
+    axes.set_yticks(range(len(edges)), edges, fontsize=8)
+    axes.set_ylabel("edge")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    handles = [_patch(color, name) for name, color in zip(names, colors)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(names)), frameon=False, fontsize=9)
+    return figure
+
+
+def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str) -> Figure:
+    """Horizontal bars of stacked parts, the first label on top."""
+    figure, axes = _figure(1.2 + 0.24 * len(labels))
+    left = np.zeros(len(labels))
+    for (name, values), color in zip(parts.items(), (BLUE, ORANGE, GREEN)):
+        axes.barh(range(len(labels)), values, left=left, color=color, label=name, height=0.7)
+        left += np.array(values)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(unit)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    _numbers(axes.xaxis, False)
+    axes.grid(axis="x", color="#dddddd")
+    axes.set_axisbelow(True)
+    _legend(figure, axes)
+    return figure
+
+
+def shares_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
+    """A bar for each measure (value, limit): as a part of its limit, which is a line at 100 %."""
+    figure, axes = _figure(1.0 + 0.36 * len(rows))
+    values = [value / limit for value, limit in rows.values()]
+    axes.barh(range(len(rows)), values, color=[RED if v > 1 else BLUE for v in values], height=0.55)
+    axes.axvline(1, color=RED, ls="--", lw=1.4)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.set(xlim=(0, max(1.12, *values, 0) * 1.02), xlabel="part of the budget (dashed)")
+    axes.invert_yaxis()
+    _numbers(axes.xaxis, True)
+    return figure
+
+
+def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str,
+          limit: float | None = None, step: tuple[Sequence[float], Sequence[float]] | None = None,
+          chosen: tuple[float, float] | None = None) -> Figure:
+    """Accuracy against cost: groups of points by name, the undominated ones joined by `step`, the budget dashed."""
+    figure, axes = _figure(2.9)
+    if step is not None and len(step[0]) > 1:
+        axes.step(*step, where="post", color=GREY, lw=1, label="front")
+    styles = ((BLUE, "o"), (ORANGE, "*"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
+    for (name, (xs, ys)), (color, marker) in zip(points.items(), styles * 9):
+        axes.scatter(xs, ys, c=color, marker=marker, s=110 if marker == "*" else 32, label=name, zorder=3)
+    if chosen is not None:
+        axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
+    if limit is not None:
+        axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    _numbers(axes.xaxis, False)
+    _numbers(axes.yaxis, True)
+    axes.grid(color="#dddddd")
+    axes.set_axisbelow(True)
+    _legend(figure, axes)
+    return figure
+
+
+def matrix(counts: np.ndarray) -> Figure:
+    """A confusion matrix by class numbers, rows as parts of their sum; the numbers stand in it up to 12 classes."""
+    figure, axes = _figure(4.0)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("taken for class")
+    axes.set_ylabel("class")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=13))
+    if len(counts) <= 12:
+        for i, j in np.argwhere(counts > 0):
+            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=7 if counts.max() < 1000 else 6,
+                      color="white" if shares[i, j] > 0.5 else "black")
+    figure.colorbar(image, ax=axes, shrink=0.75, format=ticker.PercentFormatter(1, 0))
+    return figure
+
+
+def shades(count: int) -> list[Any]:
+    """Colours from light to dark, for choices that have an order."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis_r"](x) for x in np.linspace(0.05, 0.95, count)] if count > 1 else [BLUE]
+
+
+def _figure(height: float, rows: int = 1) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(rows, sharex=True)
+    for each in np.atleast_1d(axes):
+        each.tick_params(labelsize=8)
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _numbers(axis: Any, percent: bool) -> None:
+    thousands = ticker.EngFormatter(sep=" ")
+    axis.set_major_formatter(ticker.PercentFormatter(1, decimals=None) if percent else ticker.FuncFormatter(
+        lambda value, position: f"{value:g}" if abs(value) < 1000 else thousands(value, position)))
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+
+
+def _patch(color: Any, name: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(color=color, label=name)

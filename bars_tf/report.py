@@ -1,0 +1,190 @@
+"""`bin/report`: a run as one page that needs nothing else, and its pictures as PNG files. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bars_tf import __version__, complexity, page, pictures, run_files, workdir
+from bars_tf.config import SearchConfig, blame
+from bars_tf.flags import PROGRAMS
+from bars_tf.results import UNITS
+from bars_tf.run_files import Run
+from bars_tf.screen import duration
+
+PAGE, PICTURES = "report.html", "report"
+MOST_CLASSES = 1000  # rows of the table of classes
+STATES = {run_files.FINISHED: "finished", run_files.RUNNING: "running",
+          run_files.STOPPED: "not finished: the same command goes on with it"}
+SECTIONS = {
+    "network": ("The network", "Nodes sum what comes in; \"in\" is the cell's squeezed input; the nodes' concatenation "
+                "and a shortcut around the cell make its output."),
+    "cost": ("What it costs", ""),
+    "search": ("The search", ""),
+    "choices": ("The choices, epoch by epoch", "Probabilities of every choice. In the pictures of edges a colour that "
+                "is a mixture is a choice not made yet."),
+    "candidates": ("Candidates", "Networks within the budget, scored with the weights of the supernet on validation "
+                   "images. The scores rank; a trained network is better."),
+    "training": ("The training", ""),
+    "confusion": ("Test images, class by class", ""),
+}
+
+
+def main(config: SearchConfig) -> int:
+    with blame("workdir", config.workdir):
+        path = write(Path(config.workdir))
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB), pictures in {path.parent / PICTURES}/")
+    return 0
+
+
+def write(directory: Path) -> Path:
+    """Writes `report.html` and the pictures of `report/` for the run in a directory, with what there is of it.
+
+    Raises: ValueError if it holds no run; OSError if it cannot be read or written.
+    """
+    run = run_files.read(directory)
+    folder = directory / PICTURES
+    folder.mkdir(exist_ok=True)
+    shown: dict[str, list[dict]] = {name: [] for name in SECTIONS}
+    problems = list(run.problems)
+    for picture in _pictures(run, problems):
+        content = page.png(picture.figure)
+        _replace(folder / f"{picture.name}.png", content)
+        width, height = (round(inches * 100) for inches in picture.figure.get_size_inches())
+        shown[picture.section].append({"title": picture.title, "alt": picture.alt, "source": page.data_uri(content),
+                                       "width": width, "height": height})
+    sections = [{"name": name, "title": title, "words": words, "pictures": shown[name]}
+                for name, (title, words) in SECTIONS.items() if shown[name]]
+    _replace(directory / PAGE, page.render(
+        "report.html", title=title(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
+        sections=sections, classes=classes(run), parts=parts(run), commands=commands(run), settings=settings(run),
+        versions=versions(run), version=__version__, directory=str(directory.resolve()), problems=problems,
+        now=datetime.datetime.now().strftime("%Y-%m-%d %H:%M")).encode())
+    return directory / PAGE
+
+
+def _pictures(run: Run, problems: list[str]) -> Iterator[pictures.Picture]:
+    """The pictures; files that are well-formed and yet strange cost their own part of them alone."""
+    for some in pictures.KINDS_OF_PICTURES:
+        try:
+            yield from some(run)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            problems.append(f"pictures of the {some.__name__.strip('_')} ({type(error).__name__}: {error})")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+def title(run: Run) -> str:
+    space = run.summary.get("space") or (run.config.space if run.config else "a space")
+    dataset = run.summary.get("dataset") or (run.config.dataset if run.config else "data")
+    return f"Binary network of {space} for {dataset}"
+
+
+def subtitle(run: Run) -> str:
+    parts = [run.directory.resolve().name]
+    if run.config:
+        parts.append(f"seed {run.config.seed}")
+        searched, trained = len(run.search_log), len(run.train_log)
+        if run.state != run_files.FINISHED:
+            parts.append(f"{searched} of {run.config.search_epochs} epochs searched")
+            parts.append(f"{trained} of {run.config.train_epochs} epochs trained")
+    return ", ".join(parts)
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """The figures at the top of the page."""
+    values, cost = run.summary, run.summary.get("cost") or {}
+    if not cost and run.genotype and run.shape:
+        tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
+        cost = complexity.cost(run.genotype, tables).to_dict()
+    rows = []
+    if _is_number(values.get("test_accuracy")):
+        rows.append(("test accuracy", f"{values['test_accuracy']:.2%} of {values.get('test_images', 0):,} images"))
+    elif run.train_log and "val_accuracy" in run.train_log[-1]:
+        rows.append(("validation accuracy so far", f"{run.train_log[-1]['val_accuracy']:.2%}"))
+    if _is_number(values.get("search_accuracy")):
+        rows.append(("accuracy by the supernet", f"{values['search_accuracy']:.2%}"))
+    for name, unit in UNITS.items():
+        if _is_number(cost.get(name)):
+            limit = run.budget.get(name)
+            rows.append((unit, f"{cost[name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
+        elif name in run.budget:
+            rows.append((f"budget, {unit}", f"{run.budget[name]:,.0f}"))
+    for name, word in (("search_seconds", "search took"), ("train_seconds", "training took")):
+        if _is_number(values.get(name)):
+            rows.append((word, duration(values[name])))
+    return rows
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def classes(run: Run) -> list[dict[str, Any]]:
+    """A row for each class: how many test images, how many of them right, what the others were taken for."""
+    if not run.confusion:
+        return []
+    names, counts = run.confusion["class_names"], np.array(run.confusion["counts"])
+    rows = []
+    for i, (name, row) in enumerate(zip(names[:MOST_CLASSES], counts)):
+        wrong = row.copy()
+        wrong[i] = 0
+        most = [f"{names[j]} ({wrong[j]})" for j in np.argsort(-wrong, kind="stable")[:2] if wrong[j]]
+        rows.append({"number": i, "name": name, "images": f"{row.sum():,}", "mistaken": ", ".join(most),
+                     "right": f"{row[i] / row.sum():.1%}" if row.sum() else ""})
+    return rows
+
+
+def parts(run: Run) -> list[tuple[str, list[str]]]:
+    """The cost of each part of the network, and of all."""
+    if not (run.genotype and run.shape):
+        return []
+    tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
+    rows = [*complexity.cost_by_part(run.genotype, tables), ("all", complexity.cost(run.genotype, tables))]
+    return [(name, [f"{value:,.0f}" for value in cost.to_dict().values()]) for name, cost in rows]
+
+
+def commands(run: Run) -> list[tuple[str, str]]:
+    """What to type to go on with a run, to repeat it and to use what it found."""
+    directory = run.directory.resolve()
+    quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
+    here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
+    program = "search" if not run.genotype or run.candidates or run.search_log else "train"
+    genotype = f" --genotype={quoted['genotype.json']}" if program == "train" else ""
+    found = []
+    if run.state == run_files.STOPPED:
+        found.append(("Go on:", f"bin/{program}{genotype} --flagfile={quoted[workdir.CONFIG]}"))
+    if run.config:
+        found.append(("Repeat it:", f"bin/{program}{genotype} --flagfile={quoted[workdir.CONFIG]} --workdir={other}"))
+    if run.genotype:
+        again = f"bin/train --genotype={quoted['genotype.json']} --flagfile={quoted[workdir.CONFIG]} --workdir={other}"
+        found.append(("Train the network again:", again))
+    if (run.directory / "model.h5").exists():
+        found.append(("Measure it:", f"bin/evaluate --model={quoted['model.h5']} "
+                      f"--flagfile={quoted[workdir.CONFIG]}"))
+        if "export" in PROGRAMS:
+            found.append(("Export it for devices:", f"bin/export --workdir={here} --name=my_net --output=my_net"))
+    return [*found, ("Write this page again:", f"bin/report --workdir={here}")]
+
+
+def settings(run: Run) -> str:
+    path = run.directory / workdir.CONFIG
+    return path.read_text(encoding="utf-8", errors="replace")[:100_000] if path.exists() else ""
+
+
+def versions(run: Run) -> list[tuple[str, str]]:
+    """Versions, machine and revision as `summary.json` has them."""
+    values = run.summary
+    nested = [values.get(name) for name in ("versions", "machine")]
+    rows = [(str(k), str(v)) for group in nested if isinstance(group, dict) for k, v in group.items()]
+    return rows + [(k.replace("_", " "), str(values[k])) for k in ("git_revision", "split_sha256") if values.get(k)]

@@ -1,0 +1,165 @@
+"""What a work directory holds, as far as it can be read: a run may be going on, stopped, old, or somebody else's."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import fcntl
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bars_tf import workdir
+from bars_tf.command_line import parse
+from bars_tf.config import SearchConfig
+from bars_tf.genotype import Genotype, read_json
+from bars_tf.summary import made_for
+
+FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
+MAX_BYTES = 2**28
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run as its files tell it. What is not there yet is empty or None; `problems` names what could not be read.
+
+    Attributes:
+        config: its settings.
+        shape, num_classes: of the images, where the genotype file tells them.
+        candidates: as `candidates.json` lists them, the best first.
+        search_log, train_log: rows of `log.csv` as numbers, without those that are none.
+        trajectory: lines of `trajectory.jsonl`, an epoch each.
+        confusion: `confusion.json`.
+    """
+
+    directory: Path
+    state: str
+    config: SearchConfig | None = None
+    summary: dict[str, Any] = dataclasses.field(default_factory=dict)
+    genotype: Genotype | None = None
+    shape: tuple[int, int, int] | None = None
+    num_classes: int | None = None
+    candidates: list[dict] = dataclasses.field(default_factory=list)
+    search_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    trajectory: list[dict] = dataclasses.field(default_factory=list)
+    train_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    confusion: dict[str, Any] | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """The limits: by measure."""
+        return self.summary.get("budget") or (self.config.budget.limits() if self.config else {})
+
+
+def is_run(directory: Path) -> bool:
+    """Whether a directory is a work directory."""
+    return (directory / workdir.CONFIG).is_file() or (directory / "summary.json").is_file()
+
+
+def read(directory: Path) -> Run:
+    """Reads all that there is.
+
+    Raises: ValueError if the directory is no work directory; OSError if it cannot be listed.
+    """
+    if not directory.is_dir():
+        raise ValueError("no such directory")
+    if not is_run(directory):
+        raise ValueError(f"no run: it has neither {workdir.CONFIG} nor summary.json")
+    found: dict[str, Any] = {}
+    problems = []
+
+    def take(name: str, reader: Callable[[Path], dict[str, Any]]) -> None:
+        path = directory / name
+        if path.exists():
+            try:
+                found.update(reader(path))
+            # Whatever a file of another version or another hand leads to: the rest is still shown.
+            except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
+                problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
+
+    take(workdir.CONFIG, lambda path: {"config": parse("search", [f"--flagfile={path.resolve()}"])})
+    take("summary.json", lambda path: {"summary": _summary(path)})
+    take("genotype.json", _genotype)
+    take("candidates.json", lambda path: {"candidates": _candidates(path)})
+    take("search/log.csv", lambda path: {"search_log": read_log(path)})
+    take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
+    take("train/log.csv", lambda path: {"train_log": read_log(path)})
+    take("confusion.json", lambda path: {"confusion": _confusion(path)})
+    return Run(directory, state(directory), **found, problems=tuple(problems))
+
+
+def state(directory: Path) -> str:
+    """Finished where there is a summary, running where a process holds the directory's lock, else stopped."""
+    if (directory / "summary.json").exists():
+        return FINISHED
+    try:
+        with open(directory / workdir.LOCK) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return RUNNING
+    except OSError:
+        pass
+    return STOPPED
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of a `log.csv` as numbers."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{name: value for name, text in row.items() if name and text and (value := _number(text)) is not None}
+                for row in csv.DictReader(file)]
+
+
+def _number(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _object(path: Path) -> dict[str, Any]:
+    values = read_json(path, MAX_BYTES)
+    if not isinstance(values, dict):
+        raise ValueError("not a JSON object")
+    return values
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    values = _object(path)
+    for name in ("cost", "budget"):
+        if not isinstance(values.setdefault(name, {}), dict) or None in map(_number, values[name].values()):
+            raise ValueError(f"{name} must be an object of numbers")
+    return values
+
+
+def _genotype(path: Path) -> dict[str, Any]:
+    values = _object(path)
+    shape, classes = made_for(values) if values.get("made_for") else (None, None)
+    return {"genotype": Genotype.from_dict_of(path, values), "shape": shape, "num_classes": classes}
+
+
+def _candidates(path: Path) -> list[dict]:
+    candidates = _object(path)["candidates"]
+    for candidate in candidates:
+        for value in (candidate["accuracy"], *candidate["cost"].values()):
+            if _number(value) is None:
+                raise ValueError(f"{value!r} is no number")
+    return candidates
+
+
+def _lines(path: Path) -> list[dict]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES} bytes")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _confusion(path: Path) -> dict[str, Any]:
+    values = _object(path)
+    counts, names = values["counts"], values["class_names"]
+    if not (len(counts) == len(names) and all(len(row) == len(names) for row in counts)
+            and all(isinstance(n, int) and n >= 0 for row in counts for n in row)):
+        raise ValueError("counts must be a square of numbers, one row and column a class name")
+    return {**values, "class_names": [str(name) for name in names]}
