@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -15,7 +16,6 @@ import numpy as np
 
 from bars_tf import data, roofline, training
 from bars_tf.config import SearchConfig
-from bars_tf.derived import build_network
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.roofline import KINDS, Roofline
@@ -28,7 +28,14 @@ MORE = ("bin_conv_1x1", "bin_conv_5x5", "bin_dil_conv_3x3", "bin_dil_conv_5x5", 
 CANDIDATES = (3, 5, 8)
 
 
+QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
+
+
 def main(config: SearchConfig) -> int:
+    if config.quick:
+        given = config.space_overrides
+        config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
+                                     **{name: value for name, value in QUICK.items() if name not in given})
     training.start(config)
     results: dict[str, Any] = {"settings": settings(config), "machine": machine()}
     for part in config.measure:
@@ -69,11 +76,11 @@ class Search:
         self.space = space
         self.supernet = Supernet(space, input_shape(config), CLASSES, config.seed)
         self.supernet.compile(training.optimizer("adam", 1e-3, 10**6, 0, 5.0),
-                              tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling, jit_compile=config.xla)
+                              tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling)
         rng = np.random.default_rng(config.seed)
         self.images = tf.constant(rng.normal(size=(config.batch_size, *input_shape(config))), tf.float32)
         self.labels = tf.constant(rng.integers(0, CLASSES, config.batch_size))
-        self._weight, self._arch = (tf.function(f, autograph=False, jit_compile=config.xla or None)
+        self._weight, self._arch = (tf.function(f, autograph=False)
                                     for f in (self.supernet.weight_step, self.supernet.arch_step))
 
     def force(self, picked: np.ndarray | None) -> None:
@@ -191,8 +198,7 @@ def largest(space: SearchSpace) -> Genotype:
 
 def train(config: SearchConfig) -> dict[str, Any]:
     """Training step and inference of the largest derived network, and the data pipeline."""
-    run, infer = train_step(config), None
-    run, infer = run
+    run, infer = train_step(config)
     picked = np.full((len(config.search_space.groups), len(config.search_space.edges)),
                      config.search_space.primitives.index(config.search_space.convolutions()[-1]))
     network = roofline.shapes(config.search_space, input_shape(config), picked)
@@ -205,7 +211,8 @@ def train(config: SearchConfig) -> dict[str, Any]:
 
 
 def train_step(config: SearchConfig) -> tuple[Callable[[], None], Callable[[], None]]:
-    model = build_network(largest(config.search_space), input_shape(config), CLASSES)
+    """A training step and an inference of the largest derived network on a batch of noise."""
+    model = training.trainable_network(config, largest(config.search_space), input_shape(config), CLASSES)
     model.compile(training.optimizer("adam", 1e-3, 10**6, 0, 5.0), training.loss_function(CLASSES, 0.0),
                   metrics=["accuracy"], jit_compile=config.xla)
     rng = np.random.default_rng(config.seed)

@@ -72,19 +72,21 @@ class BestModel(tf.keras.callbacks.Callback):
 
     Args:
         path: an `.h5` file.
+        convert: what is done to the model before it is saved.
 
     Attributes:
         best: the highest validation accuracy so far, a variable, to be saved with the model.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, convert: Callable | None = None):
         super().__init__()
+        self.convert = convert or (lambda model: model)
         self.path, self.best = path, tf.Variable(-1.0, dtype=tf.float64, trainable=False, name="best")
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > self.best.numpy():
             self.best.assign(logs["val_accuracy"])
-            save_model(self.model, self.path)
+            save_model(self.convert(self.model), self.path)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

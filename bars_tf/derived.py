@@ -25,11 +25,20 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
                   name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
-    It holds nothing that was not chosen. Works for any input size, number of channels and classes.
+    It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
+    policy of mixed precision.
     """
     image = tf.keras.layers.Input(input_shape)
     logits = network(KerasOps(genotype, num_classes, dropout), genotype.space, image, input_shape[-1])
     return tf.keras.Model(image, logits, name=name or genotype.space.name)
+
+
+def in_float32(model: tf.keras.Model) -> tf.keras.Model:
+    """A network that was built under a policy of mixed precision, as one that computes in float32."""
+    copy = tf.keras.models.clone_model(
+        model, clone_function=lambda layer: layer.from_config({**layer.get_config(), "dtype": "float32"}))
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _width(genotype: Genotype, channels: Channels) -> float:
@@ -131,7 +140,7 @@ class KerasOps:
         if self.dropout:
             # With a generator of its own, whose state can be saved.
             x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful")(x)
-        return tf.keras.layers.Dense(self.num_classes, name="head")(x)
+        return tf.keras.layers.Dense(self.num_classes, dtype="float32", name="head")(x)  # also in mixed precision
 
 
 def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:

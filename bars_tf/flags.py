@@ -85,8 +85,6 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "seed": Flag(_COUNT_OR_0, "Of data order, initial weights and samples."),
         "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
         "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
-        "xla": Flag(boolean, "Compiles the training of derived networks by XLA."),
-        "mixed_precision": Flag(boolean, "Trains derived networks in bfloat16, with variables in float32."),
         "save_minutes": Flag(_POSITIVE, "An epoch that takes longer is saved so often in the middle."),
         "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
         "json": Flag(boolean, "Prints JSON."),
@@ -164,6 +162,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "label_smoothing": Flag(_PART_OR_0, "Part of a label that goes to all classes."),
         "dropout": Flag(_PART_OR_0, "Part of the features that is dropped before the last layer."),
         "train_clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the gradient; 0: none."),
+        "xla": Flag(boolean, "Compiles the training step by XLA: slower on a processor."),
+        "mixed_precision": Flag(boolean, "Trains in bfloat16, with variables in float32: for GPUs. What is saved "
+                                "computes in float32."),
     },
     "Measurement": {
         "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),

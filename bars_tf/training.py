@@ -10,7 +10,7 @@ from bars_tf import callbacks, data, resume, schedules
 from bars_tf.augmentation import Augmentation
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
-from bars_tf.derived import build_network
+from bars_tf.derived import build_network, in_float32
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
@@ -21,6 +21,8 @@ SHOWN = ("loss", "accuracy", "val_accuracy")
 def start(config: SearchConfig) -> None:
     """Seeds everything, before anything is drawn or built."""
     tf.keras.utils.set_random_seed(config.seed)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # else TensorFlow takes all of it at once
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -107,17 +109,17 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
     Returns: the model, and the seconds that it took, those of earlier starts included.
     """
     tf.keras.utils.set_random_seed(config.seed + 1)  # the initial weights are the same after a search and without
-    model = build_network(genotype, train.image_shape, train.num_classes, dropout=config.dropout)
+    model = trainable_network(config, genotype, train.image_shape, train.num_classes)
     steps = steps_of(config, "train_batch_size", train)
     model.compile(
         optimizer(config.train_optimizer, config.train_lr, config.train_epochs * steps,
                   config.train_warmup_epochs * steps, config.train_clip_norm),
         loss_function(train.num_classes, config.label_smoothing), metrics=["accuracy"],
-        steps_per_execution=max(1, min(10, steps // 4)))
+        steps_per_execution=max(1, min(10, steps // 4)), jit_compile=config.xla)
     # Variables are made before they are restored, to see that all of them are.
     model.optimizer._create_all_weights(model.trainable_variables)
     subdirectory = directory / "train"
-    best = callbacks.BestModel(str(subdirectory / "best_model.h5"))
+    best = callbacks.BestModel(str(subdirectory / "best_model.h5"), in_float32 if config.mixed_precision else None)
     generators = {layer.name: layer._random_generator._generator for layer in model.layers
                   if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
     checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=model,
@@ -135,7 +137,17 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
                 callbacks.Log(str(subdirectory / "log.csv")), best,
                 tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
                 Progress("train", config.train_epochs, steps, SHOWN, first)], validation_batches(config, validation))
-    return model, checkpoints.seconds
+    return (in_float32(model) if config.mixed_precision else model), checkpoints.seconds
+
+
+def trainable_network(config: SearchConfig, genotype: Genotype, input_shape: tuple[int, int, int],
+                      num_classes: int) -> tf.keras.Model:
+    """The derived network in the precision that it is trained in."""
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else "float32")
+    try:
+        return build_network(genotype, input_shape, num_classes, dropout=config.dropout)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
 
 
 def loss_function(num_classes: int, label_smoothing: float) -> Callable:
