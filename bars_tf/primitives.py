@@ -44,8 +44,10 @@ def binary_branch(ops: Any, x: Any, source: Channels, target: Channels, name: st
     else:
         halves = []
         for half, shifted in (("even", x), ("odd", ops.shift(x))):
-            if dilation == 2:
-                # Every second pixel under a kernel of rate 2 is every pixel of the subsampled image under rate 1.
+            if dilation == 2 or kernel == 1:
+                # Every second pixel under a kernel of rate 2 is every pixel of the subsampled image under rate 1. And
+                # the gradient of a 1x1 convolution of stride 2 writes beyond its memory on processors (TensorFlow 2.19
+                # with oneDNN, odd batch sizes).
                 shifted, conv_stride = ops.subsample(shifted), 1
             else:
                 conv_stride = 2

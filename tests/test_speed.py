@@ -1,6 +1,8 @@
 """The fast form of the supernet computes what a plain one does; and `bin/bench` works (its times are not tested)."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -75,6 +77,24 @@ def test_fast_form_is_the_plain_one(float64, monkeypatch, rng):
     assert plain.keys() == fast.keys() and len(fast) > 50
     for name, value in plain.items():
         np.testing.assert_allclose(fast[name], value, atol=1e-9, err_msg=name)
+
+
+def test_steps_with_1x1_convolutions_at_stride_2(rng):
+    """TensorFlow's own kernel of their gradient corrupts memory, most of all on one image."""
+    code = """
+import numpy as np
+from bars_tf import spaces
+from bars_tf.legacy_keras import tf
+from bars_tf.supernet import Supernet
+space = spaces.BARS.replace(init_channels=8, layout="R", num_nodes=2, primitives=("none", "skip", "bin_conv_1x1"))
+net = Supernet(space, (16, 16, 3), 10)
+net.compile("adam", "adam")
+step = tf.function(net.weight_step, autograph=False)
+for i in range(60):
+    net.search_step.assign_add(1)
+    step(tf.zeros((3, 16, 16, 3)), tf.zeros(3, tf.int64))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("scale", [None, 0.7])
