@@ -104,6 +104,10 @@ class KerasOps:
     def average_pool(self, x):
         return tf.keras.layers.AveragePooling2D(2, padding="same")(x)
 
+    def pool(self, x, kind, size, scale):
+        layer = tf.keras.layers.MaxPooling2D if kind == "max_pool" else tf.keras.layers.AveragePooling2D
+        return layer(size, strides=1, padding="same")(x)
+
     def map_channels(self, x, source, target):
         """Output channel j is input channel j mod C_in: copies, concatenated and cut to length."""
         wanted, given = self._count(target), x.shape[-1]
@@ -125,7 +129,7 @@ class KerasOps:
         terms = []
         if primitive.branch != "none":
             name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
-            terms.append(primitive_branch(self, primitive, x, source, target, stride, name))
+            terms.append(primitive_branch(self, primitive, x, identity, source, target, stride, name))
         if primitive.shortcut:
             terms.append(identity)
         return self.add(terms)

@@ -7,7 +7,7 @@
 - `counting.CountOps` makes nothing and counts.
 
 A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`,
-`subsample`, `average_pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which
+`subsample`, `average_pool`, `pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which
 primitives stand there) and `chain` (how many cells of a stage are kept).
 """
 

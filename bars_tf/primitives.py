@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Primitive(NamedTuple):
     """An operation on an edge: a branch ("none" has no branch), plus the edge's identity where `shortcut` is set."""
 
-    branch: str  # "none" or "bin_conv"
+    branch: str  # "none", "bin_conv", or on the edge's identity "max_pool" or "avg_pool" (stride 1)
     kernel: int = 0
     dilation: int = 1
     shortcut: bool = True
@@ -28,6 +28,9 @@ PRIMITIVES = {
     "bin_conv_3x3": Primitive("bin_conv", 3),
     "bin_conv_5x5": Primitive("bin_conv", 5),
     "bin_dil_conv_3x3": Primitive("bin_conv", 3, 2),
+    "bin_dil_conv_5x5": Primitive("bin_conv", 5, 2),
+    "max_pool_3x3": Primitive("max_pool", 3, shortcut=False),
+    "avg_pool_3x3": Primitive("avg_pool", 3, shortcut=False),
 }
 
 
@@ -56,11 +59,14 @@ def binary_branch(ops: Any, x: Any, source: Channels, target: Channels, name: st
     return ops.batch_norm(ops.relu(y), target, f"{name}_bn", scale)
 
 
-def primitive_branch(ops: Any, primitive: Primitive, x: Any, source: Channels, target: Channels, stride: int,
-                     name: str, scale: Any = None) -> Any:
-    """The branch of a primitive, without its shortcut."""
-    return binary_branch(ops, x, source, target, name, kernel=primitive.kernel, stride=stride,
-                         dilation=primitive.dilation, scale=scale)
+def primitive_branch(ops: Any, primitive: Primitive, x: Any, through: Any, source: Channels, target: Channels,
+                     stride: int, name: str, scale: Any = None) -> Any:
+    """The branch of a primitive, without its shortcut: of the binarized x, or of what a shortcut would carry
+    `through`."""
+    if primitive.branch == "bin_conv":
+        return binary_branch(ops, x, source, target, name, kernel=primitive.kernel, stride=stride,
+                             dilation=primitive.dilation, scale=scale)
+    return ops.pool(through, primitive.branch, primitive.kernel, scale)
 
 
 def identity(ops: Any, x: Any, source: Channels, target: Channels, stride: int) -> Any:

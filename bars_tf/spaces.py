@@ -148,8 +148,8 @@ class SearchSpace:
         return tuple(d for d in self.depth_choices if d <= longest)
 
     def convolutions(self) -> tuple[str, ...]:
-        """The primitives that compute something."""
-        return tuple(name for name in self.primitives if PRIMITIVES[name].branch != "none")
+        """The primitives with a convolution."""
+        return tuple(name for name in self.primitives if PRIMITIVES[name].branch == "bin_conv")
 
     def node_channels(self, stage: int) -> Channels:
         return Channels(self.init_channels * 2**stage, 1, stage)

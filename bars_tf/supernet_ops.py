@@ -105,7 +105,7 @@ class SupernetOps:
 
             key = (position.index, index, k)
             terms.append((key, self._run(key, lambda primitive=primitive, name=name, coefficient=coefficient: (
-                primitive_branch(self, primitive, x, source, target, stride,
+                primitive_branch(self, primitive, x, identity, source, target, stride,
                                  f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}", coefficient)))))
         return self._sum(through * identity, terms)
 
@@ -222,6 +222,10 @@ class SupernetOps:
 
     def subsample(self, x):
         return self._once(x, "subsample", lambda x: x[:, ::2, ::2])
+
+    def pool(self, x, kind, size, scale):
+        function = tf.nn.max_pool2d if kind == "max_pool" else tf.nn.avg_pool2d
+        return scale * function(take(x, self._part), size, 1, "SAME")
 
     def average_pool(self, x):
         return tf.nn.avg_pool2d(x, 2, 2, "SAME")

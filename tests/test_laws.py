@@ -13,10 +13,11 @@ from bars_tf.derived import build_network, transfer_weights
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.primitives import PRIMITIVES
 from bars_tf.relaxation import Choices
 from bars_tf.supernet import Supernet
 
-ALL_PRIMITIVES = ("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3")
+ALL_PRIMITIVES = tuple(PRIMITIVES)
 SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=3, primitives=ALL_PRIMITIVES)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
 TINY = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
