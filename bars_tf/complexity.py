@@ -48,6 +48,10 @@ class Cost(NamedTuple):
         """One bit a binary weight, 32 bits any other parameter."""
         return self.binary_params / 8 + 4 * self.float_params
 
+    def as_float(self) -> Cost:
+        """The cost of the same network with float convolutions alone."""
+        return Cost(0, self.bops + self.flops, 0, self.params)
+
     def to_dict(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in ("bops", "flops", "ops", "params", "size_bytes")}
 

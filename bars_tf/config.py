@@ -24,6 +24,10 @@ class InputError(ValueError):
         return cls(f"--{flag}={as_text(value)}: {remedy}")
 
 
+class Failure(RuntimeError):
+    """What was asked for cannot be had: the message says why, in one line. Exit status 1."""
+
+
 @contextlib.contextmanager
 def blame(flag: str, value: Any) -> Iterator[None]:
     """Turns a ValueError or an OSError inside the block into an InputError that names the flag."""
@@ -117,6 +121,7 @@ class SearchConfig:
     label_smoothing: float = 0.0
     dropout: float = 0.0
     train_clip_norm: float = 5.0
+    precision: str = "binary"
     # bench
     measure: tuple[str, ...] = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
     rounds: int = 7
@@ -127,6 +132,11 @@ class SearchConfig:
     genotype: str | None = None
     model: str | None = None
     split: str = "test"
+    # export
+    name: str | None = None
+    output: str | None = None
+    overwrite: bool = False
+    allow_float_fallback: bool = False
 
     def __post_init__(self):
         def fill(name: str, value: Any) -> None:
@@ -136,8 +146,9 @@ class SearchConfig:
         fill("warmup_epochs", self.search_epochs // 10)
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
         subject = re.split(r"[/\\]", self.genotype)[-1].removesuffix(".json") if self.genotype else self.space
+        twin = ("float",) if self.precision == "float" else ()
         fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
-                                           (self.dataset, subject, str(self.seed))))
+                                           (self.dataset, subject, *twin, str(self.seed))))
         self._check()
 
     def _check(self) -> None:

@@ -22,14 +22,16 @@ def input_quantizer(space: SearchSpace):
 
 
 def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *, dropout: float = 0.0,
-                  name: str | None = None) -> tf.keras.Model:
+                  precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
     It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
-    policy of mixed precision.
+    policy of mixed precision. `precision` is "binary", or "float" for the float twin: the same network with float
+    convolutions alone.
     """
     image = tf.keras.layers.Input(input_shape)
-    logits = network(KerasOps(genotype, num_classes, dropout), genotype.space, image, input_shape[-1])
+    ops = {"binary": KerasOps, "float": FloatOps}[precision](genotype, num_classes, dropout)
+    logits = network(ops, genotype.space, image, input_shape[-1])
     return tf.keras.Model(image, logits, name=name or genotype.space.name)
 
 
@@ -48,6 +50,8 @@ def _width(genotype: Genotype, channels: Channels) -> float:
 class KerasOps:
     """The factory of the derived network: every method adds layers. None stands for a node without inputs."""
 
+    binary_layer = lq.layers.QuantConv2D
+
     def __init__(self, genotype: Genotype, num_classes: int, dropout: float = 0.0):
         self.genotype, self.num_classes, self.dropout = genotype, num_classes, dropout
 
@@ -64,7 +68,7 @@ class KerasOps:
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         space = self.genotype.space
         # Padding with ones keeps the padded image binary: the form that deployment computes without a correction.
-        return lq.layers.QuantConv2D(
+        return self.binary_layer(
             self._count(target), kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             input_quantizer=input_quantizer(space), kernel_quantizer=space.kernel_quantizer,
             kernel_constraint="weight_clip", kernel_initializer="glorot_normal", use_bias=False, name=name)(x)
@@ -145,6 +149,14 @@ class KerasOps:
             # With a generator of its own, whose state can be saved.
             x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful")(x)
         return tf.keras.layers.Dense(self.num_classes, dtype="float32", name="head")(x)  # also in mixed precision
+
+
+class FloatOps(KerasOps):
+    """The factory of the float twin: a float convolution, padded with zeros, in place of each binary one."""
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        return tf.keras.layers.Conv2D(self._count(target), kernel, strides=stride, dilation_rate=dilation,
+                                      padding="same", use_bias=False, name=name)(x)
 
 
 def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from bars_tf import data, training
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf import conversion, data, tflite, training
+from bars_tf.config import Failure, InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.progress import Progress
@@ -29,16 +30,25 @@ KNOWN_OBJECTS = frozenset((
     "SwishSign", "TruncatedNormal", "VarianceScaling", "WeightClip", "Zeros", "weight_clip"))
 KNOWN_MODULES = ("keras", "larq", "tf_keras")
 MAX_FILE_BYTES = 2**30
+TFLITE = ".tflite"
+
+
+class Network(NamedTuple):
+    """What evaluation needs of a model: a function from images [B, *input_shape] to logits [B, num_classes]."""
+
+    logits: Callable
+    input_shape: tuple[int, ...]
+    num_classes: int
 
 
 def main(config: SearchConfig) -> int:
-    model = load_model(config.model, "model")
+    network = load_tflite(config.model) if config.model.endswith(TFLITE) else as_network(load_model(config.model))
     parts = dict(zip(("train", "validation", "test"), training.load_data(config)))
     images = parts[config.split]
-    if model.input_shape[1:] != images.image_shape or model.output_shape[-1] != images.num_classes:
-        raise InputError.of("model", config.model, f"is for images {model.input_shape[1:]} of {model.output_shape[-1]} "
+    if network.input_shape != images.image_shape or network.num_classes != images.num_classes:
+        raise InputError.of("model", config.model, f"is for images {network.input_shape} of {network.num_classes} "
                             f"classes; --dataset={config.dataset} has {images.image_shape} of {images.num_classes}")
-    value, count = accuracy(model, images, config.eval_batch_size, config.max_steps, config.split)
+    value, count = accuracy(network, images, config.eval_batch_size, config.max_steps, config.split)
     if config.json:
         print(json.dumps({"model": config.model, "dataset": config.dataset, "split": config.split, "accuracy": value,
                           "images": count}))
@@ -47,21 +57,21 @@ def main(config: SearchConfig) -> int:
     return 0
 
 
-def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
+def accuracy(network: Network | tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
              confusion: np.ndarray | None = None) -> tuple[float, int]:
     """Share of right classes, and the number of images, with progress on stderr.
 
     Where `confusion`, int [classes, classes], is given, each image is counted in it, by its class and by what it was
     taken for.
     """
-    predict = tf.function(lambda x: tf.argmax(model(x, training=False), -1, output_type=tf.int32), autograph=False)
+    logits = network.logits if isinstance(network, Network) else as_network(network).logits
     batches = data.batches(images, batch_size)
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
     progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
     with training.reading(images):
         for step, (x, y) in enumerate(batches.take(steps)):
-            classes = predict(x).numpy()
+            classes = np.argmax(logits(x), -1)
             correct += int(np.sum(classes == y.numpy()))
             if confusion is not None:
                 np.add.at(confusion, (y.numpy(), classes), 1)
@@ -69,6 +79,32 @@ def accuracy(model: tf.keras.Model, images: ImageData, batch_size: int, max_step
             progress.on_train_batch_end(step, {"accuracy": correct / total})
     progress.on_epoch_end(0, {"accuracy": correct / total})
     return correct / total, total
+
+
+def as_network(model: tf.keras.Model) -> Network:
+    """A Keras model for evaluation."""
+    logits = tf.function(lambda images: model(images, training=False), autograph=False)
+    return Network(logits, model.input_shape[1:], model.output_shape[-1])
+
+
+def load_tflite(path: str, flag: str = "model") -> Network:
+    """Reads a `.tflite` file, which the Larq Compute Engine's interpreter is to run.
+
+    Raises: InputError naming the flag, the file and what is wrong; Failure where the engine is missing.
+    """
+    with blame(flag, path):
+        contents = tflite.read(path)
+        if len(contents.input_shape) != 4 or len(contents.output_shape) != 2:
+            raise ValueError(f"maps {contents.input_shape} to {contents.output_shape}, not images to classes")
+        if not conversion.is_available():
+            raise Failure(f"cannot run {path}: {conversion.MISSING}")
+        with open(path, "rb") as file:
+            data = file.read()
+        try:
+            predict = conversion.interpreter(data)
+        except RuntimeError as error:
+            raise ValueError(f"the Larq Compute Engine does not take it ({str(error).splitlines()[0][:200]})") from None
+    return Network(lambda images: predict(images.numpy()), contents.input_shape[1:], contents.output_shape[-1])
 
 
 def load_model(path: str, flag: str = "model") -> tf.keras.Model:

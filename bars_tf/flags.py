@@ -16,6 +16,7 @@ from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARIN
 
 OPTIMIZERS = ("adam", "sgd")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
+PRECISIONS = ("binary", "float")
 
 Parse = Callable[[str], Any]
 
@@ -91,7 +92,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
     },
     "Input files": {
         "genotype": Flag(_TEXT, "Genotype file: the genotype.json of a search."),
-        "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory."),
+        "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
         "split": Flag(_one_of("test", "train", "validation"), "Part of the data set to evaluate on."),
     },
     "Data": {
@@ -165,6 +166,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "xla": Flag(boolean, "Compiles the training step by XLA: slower on a processor."),
         "mixed_precision": Flag(boolean, "Trains in bfloat16, with variables in float32: for GPUs. What is saved "
                                 "computes in float32."),
+        "precision": Flag(_one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
+                          "convolutions alone."),
     },
     "Measurement": {
         "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
@@ -172,8 +175,15 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "rounds": Flag(_COUNT, "How often everything is timed, in turn with the bare convolutions."),
         "quick": Flag(boolean, "A small space and few rounds: shows that it works, not how fast it is."),
     },
+    "Export": {
+        "name": Flag(_TEXT, "What the model is called, in Python and in the names of its files."),
+        "output": Flag(_TEXT, "Directory for the files of the model, new or empty."),
+        "overwrite": Flag(boolean, "Writes into a directory that has files, over those of the same names."),
+        "allow_float_fallback": Flag(boolean, "Warns, instead of refusing, where the deployment file does not run "
+                                     "binary or does not compute what was trained."),
+    },
 }
-RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, BENCH = map(tuple, FLAGS.values())
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, BENCH, EXPORT = map(tuple, FLAGS.values())
 ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
@@ -188,7 +198,7 @@ PROGRAMS = {
     "search": Program(
         "Searches a binary network within a budget, rebuilds it, trains it and evaluates it.",
         "bin/search --flagfile=quickstart.flags",
-        tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n != "json")),
+        tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n not in ("json", "precision"))),
     "train": Program(
         "Trains the network of a genotype file and evaluates it.",
         "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
@@ -200,9 +210,9 @@ PROGRAMS = {
         ("model", "split", "dataset", "data_dir", "image_size", "validation_split", "eval_batch_size",
          "seed", "max_steps", "verbosity", "json"), ("model",)),
     "summary": Program(
-        "Tells layers and costs of a genotype file.",
+        "Tells layers and costs of a genotype file, or what the file of a model holds.",
         "bin/summary --genotype=runs/NAME/genotype.json",
-        ("genotype", "image_size", "verbosity", "json"), ("genotype",)),
+        ("genotype", "model", "image_size", "verbosity", "json")),
     "report": Program(
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",
@@ -212,4 +222,8 @@ PROGRAMS = {
         "bin/bench --init_channels=16",
         (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
          "verbosity", "json")),
+    "export": Program(
+        "Writes a trained network as a Larq Zoo model and as a deployment file, and proves that these are the network.",
+        "bin/export --workdir=runs/NAME --name=my_net --output=my_net",
+        ("workdir", *EXPORT, "data_dir", "verbosity"), ("workdir", "name", "output")),
 }

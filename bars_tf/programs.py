@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from bars_tf import command_line, noise, screen
-from bars_tf.config import InputError, SearchConfig
+from bars_tf.config import Failure, InputError, SearchConfig
 
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
@@ -42,6 +42,10 @@ def bench() -> int:
 
 def report() -> int:
     return run("report", lambda config: _main("report", config))
+
+
+def export() -> int:
+    return run("export", lambda config: _main("export", config))
 
 
 def _main(module: str, config: SearchConfig) -> int:
@@ -79,7 +83,7 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
         return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
     except MemoryError as error:
         return _fail(program, error, f"out of memory, a smaller batch needs less: {error}", 1, verbose)
-    except FloatingPointError as error:
+    except (Failure, FloatingPointError) as error:
         return _fail(program, error, str(error), 1, verbose)
     except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
         hint = "" if verbose else " (--verbosity=1 shows the traceback)"

@@ -24,9 +24,9 @@ def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: 
     """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
     return {
         "space": genotype.space.name, "dataset": config.dataset, "seed": config.seed,
-        "budget": config.budget.limits(), "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
-        "train_epochs": config.train_epochs,
-        **found, "split_sha256": split_sha256, "versions": _versions(),
+        "precision": config.precision, "budget": config.budget.limits(), "cost": cost.to_dict(),
+        "search_accuracy": None, "search_seconds": None, "train_epochs": config.train_epochs, **found,
+        "split_sha256": split_sha256, "versions": _versions(),
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
                     "devices": list(devices), "system": platform.platform()},
         "git_revision": _git_revision(),

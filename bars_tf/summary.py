@@ -1,19 +1,25 @@
-"""`bin/summary`: layers and costs of a genotype. Needs no TensorFlow."""
+"""`bin/summary`: layers and costs of a genotype, or of a file of a model. Needs no TensorFlow for a genotype."""
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.config import SearchConfig, blame
+from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.genotype import Genotype, read_json
 
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
 
 
 def main(config: SearchConfig) -> int:
+    if bool(config.genotype) == bool(config.model):
+        raise InputError("--genotype, --model: one of them is needed, as in `bin/summary --model=runs/NAME/model.h5`")
+    if config.model:
+        return importlib.import_module("bars_tf.model_summary").main(config)
     with blame("genotype", config.genotype):
         values = read_json(config.genotype)
         genotype = Genotype.from_dict_of(config.genotype, values)
@@ -32,9 +38,7 @@ def main(config: SearchConfig) -> int:
     print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
     header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes")
     table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
-    widths = [max(map(len, column)) for column in zip(*table)]
-    for row in table:
-        print("  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths))))
+    print_table(table)
     return 0
 
 
@@ -48,6 +52,13 @@ def made_for(values: dict) -> tuple[tuple[int, int, int], int]:
     if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
         raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
     return shape, classes
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows of texts as columns, the first one to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths))))
 
 
 def _numbers(cost: complexity.Cost) -> list[str]:

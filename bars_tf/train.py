@@ -47,8 +47,10 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
                                               "counts": confusion.tolist()})
     tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
+    cost = complexity.cost(genotype, tables)
+    cost = cost.as_float() if config.precision == "float" else cost
     summary = results.summary(
-        config, genotype, complexity.cost(genotype, tables), train.sha256, training.devices(),
+        config, genotype, cost, train.sha256, training.devices(),
         test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
         train_seconds=seconds, **found)
     write_json(done, summary)

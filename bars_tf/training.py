@@ -145,7 +145,7 @@ def trainable_network(config: SearchConfig, genotype: Genotype, input_shape: tup
     """The derived network in the precision that it is trained in."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else "float32")
     try:
-        return build_network(genotype, input_shape, num_classes, dropout=config.dropout)
+        return build_network(genotype, input_shape, num_classes, dropout=config.dropout, precision=config.precision)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
 

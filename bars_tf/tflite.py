@@ -1,0 +1,190 @@
+"""Reads a `.tflite` file: its operations, and the bytes of each, from the FlatBuffer itself.
+
+Nothing is run, and the Larq Compute Engine is not needed. Its operations are custom ones: LceQuantize (sign and
+packing, 32 channels an int32), LceBconv2d (binary convolution), LceDequantize, LceBMaxPool2d.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from bars_tf.legacy_keras import tf  # noqa: F401 - the schema below is part of TensorFlow, which this imports quietly
+
+MAX_FILE_BYTES = 2**30
+BINARY_CONVOLUTION = "LceBconv2d"
+FLOAT_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D")
+# By these ends of its name a layer with weights is told from what is fused into it.
+LAYER_ENDINGS = ("_conv", "_bn", "_even", "_odd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """An operation of the graph.
+
+    Attributes:
+        kind: TensorFlow Lite's name, or that of a custom operation.
+        name: the layer that it computes, as far as the file tells (a name may have been cut off).
+        kernel: weights of a convolution or a dense layer: [outputs, height, width, inputs], or int32 with 32 inputs in
+            each value where the convolution is binary; None otherwise.
+        constant_bytes: of all constants that no operation before has used.
+        binary_weights: number of weights of one bit.
+        float_values: number of all other constants.
+        is_batch_norm: a multiplication by a constant a channel, which no convolution could take up.
+    """
+
+    kind: str
+    name: str
+    kernel: np.ndarray | None = dataclasses.field(repr=False)
+    constant_bytes: int
+    binary_weights: int
+    float_values: int
+    is_batch_norm: bool
+
+    @property
+    def is_binary(self) -> bool:
+        return self.kind == BINARY_CONVOLUTION
+
+    @property
+    def is_float_convolution(self) -> bool:
+        return self.kind in FLOAT_CONVOLUTIONS
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a file holds: its operations in order, the shapes of its input and output, and its size in bytes."""
+
+    operations: tuple[Operation, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    size_bytes: int
+
+    @property
+    def convolutions(self) -> tuple[Operation, ...]:
+        return tuple(op for op in self.operations if op.is_binary or op.is_float_convolution)
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many operations there are of each kind, the most frequent first."""
+        return dict(collections.Counter(op.kind for op in self.operations).most_common())
+
+    @property
+    def unfused(self) -> dict[str, int]:
+        """Operations that stayed apart instead of becoming a part of a convolution."""
+        return {"batch norm": sum(op.is_batch_norm for op in self.operations), "ReLU": self.kinds.get("RELU", 0),
+                "Pad": self.kinds.get("PAD", 0) + self.kinds.get("PADV2", 0)}
+
+    @property
+    def constant_bytes(self) -> int:
+        return sum(op.constant_bytes for op in self.operations)
+
+    @property
+    def structure_bytes(self) -> int:
+        """All that is no constant: the graph, names, options, alignment."""
+        return self.size_bytes - self.constant_bytes
+
+    @property
+    def params(self) -> int:
+        return sum(op.binary_weights + op.float_values for op in self.operations)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "input_shape": list(self.input_shape), "output_shape": list(self.output_shape),
+            "size_bytes": self.size_bytes, "constant_bytes": self.constant_bytes,
+            "structure_bytes": self.structure_bytes, "params": self.params, "operations": self.kinds,
+            "unfused": self.unfused,
+            "convolutions": [{"name": op.name, "kind": op.kind, "binary": op.is_binary, "bytes": op.constant_bytes,
+                              "binary_weights": op.binary_weights, "float_values": op.float_values}
+                             for op in self.convolutions]}
+
+
+def read(path: str | os.PathLike) -> Contents:
+    """Raises: ValueError if the file is too large, none of this kind or damaged; OSError if it cannot be read."""
+    if os.path.getsize(path) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    with open(path, "rb") as file:
+        return parse(file.read())
+
+
+def parse(data: bytes) -> Contents:
+    """The contents of a file that has been read. Raises: ValueError."""
+    # Imported late: it makes `--help` and genotypes wait for a second otherwise.
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    if data[4:8] != b"TFL3":
+        raise ValueError("not a .tflite file")
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+        if len(model.subgraphs) != 1:
+            raise ValueError(f"has {len(model.subgraphs)} graphs; one is expected")
+        builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+        graph, seen = model.subgraphs[0], set()
+        kinds = [_kind(code, builtin) for code in model.operatorCodes]
+        return Contents(
+            tuple(_operation(model, graph, op, kinds[op.opcodeIndex], seen) for op in graph.operators),
+            _shape(graph, graph.inputs), _shape(graph, graph.outputs), len(data))
+    except ValueError:
+        raise
+    except Exception as error:  # offsets that lead nowhere raise whatever struct, NumPy and lists raise
+        raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
+
+
+def _kind(code: Any, builtin: dict[int, str]) -> str:
+    if code.customCode:
+        return code.customCode.decode()
+    return builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def _shape(graph: Any, tensors: Any) -> tuple[int, ...]:
+    if len(tensors) != 1:
+        raise ValueError(f"has {len(tensors)} inputs or outputs; one is expected")
+    return tuple(map(int, graph.tensors[tensors[0]].shape))
+
+
+def _operation(model: Any, graph: Any, op: Any, kind: str, seen: set[int]) -> Operation:
+    """`seen`: buffers that operations before this one use; it is added to."""
+    kernel, is_batch_norm, counts = None, False, collections.Counter()
+    for place, index in enumerate(op.inputs):
+        if index < 0:  # an optional input that is absent
+            continue
+        tensor = graph.tensors[index]
+        data = model.buffers[tensor.buffer].data
+        if data is None or not len(data):
+            continue
+        if place == 1 and kind in (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED"):
+            dtype = "<i4" if kind == BINARY_CONVOLUTION else "<f4"
+            kernel = np.asarray(data, np.uint8).view(dtype).reshape(tensor.shape)
+        is_batch_norm |= kind == "MUL" and np.prod(tensor.shape) > 1
+        if tensor.buffer in seen:
+            continue
+        seen.add(tensor.buffer)
+        counts["bytes"] += len(data)
+        if place == 1 and kind == BINARY_CONVOLUTION:
+            # In groups the kernel has fewer inputs than the convolution, and then no padding.
+            counts["binary"] += int(np.prod(tensor.shape[:3])) * min(_options(op)["channels_in"], 32 * tensor.shape[3])
+        elif not _is_shape(kind, place):
+            counts["float"] += int(np.prod(tensor.shape))
+    return Operation(kind, _layer_name(graph.tensors[op.outputs[0]].name.decode()), kernel, counts["bytes"],
+                     counts["binary"], counts["float"], bool(is_batch_norm))
+
+
+def _is_shape(kind: str, place: int) -> bool:
+    """Whether an input says where instead of what: sizes, axes, paddings."""
+    return kind not in (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED", "MUL", "ADD", "SUB") and place > 0
+
+
+def _options(op: Any) -> dict[str, int]:
+    from flatbuffers import flexbuffers
+
+    return flexbuffers.Loads(bytes(op.customOptions))
+
+
+def _layer_name(tensor: str) -> str:
+    """A tensor is called after what was fused, MODEL/LAYER/OPERATION;MODEL/LAYER/..., cut to 50 characters."""
+    layers = [part.split("/")[1] if "/" in part else part for part in tensor.split(";") if part]
+    name = next((name for name in layers if name.endswith(LAYER_ENDINGS)), layers[0] if layers else "")
+    return "output" if name.startswith("StatefulPartitionedCall") else name.removesuffix("_bn").removesuffix("_conv")
