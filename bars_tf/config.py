@@ -67,6 +67,7 @@ class SearchConfig:
     seed: int = 0
     deterministic: bool = False
     max_steps: int = 0
+    strategy: str = "one_device"
     save_minutes: float = 10.0
     verbosity: int = 0
     json: bool = False

@@ -6,32 +6,9 @@ the step on all of them, gradients and batch-norm sums are added up.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 
-from bars_tf.config import InputError
 from bars_tf.legacy_keras import tf
-
-EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-STRATEGIES = ("one_device", "mirrored", "multi_worker")
-
-
-def is_chief(strategy: str) -> bool:
-    """Whether this process is the one that writes files.
-
-    Raises: InputError if TF_CONFIG is wrong.
-    """
-    if strategy != "multi_worker":
-        return True
-    try:
-        config = json.loads(os.environ["TF_CONFIG"])
-        task, workers = config["task"], {name: list(config["cluster"][name]) for name in config["cluster"]}
-        if task["type"] not in workers or not 0 <= task["index"] < len(workers[task["type"]]):
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise InputError.of("strategy", strategy, f"needs TF_CONFIG in the environment, such as {EXAMPLE}") from None
-    return task["type"] == "chief" or ("chief" not in workers and task["index"] == 0)
 
 
 def make(strategy: str) -> tf.distribute.Strategy:
@@ -44,11 +21,12 @@ def make(strategy: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def distribute(strategy: tf.distribute.Strategy, batches: Callable[[tuple[int, int]], tf.data.Dataset],
-               batch_size: int) -> tf.data.Dataset:
+def distribute(strategy: tf.distribute.Strategy, batch_size: int,
+               batches: Callable[[tuple[int, int]], tf.data.Dataset]) -> tf.data.Dataset:
     """Batches for `fit`, each shared by the replicas.
 
     Args:
+        batch_size: of all replicas together.
         batches: the batches of a shard (i, n), which has every nth image from the ith on.
     Raises: ValueError if the batch can't be shared evenly.
     """
@@ -74,7 +52,13 @@ def distribute(strategy: tf.distribute.Strategy, batches: Callable[[tuple[int, i
     return strategy.distribute_datasets_from_function(of_worker)
 
 
+def is_shared(strategy: tf.distribute.Strategy) -> bool:
+    """Whether there is more than one device or process."""
+    return strategy.num_replicas_in_sync > 1 or isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns when all workers have come here."""
+    """Returns when all processes have come here."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None)
+        meet = tf.function(lambda: strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None))
+        meet()

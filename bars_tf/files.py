@@ -34,12 +34,17 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
-def save_model(model: Any, path: str | os.PathLike) -> None:
-    """Writes layers and weights of a Keras model as `.h5`, composed in memory: on a full disk HDF5 itself may crash."""
+def save_model(model: Any, path: str | os.PathLike | None) -> None:
+    """Writes layers and weights of a Keras model as `.h5`, composed in memory: on a full disk HDF5 itself may crash.
+
+    A process that only helps others to read what they share gives no path.
+    """
     import h5py  # here, because this module is imported where a wrong flag should not wait
 
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         model.save(file, include_optimizer=False, save_format="h5")
+    if path is None:
+        return
     with written_beside(path) as beside:
         beside.write_bytes(memory.getvalue())

@@ -15,6 +15,7 @@ from bars_tf.primitives import PRIMITIVES
 from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, SPACES, STEMS
 
 OPTIMIZERS = ("adam", "sgd")
+STRATEGIES = ("one_device", "mirrored", "multi_worker")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
 
@@ -86,6 +87,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "seed": Flag(_COUNT_OR_0, "Of data order, initial weights and samples."),
         "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
         "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
+        "strategy": Flag(_one_of(*STRATEGIES), "Devices that share each batch: one_device, mirrored (all of this "
+                         "machine), multi_worker (of the machines in TF_CONFIG; --workdir is on a disk of all)."),
         "save_minutes": Flag(_POSITIVE, "An epoch that takes longer is saved so often in the middle."),
         "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
         "json": Flag(boolean, "Prints JSON."),

@@ -7,11 +7,13 @@ needed for the steps that follow to be those of a run that was never stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +57,20 @@ class Stop:
         self.requested = True
 
 
+class _Place(tf.train.experimental.PythonState):
+    """The part of the state that is no variable: the position, the time that it took to come there, and the values of
+    the epoch so far."""
+
+    def __init__(self):
+        self.values = {"epoch": 0, "step": 0, "seconds": 0.0, "logs": {}}
+
+    def serialize(self):
+        return json.dumps(self.values)
+
+    def deserialize(self, string_value):
+        self.values = json.loads(string_value)
+
+
 class Checkpoints(tf.keras.callbacks.Callback):
     """Saves all state after every epoch, within a long one every `save_minutes`, and where the run is asked to stop.
 
@@ -62,19 +78,18 @@ class Checkpoints(tf.keras.callbacks.Callback):
         directory: where checkpoints are written; the newest two stay.
         steps: of an epoch.
         save_minutes: between two checkpoints at most, but for the step that runs.
+        writes: whether this process is the one that writes; others only take part in reading what is shared.
         **objects: what is saved, `tf.train.Checkpoint`'s keywords. All their variables exist already.
     """
 
-    def __init__(self, directory: str, steps: int, save_minutes: float, **objects: Any):
+    def __init__(self, directory: str, steps: int, save_minutes: float, writes: bool = True, **objects: Any):
         super().__init__()
         self.directory, self.steps, self.save_seconds = directory, steps, 60 * save_minutes
-        self.stop, self.current = Stop(), 0
-        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="epoch")
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
-        self._logs = tf.Variable("{}", dtype=tf.string, trainable=False, name="logs")  # of the epoch's first part
-        self._checkpoint = tf.train.Checkpoint(
-            epoch=self._epoch, step=self._step, seconds=self._seconds, logs=self._logs, **objects)
+        self.stop, self.current, self.writes = Stop(), 0, writes
+        # Several processes save together, and only at an epoch's end do all of them know that they are to.
+        self.alone = not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+        self._place = _Place()
+        self._checkpoint = tf.train.Checkpoint(place=self._place, **objects)
         self._listed = os.path.exists(os.path.join(directory, "checkpoint"))  # a save has come to its end there
         try:
             self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
@@ -87,7 +102,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
     @property
     def seconds(self) -> float:
         """How long the saved work took, earlier starts included."""
-        return float(self._seconds.numpy())
+        return self._place.values["seconds"]
 
     def restore(self) -> Position:
         """Restores the newest readable checkpoint, and says where to go on.
@@ -98,7 +113,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
         if self._listed and not found:
             indices = sorted(Path(self.directory).glob("ckpt-*.index"), key=_number)
             found = [str(path.with_suffix("")) for path in indices]
-        self._sweep()
+        if self.writes:
+            self._sweep()
         for path in reversed(found):
             # Read as a whole before anything is changed.
             if problem := _damage(path):
@@ -109,8 +125,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
             except (ValueError, AssertionError):
                 raise InputError.of("workdir", self.directory, f"checkpoint {path} is of another network or "
                                     "version; choose another work directory") from None
-            self.first = Position(int(self._epoch.numpy()), int(self._step.numpy()))
-            self._before = json.loads(self._logs.numpy())
+            self.first = Position(self._place.values["epoch"], self._place.values["step"])
+            self._before = self._place.values["logs"]
             return self.first
         if self._listed:
             raise InputError.of("workdir", self.directory, "none of its checkpoints can be read; remove that directory "
@@ -131,12 +147,14 @@ class Checkpoints(tf.keras.callbacks.Callback):
                 raise FloatingPointError(f"{variable.name} is not finite {place}; what was saved before stays. A lower "
                                          "learning rate or limit of the gradient's norm may help")
         now = time.monotonic()
-        self._seconds.assign_add(now - self._counted)
-        self._epoch.assign(epoch)
-        self._step.assign(step)
-        self._logs.assign(json.dumps(logs))
+        self._place.values = {"epoch": epoch, "step": step, "logs": logs,
+                              "seconds": self.seconds + now - self._counted}
         try:
-            self._manager.save()
+            if self.writes:
+                self._manager.save()
+            else:  # the values of some variables are sums over all processes
+                with tempfile.TemporaryDirectory() as directory:
+                    self._checkpoint.write(os.path.join(directory, "unused"))
         except (tf.errors.OpError, OSError) as error:
             self._sweep()
             raise OSError(0, f"the state can't be saved, what was saved before stays: {one_line(error)}") from None
@@ -149,7 +167,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         step = batch + 1 + (self.first.step if self.current == self.first.epoch else 0)
-        due = self.stop.requested or time.monotonic() - self._saved >= self.save_seconds
+        due = self.alone and (self.stop.requested or time.monotonic() - self._saved >= self.save_seconds)
         if due and step < self.steps:  # after the last one the epoch's end saves
             self._save(self.current, step, self.of_epoch({k: float(v) for k, v in logs.items()}, step))
 
@@ -189,7 +207,7 @@ def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], e
     if (begin := first.epoch + bool(first.step)) < epochs:
         parts.append((Position(begin, 0), epochs, checkpoints.steps))
     try:
-        with checkpoints.stop:
+        with checkpoints.stop if checkpoints.alone else contextlib.nullcontext():
             for position, end, steps in parts:
                 model.fit(batches(position), initial_epoch=position.epoch, epochs=end, steps_per_epoch=steps,
                           validation_data=validation_data, verbose=0,

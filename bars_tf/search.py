@@ -5,7 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bars_tf import callbacks, complexity, data, derive, resume, schedules, scoring, screen, training, workdir
+from bars_tf import (
+    callbacks,
+    complexity,
+    data,
+    derive,
+    distribution,
+    resume,
+    schedules,
+    scoring,
+    screen,
+    training,
+    workdir,
+)
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
@@ -25,14 +37,15 @@ PAIR_PER_WEIGHT_STEP = 3
 
 def main(config: SearchConfig) -> int:
     directory = workdir.claim(config, "search")
-    training.start(config)
+    strategy = training.start(config)
     train, validation, test = training.load_data(config)
     training.read(train, test)
     check_budget(config, train)
     training.steps_of(config, "batch_size", *halves(config, train))
     training.steps_of(config, "train_batch_size", train)
-    genotype, found = search(config, train, validation, directory)
-    finish(config, genotype, train, validation, test, directory, **found)
+    training.check_shares(config, strategy, "batch_size", "train_batch_size")
+    genotype, found = search(config, train, validation, directory, strategy)
+    finish(config, genotype, train, validation, test, directory, strategy, **found)
     return 0
 
 
@@ -57,17 +70,31 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
         raise InputError.of(flag, as_text(limits[name]), f"is {remedy}" if remedy in str(error) else remedy) from None
 
 
-def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path) -> tuple[Genotype, dict]:
+def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,
+           strategy: tf.distribute.Strategy) -> tuple[Genotype, dict]:
     """Searches and derives, or reads what an earlier start has derived.
 
     Returns: the genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
     """
     candidates_file = directory / "candidates.json"
-    if candidates_file.exists() and (directory / "genotype.json").exists():
-        found = read_json(candidates_file, max_bytes=2**30)
-        return Genotype.load(directory / "genotype.json"), {
-            "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
+    if not (candidates_file.exists() and (directory / "genotype.json").exists()):
+        if distribution.is_shared(strategy):
+            with strategy.scope():
+                train_supernet(config, train, directory)
+        if workdir.is_chief(config):
+            derive_genotype(config, train, validation, directory, candidates_file)
+        distribution.wait_for_all(strategy)
+    found = read_json(candidates_file, max_bytes=2**30)
+    return Genotype.load(directory / "genotype.json"), {
+        "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
+
+
+def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,
+                    candidates_file: Path) -> None:
+    """Writes the candidates and `genotype.json`, from the supernet that is searched here, or was by several devices and
+    is restored on one."""
     supernet, seconds = train_supernet(config, train, directory)
+    warn_if_undecided(supernet)
     started = time.monotonic()
     with training.reading(validation):
         candidates = score_candidates(config, supernet, validation, directory / "search" / "scored.json")
@@ -76,7 +103,6 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     (directory / "search" / "scored.json").unlink()
-    return candidates[0].genotype, {"search_accuracy": candidates[0].accuracy, "search_seconds": seconds}
 
 
 def score_candidates(config: SearchConfig, supernet: Supernet, validation: ImageData, path: Path) -> list[Candidate]:
@@ -108,7 +134,8 @@ def candidate_row(candidate: Candidate) -> dict:
 
 
 def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> tuple[Supernet, float]:
-    """The searched supernet, and the seconds that it took, those of earlier starts included."""
+    """The searched supernet, and the seconds that it took, those of earlier starts included. It is searched under the
+    strategy whose scope this is called in."""
     parts = halves(config, train)
     steps = training.steps_of(config, "batch_size", *parts)
     screen.say("search  building the supernet and tracing its first step: less than a minute")
@@ -120,26 +147,28 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
         tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), config.budget, config.sampling,
         config.cost_exponent)
     subdirectory = directory / "search"
-    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=supernet)
+    strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)
+    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, writes,
+                                     model=supernet)
     first = checkpoints.restore()
 
     def batches(position):
-        return data.bilevel(parts, config.batch_size, seed=config.seed, start_epoch=position.epoch,
-                            start_step=position.step, steps=steps, augment=training.augmentation(config, train))
+        return distribution.distribute(strategy, config.batch_size, lambda shard: data.bilevel(
+            parts, config.batch_size, seed=config.seed, start_epoch=position.epoch, start_step=position.step,
+            steps=steps, shard=shard, augment=training.augmentation(config, train)))
 
     if first.epoch < config.search_epochs:
+        progress = Progress("search", config.search_epochs, steps, SHOWN, first,
+                            estimate=lambda seconds: estimate(config, train, seconds, first.epoch))
+        # Before the log, which takes the shares and costs that it adds.
+        trajectory = Trajectory(str(subdirectory / "trajectory.jsonl"), str(subdirectory / "tensorboard" / "cells"))
         with training.reading(train):
             resume.fit(supernet, batches, config.search_epochs, checkpoints, [
                 callbacks.Phases(config.search_epochs, config.warmup_epochs,
                                  schedules.geometric(config.temperature, config.final_temperature),
                                  schedules.linear(0.0, config.entropy_weight)),
                 callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
-                Trajectory(str(subdirectory / "trajectory.jsonl"), str(subdirectory / "tensorboard" / "cells")),
-                callbacks.WarnOfCollapse(), callbacks.Log(str(subdirectory / "log.csv")),
-                tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
-                Progress("search", config.search_epochs, steps, SHOWN, first,
-                         estimate=lambda seconds: estimate(config, train, seconds, first.epoch))])
-    warn_if_undecided(supernet)
+                *([callbacks.WarnOfCollapse(), progress, trajectory, *training.logs(subdirectory)] if writes else [])])
     return supernet, checkpoints.seconds
 
 

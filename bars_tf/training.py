@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bars_tf import callbacks, data, resume, schedules
+from bars_tf import callbacks, data, distribution, resume, schedules, workdir
 from bars_tf.augmentation import Augmentation
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
@@ -18,13 +18,15 @@ from bars_tf.progress import Progress
 SHOWN = ("loss", "accuracy", "val_accuracy")
 
 
-def start(config: SearchConfig) -> None:
-    """Seeds everything, before anything is drawn or built."""
+def start(config: SearchConfig) -> tf.distribute.Strategy:
+    """Joins the other workers and seeds everything, before anything is drawn or built."""
+    strategy = distribution.make(config.strategy)
     tf.keras.utils.set_random_seed(config.seed)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)  # else TensorFlow takes all of it at once
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    return strategy
 
 
 def devices() -> list[str]:
@@ -93,6 +95,14 @@ def steps_of(config: SearchConfig, flag: str, *parts: ImageData) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
+def check_shares(config: SearchConfig, strategy: tf.distribute.Strategy, *flags: str) -> None:
+    """Refuses batches that the devices can't share evenly."""
+    for flag in flags:
+        if getattr(config, flag) % strategy.num_replicas_in_sync:
+            raise InputError.of(flag, getattr(config, flag),
+                                f"must be a multiple of {strategy.num_replicas_in_sync}, the devices that share it")
+
+
 def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.Dataset:
     """The validation images in batches, or as many of them as `--max_steps` says."""
     batches = data.batches(validation, config.eval_batch_size)
@@ -101,7 +111,7 @@ def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.D
 
 def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData,
                   directory: Path) -> tuple[tf.keras.Model, float]:
-    """Trains the network of a genotype.
+    """Trains the network of a genotype, under the strategy whose scope it is called in.
 
     The last weights are the result. The model of the best validation accuracy is kept beside, as
     `train/best_model.h5`.
@@ -119,24 +129,26 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
     # Variables are made before they are restored, to see that all of them are.
     model.optimizer._create_all_weights(model.trainable_variables)
     subdirectory = directory / "train"
-    best = callbacks.BestModel(str(subdirectory / "best_model.h5"), in_float32 if config.mixed_precision else None)
+    strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)
+    best = callbacks.BestModel(str(subdirectory / "best_model.h5"), in_float32 if config.mixed_precision else None,
+                               writes)
     generators = {layer.name: layer._random_generator._generator for layer in model.layers
                   if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
-    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, model=model,
-                                     best=best.best, **generators)
+    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, writes,
+                                     model=model, best=best.best, **generators)
     first = checkpoints.restore()
 
     def batches(position):
-        return data.batches(train, config.train_batch_size, training=True, seed=config.seed, start_epoch=position.epoch,
-                            start_step=position.step, steps=steps, augment=augmentation(config, train))
+        return distribution.distribute(strategy, config.train_batch_size, lambda shard: data.batches(
+            train, config.train_batch_size, training=True, seed=config.seed, start_epoch=position.epoch,
+            start_step=position.step, steps=steps, shard=shard, augment=augmentation(config, train)))
 
     if first.epoch < config.train_epochs:
+        told = [Progress("train", config.train_epochs, steps, SHOWN, first), *logs(subdirectory)] if writes else []
         with reading(train):
             resume.fit(model, batches, config.train_epochs, checkpoints, [
-                callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first),
-                callbacks.Log(str(subdirectory / "log.csv")), best,
-                tf.keras.callbacks.TensorBoard(str(subdirectory / "tensorboard"), write_graph=False),
-                Progress("train", config.train_epochs, steps, SHOWN, first)], validation_batches(config, validation))
+                callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first), *told, best],
+                validation_batches(config, validation))
     return (in_float32(model) if config.mixed_precision else model), checkpoints.seconds
 
 
@@ -148,6 +160,12 @@ def trainable_network(config: SearchConfig, genotype: Genotype, input_shape: tup
         return build_network(genotype, input_shape, num_classes, dropout=config.dropout, precision=config.precision)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def logs(directory: Path) -> list[tf.keras.callbacks.Callback]:
+    """What writes the values of every epoch."""
+    return [callbacks.Log(str(directory / "log.csv")),
+            tf.keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False)]
 
 
 def loss_function(num_classes: int, label_smoothing: float) -> Callable:

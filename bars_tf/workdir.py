@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from pathlib import Path
 
@@ -14,7 +15,27 @@ from bars_tf.flags import FLAGS, PROGRAMS
 CONFIG = "config.flags"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
-FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "genotype")
+FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype")
+
+
+CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+
+
+def is_chief(config: SearchConfig) -> bool:
+    """Whether this process is the one that writes files.
+
+    Raises: InputError if there are to be several and TF_CONFIG does not say which.
+    """
+    if config.strategy != "multi_worker":
+        return True
+    try:
+        values = json.loads(os.environ["TF_CONFIG"])
+        cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
+        if not 0 <= index < len(cluster[kind]):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise InputError.of("strategy", config.strategy, f"needs TF_CONFIG in the environment, as {CLUSTER}") from None
+    return kind == "chief" or ("chief" not in cluster and index == 0)
 
 
 def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> None:
@@ -47,12 +68,14 @@ _held: dict[Path, object] = {}
 
 
 def claim(config: SearchConfig, program: str = "search") -> Path:
-    """The work directory, made if need be and holding `config.flags`.
+    """The work directory, made if need be and holding `config.flags`. Only the chief of several workers makes it.
 
     Raises: InputError if it belongs to another configuration (naming what differs) or cannot be written.
     """
     directory = Path(config.workdir)
     path = directory / CONFIG
+    if not is_chief(config):
+        return directory
     with blame("workdir", config.workdir):
         directory.mkdir(parents=True, exist_ok=True)
         if not _lock(directory):

@@ -1,0 +1,66 @@
+"""What test_distribute runs in processes of its own: `python distributed.py DEVICES STRATEGY DIRECTORY FLAGS...` is
+`bin/search` with so many devices; without flags it takes 20 steps in float64 and saves what they made."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from bars_tf import callbacks, data, distribution, programs, resume, schedules, spaces
+from bars_tf.legacy_keras import tf
+from bars_tf.supernet import Supernet
+
+BATCH, STEPS, EPOCHS = 32, 10, 2
+SPACE = spaces.BARS.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
+
+
+class Draws(tf.keras.callbacks.Callback):
+    """The choices that every replica has drawn for each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.drawn = []
+
+    def on_train_begin(self, logs=None):
+        strategy = tf.distribute.get_strategy()
+        draw = tf.function(lambda: strategy.run(lambda: self.model.draw(0)[:3]), autograph=False)
+        self.draw = lambda: [strategy.experimental_local_results(c) for c in draw()]
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.drawn.append([[np.ravel(c) for c in by_replica] for by_replica in self.draw()])
+
+
+def steps(strategy, directory):
+    tf.keras.backend.set_floatx("float64")
+    strategy = distribution.make(strategy)
+    tf.keras.utils.set_random_seed(0)
+    parts = data.load("fashion_mnist_small")[0].split(0, (0.5, 0.5))
+    with strategy.scope():
+        supernet = Supernet(SPACE, parts[0].image_shape, 10)
+        supernet.compile(tf.keras.optimizers.legacy.Adam(1e-2, global_clipnorm=1.0),
+                         tf.keras.optimizers.legacy.Adam(1e-2))
+        checkpoints = resume.Checkpoints(str(directory), STEPS, 10, model=supernet)
+    draws = Draws()
+    resume.fit(supernet, lambda p: distribution.distribute(strategy, BATCH, lambda shard: data.bilevel(
+        parts, BATCH, start_epoch=p.epoch, start_step=p.step, steps=STEPS, shard=shard)), EPOCHS, checkpoints,
+        [callbacks.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)), draws])
+    for each in draws.drawn:
+        for by_replica in each:
+            assert all(np.array_equal(by_replica[0], other) for other in by_replica)
+    metrics = {id(v) for metric in supernet.metrics for v in metric.variables}
+    values = [v.numpy() for v in supernet.variables if id(v) not in metrics]
+    drawn = [np.concatenate([by_replica[0] for by_replica in each]) for each in draws.drawn]
+    np.savez(directory / "result.npz", *map(np.asarray, values), drawn=np.array(drawn),
+             replicas=strategy.num_replicas_in_sync)
+
+
+if __name__ == "__main__":
+    devices, name, where, *flags = sys.argv[1:]
+    if int(devices) > 1:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(devices))
+    if flags:
+        sys.argv = ["search", *flags, f"--strategy={name}", f"--workdir={where}"]
+        sys.exit(programs.search())
+    Path(where).mkdir(parents=True)
+    steps(name, Path(where))
