@@ -60,5 +60,10 @@ def is_shared(strategy: tf.distribute.Strategy) -> bool:
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     """Returns when all processes have come here."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        meet = tf.function(lambda: strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None))
+        meet = tf.function(lambda: strategy.run(_all_here), autograph=False)
         meet()
+
+
+@tf.autograph.experimental.do_not_convert
+def _all_here():
+    return tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))

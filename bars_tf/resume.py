@@ -96,6 +96,10 @@ class Checkpoints(tf.keras.callbacks.Callback):
         except ValueError:  # the list of checkpoints is damaged; `restore` looks for them itself
             os.unlink(os.path.join(directory, "checkpoint"))
             self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
+        self._saver = self._manager
+        if not writes:  # saving takes all processes, as some variables are sums over them: these save to nowhere
+            self._unused = tempfile.TemporaryDirectory()
+            self._saver = tf.train.CheckpointManager(self._checkpoint, self._unused.name, max_to_keep=1)
         self._counted = self._saved = time.monotonic()
         self.first = Position(0, 0)
 
@@ -150,13 +154,10 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._place.values = {"epoch": epoch, "step": step, "logs": logs,
                               "seconds": self.seconds + now - self._counted}
         try:
-            if self.writes:
-                self._manager.save()
-            else:  # the values of some variables are sums over all processes
-                with tempfile.TemporaryDirectory() as directory:
-                    self._checkpoint.write(os.path.join(directory, "unused"))
+            self._saver.save()
         except (tf.errors.OpError, OSError) as error:
-            self._sweep()
+            if self.writes:
+                self._sweep()
             raise OSError(0, f"the state can't be saved, what was saved before stays: {one_line(error)}") from None
         self._counted, self._saved = now, time.monotonic()
         if self.stop.requested:
