@@ -115,9 +115,9 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
     figure, axes = _figure(2.9)
     if step is not None and len(step[0]) > 1:
         axes.step(*step, where="post", color=GREY, lw=1, label="front")
-    styles = ((BLUE, "o"), (ORANGE, "*"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
+    styles = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
     for (name, (xs, ys)), (color, marker) in zip(points.items(), styles * 9):
-        axes.scatter(xs, ys, c=color, marker=marker, s=110 if marker == "*" else 32, label=name, zorder=3)
+        axes.scatter(xs, ys, c=color, marker=marker, s=32, label=name, zorder=3)
     if chosen is not None:
         axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
     if limit is not None:

@@ -42,6 +42,8 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
             continue
         try:
             rest = values([program, *chunk])[1:]
+            if rest and not origin and (name := PROGRAMS[program].argument):
+                rest = values([program, f"--{name}={rest[0]}", *rest[1:]])[1:]
         except absl_flags.UnrecognizedFlagError as error:
             raise InputError(origin + _unknown(error.flagname, program)) from None
         except (absl_flags.Error, ValueError) as error:

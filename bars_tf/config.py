@@ -133,6 +133,10 @@ class SearchConfig:
     genotype: str | None = None
     model: str | None = None
     split: str = "test"
+    # runs
+    directory: str = "runs"
+    sort: str = "run"
+    page: str | None = None
     # export
     name: str | None = None
     output: str | None = None

@@ -96,6 +96,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
     "Input files": {
         "genotype": Flag(_TEXT, "Genotype file: the genotype.json of a search."),
         "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
+        "directory": Flag(_TEXT, "Directory whose runs are listed, those in its subdirectories too."),
+        "sort": Flag(_TEXT, "Column to sort by, with a minus before it for the largest first: --sort=-test_accuracy."),
+        "page": Flag(_TEXT, "File for a page of HTML with the runs side by side.", "none is written"),
         "split": Flag(_one_of("test", "train", "validation"), "Part of the data set to evaluate on."),
     },
     "Data": {
@@ -195,6 +198,7 @@ class Program(NamedTuple):
     example: str
     flags: tuple[str, ...]
     required: tuple[str, ...] = ()
+    argument: str = ""  # the flag that may be written as its value alone
 
 
 PROGRAMS = {
@@ -220,6 +224,10 @@ PROGRAMS = {
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",
         ("workdir", "verbosity"), ("workdir",)),
+    "runs": Program(
+        "Lists the runs below a directory.",
+        "bin/runs runs --sort=-test_accuracy",
+        ("directory", "sort", "page", "verbosity", "json"), argument="directory"),
     "bench": Program(
         "Measures speed and memory of search and training, beside what the machine needs for the bare convolutions.",
         "bin/bench --init_channels=16",

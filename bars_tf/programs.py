@@ -48,6 +48,10 @@ def export() -> int:
     return run("export", lambda config: _main("export", config))
 
 
+def runs() -> int:
+    return run("runs", lambda config: _main("runs", config))
+
+
 def _main(module: str, config: SearchConfig) -> int:
     # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
     return importlib.import_module(f"bars_tf.{module}").main(config)

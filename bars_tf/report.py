@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,13 +54,11 @@ def write(directory: Path) -> Path:
     problems = list(run.problems)
     for picture in _pictures(run, problems):
         content = page.png(picture.figure)
-        _replace(folder / f"{picture.name}.png", content)
-        width, height = (round(inches * 100) for inches in picture.figure.get_size_inches())
-        shown[picture.section].append({"title": picture.title, "alt": picture.alt, "source": page.data_uri(content),
-                                       "width": width, "height": height})
+        page.write(folder / f"{picture.name}.png", content)
+        shown[picture.section].append(page.shown(picture, content))
     sections = [{"name": name, "title": title, "words": words, "pictures": shown[name]}
                 for name, (title, words) in SECTIONS.items() if shown[name]]
-    _replace(directory / PAGE, page.render(
+    page.write(directory / PAGE, page.render(
         "report.html", title=title(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
         sections=sections, classes=classes(run), parts=parts(run), commands=commands(run), settings=settings(run),
         versions=versions(run), version=__version__, directory=str(directory.resolve()), problems=problems,
@@ -76,12 +73,6 @@ def _pictures(run: Run, problems: list[str]) -> Iterator[pictures.Picture]:
             yield from some(run)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             problems.append(f"pictures of the {some.__name__.strip('_')} ({type(error).__name__}: {error})")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    beside.write_bytes(content)
-    os.replace(beside, path)
 
 
 def title(run: Run) -> str:
@@ -145,13 +136,13 @@ def classes(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def parts(run: Run) -> list[tuple[str, list[str]]]:
-    """The cost of each part of the network, and of all."""
+def parts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The cost of each part of the network, and of all, measure by measure."""
     if not (run.genotype and run.shape):
         return []
     tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
     rows = [*complexity.cost_by_part(run.genotype, tables), ("all", complexity.cost(run.genotype, tables))]
-    return [(name, [f"{value:,.0f}" for value in cost.to_dict().values()]) for name, cost in rows]
+    return [(name, [(UNITS[key], f"{value:,.0f}") for key, value in cost.to_dict().items()]) for name, cost in rows]
 
 
 def commands(run: Run) -> list[tuple[str, str]]:

@@ -152,3 +152,39 @@ def test_a_genotype_in_a_notebook(run):
     assert len(genotype.plot().axes) >= 1
     shown = genotype._repr_html_()
     assert shown.count("<img") == 1 and "stage 0: width" in shown
+
+
+@pytest.fixture
+def several(run, tmp_path):
+    """Runs below a directory: one finished, one stopped whose name is hostile, one damaged; and what is no run."""
+    other = tmp_path / "more" / "<b>x\x1b[2J"
+    shutil.copytree(run, other)
+    (other / "summary.json").unlink()
+    damaged = tmp_path / "more" / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "summary.json").write_text('{"dataset": "<i>", "test_accuracy": 0.5, "cost": {"ops": "x"}}')
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_runs_below_a_directory(several, program):
+    done = program("runs", several, "--sort=-test_accuracy", "--json", f"--page={several / 'page.html'}")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [row["state"] for row in rows].count("stopped") == 1 and len(rows) == 3
+    assert rows[0]["run"] == "work" and rows[0]["test_accuracy"] == 0.94 and rows[0]["budget"] == {"ops": 1e6}
+    assert rows[1]["test_accuracy"] is None
+    page = Page(several / "page.html")
+    assert "<b>x" in page.text and "b" not in page.tags and "94.00%" in page.text and page.images
+    table = program("runs", several, cwd="/")
+    assert "\x1b" not in table.stdout and "<b>x?[2J" in table.stdout and "94.00%" in table.stdout
+
+
+def test_bad_listings_get_one_line(tmp_path, program):
+    refused(program("runs", tmp_path), ["--directory", "no run"])
+    refused(program("runs", tmp_path / "none"), ["--directory", "No such file"])
+    refused(program("runs", "a", "b"), ["b: unexpected"])
+
+
+def test_unknown_column(several, program):
+    refused(program("runs", several, "--sort=speed"), ["--sort=speed", "test_accuracy"])
