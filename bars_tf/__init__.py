@@ -24,7 +24,7 @@ _NAMES = {
 }
 
 __all__ = ["Budget", "Genotype", "SearchSpace", "Supernet", "build_network", "callbacks", "complexity", "data",
-           "derive", "genotype", "schedules", "spaces"]
+           "derive", "genotype", "own_data", "schedules", "spaces"]
 
 
 def __getattr__(name: str):

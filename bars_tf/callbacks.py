@@ -87,8 +87,7 @@ class BestModel(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > self.best.numpy():
             self.best.assign(logs["val_accuracy"])
-            if self.path:
-                save_model(self.convert(self.model), self.path)
+            save_model(self.convert(self.model), self.path)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -74,6 +75,7 @@ class SearchConfig:
     # data
     dataset: str = "fashion_mnist_small"
     data_dir: str | None = None
+    image_dir: str | None = None
     image_size: int = 0
     crop_padding: int | None = None  # None: as usual for the data set
     flip: bool | None = None
@@ -148,12 +150,14 @@ class SearchConfig:
             if getattr(self, name) in (None, ""):
                 object.__setattr__(self, name, value)
 
+        if self.image_dir:  # a run may go on from another directory
+            object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
         fill("warmup_epochs", self.search_epochs // 10)
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
         subject = re.split(r"[/\\]", self.genotype)[-1].removesuffix(".json") if self.genotype else self.space
         twin = ("float",) if self.precision == "float" else ()
         fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
-                                           (self.dataset, subject, *twin, str(self.seed))))
+                                           (self.data_name, subject, *twin, str(self.seed))))
         self._check()
 
     def _check(self) -> None:
@@ -169,6 +173,16 @@ class SearchConfig:
         if self.space not in SPACES:
             raise InputError.of("space", self.space, f"must be one of {', '.join(SPACES)}")
         self.search_space  # noqa: B018 - refuses what the space does
+
+    @property
+    def data_flag(self) -> tuple[str, str]:
+        """The flag that chooses the data, and its value."""
+        return ("image_dir", self.image_dir) if self.image_dir else ("dataset", self.dataset)
+
+    @property
+    def data_name(self) -> str:
+        """What the data are called."""
+        return os.path.basename(self.image_dir) if self.image_dir else self.dataset
 
     @property
     def space_overrides(self) -> dict[str, Any]:

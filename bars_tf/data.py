@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -45,12 +45,12 @@ class ImageData:
     @property
     def name(self) -> str:
         """Name of the data set, without version and configuration."""
-        return self.records.builder.name
+        return self.records.name
 
     @property
     def full_name(self) -> str:
         """Name of the data set with configuration and version, and the split."""
-        return f"{self.records.builder.info.full_name}:{self.records.split}"
+        return self.records.full_name
 
     @property
     def num_images(self) -> int:
@@ -62,7 +62,7 @@ class ImageData:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return tuple(self.records.builder.info.features[self.records.keys[1]].names)
+        return self.records.class_names
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -118,19 +118,41 @@ def load(
     builder = tfds_sets.find(name, data_dir)
     keys = tfds_sets.classification_keys(builder)
     tfds_sets.prepare(builder, data_dir)
-    height, width, channels = builder.info.features[keys[0]].shape
-    varying = height is None or width is None
+    shape = builder.info.features[keys[0]].shape
+    varying = "vary in size" if None in shape[:2] else ""
+    return described(lambda stored, resize: [
+        Records(builder, split, keys, stored, resize) for split in tfds_sets.split_names(builder, keys)
+    ], shape, varying, image_size, f"the images of data set {name!r}")
+
+
+def described(
+    records: Callable[[tuple[int, int, int], bool], Iterable[Records]],
+    shape: tuple[int | None, int | None, int | None],
+    varying: str,
+    image_size: int | None,
+    what: str,
+) -> tuple[ImageData, ImageData]:
+    """Training and test images as they are stored and used.
+
+    Args:
+        records: makes those of both for a shape that images are stored in, and whether they are brought to it.
+        shape: of the images, None where it is not known.
+        varying: in words, how their sizes vary; empty where they do not.
+        what: the images, in words.
+    Raises:
+        ValueError: sizes vary and `image_size` is not given, or images are smaller than 8 pixels.
+    """
+    height, width, channels = shape
     if varying and image_size is None:
-        raise ValueError(f"the images of data set {name!r} vary in size: choose one by image_size, for example 224")
+        raise ValueError(f"{what} vary in size{'' if varying == 'vary in size' else f' ({varying})'}: choose one by "
+                         "image_size, for example 224")
     size = (image_size, image_size) if image_size else (height, width)
+    if min(size) < 8:
+        raise ValueError(f"{what} have {size[1]}x{size[0]} pixels; choose 8 or more by image_size")
     stored = (round(image_size * MARGIN),) * 2 if varying else size
-    shape = (*stored, channels or 3)
-    train, test = (
-        Records(builder, split, keys, shape, resize=varying or stored != (height, width))
-        for split in tfds_sets.split_names(builder, keys)
-    )
-    mean, std = STATISTICS.get(builder.name) or train.statistics()
-    image_shape = (*size, shape[2])
+    train, test = records((*stored, channels or 3), bool(varying) or stored != (height, width))
+    mean, std = STATISTICS.get(train.name) or train.statistics()
+    image_shape = (*size, channels or 3)
     return tuple(ImageData(part, np.arange(len(part)), image_shape, mean, std) for part in (train, test))
 
 

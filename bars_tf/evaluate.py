@@ -47,13 +47,13 @@ def main(config: SearchConfig) -> int:
     images = parts[config.split]
     if network.input_shape != images.image_shape or network.num_classes != images.num_classes:
         raise InputError.of("model", config.model, f"is for images {network.input_shape} of {network.num_classes} "
-                            f"classes; --dataset={config.dataset} has {images.image_shape} of {images.num_classes}")
+                            f"classes; {config.data_name} has {images.image_shape} of {images.num_classes}")
     value, count = accuracy(network, images, config.eval_batch_size, config.max_steps, config.split)
     if config.json:
-        print(json.dumps({"model": config.model, "dataset": config.dataset, "split": config.split, "accuracy": value,
+        print(json.dumps({"model": config.model, "dataset": config.data_name, "split": config.split, "accuracy": value,
                           "images": count}))
     else:
-        print(f"{config.split} accuracy {value:.2%} on {count:,} images of {config.dataset}")
+        print(f"{config.split} accuracy {value:.2%} on {count:,} images of {config.data_name}")
     return 0
 
 

@@ -34,6 +34,12 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """A whole file at once."""
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
 def save_model(model: Any, path: str | os.PathLike | None) -> None:
     """Writes layers and weights of a Keras model as `.h5`, composed in memory: on a full disk HDF5 itself may crash.
 
@@ -44,7 +50,5 @@ def save_model(model: Any, path: str | os.PathLike | None) -> None:
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         model.save(file, include_optimizer=False, save_format="h5")
-    if path is None:
-        return
-    with written_beside(path) as beside:
-        beside.write_bytes(memory.getvalue())
+    if path is not None:
+        write_bytes(path, memory.getvalue())

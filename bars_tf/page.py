@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import os
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -39,13 +37,6 @@ def shown(picture: Any, content: bytes) -> dict[str, Any]:
     """What a template needs of a picture (`pictures.Picture`) and its PNG."""
     width, height = (round(inches * 100) for inches in picture.figure.get_size_inches())
     return {"title": picture.title, "alt": picture.alt, "source": data_uri(content), "width": width, "height": height}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes beside `path` and renames."""
-    beside = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    beside.write_bytes(content)
-    os.replace(beside, path)
 
 
 def data_uri(content: bytes) -> str:

@@ -38,8 +38,27 @@ class Records:
         return self.builder.info.splits[self.split].num_examples
 
     @property
+    def name(self) -> str:
+        """Name of the data set, without version and configuration."""
+        return self.builder.name
+
+    @property
+    def full_name(self) -> str:
+        """Says which images these are: name, configuration and version of the data set, and the split."""
+        return f"{self.builder.info.full_name}:{self.split}"
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """The flag that chose the data set, and its value: for messages."""
+        return "dataset", self.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.builder.info.features[self.keys[1]].names)
+
+    @property
     def num_classes(self) -> int:
-        return self.builder.info.features[self.keys[1]].num_classes
+        return len(self.class_names)
 
     @functools.cached_property
     def encoded(self) -> tf.data.Dataset:
@@ -53,7 +72,10 @@ class Records:
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """A uint8 image of `shape` from the content of an image file, a scalar string."""
-        image = tf.io.decode_image(encoded, channels=self.shape[2], expand_animations=False)
+        return self.fit(tf.io.decode_image(encoded, channels=self.shape[2], expand_animations=False))
+
+    def fit(self, image: tf.Tensor) -> tf.Tensor:
+        """A uint8 image of any size as one of `shape`."""
         if self.resize:
             image = tf.ensure_shape(image, [None, None, self.shape[2]])
             size, target = tf.cast(tf.shape(image)[:2], tf.float32), tf.constant(self.shape[:2], tf.float32)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bars_tf import __version__, complexity, page, pictures, run_files, workdir
 from bars_tf.config import SearchConfig, blame
+from bars_tf.files import write_bytes
 from bars_tf.flags import PROGRAMS
 from bars_tf.results import UNITS
 from bars_tf.run_files import Run
@@ -49,16 +50,15 @@ def write(directory: Path) -> Path:
     """
     run = run_files.read(directory)
     folder = directory / PICTURES
-    folder.mkdir(exist_ok=True)
     shown: dict[str, list[dict]] = {name: [] for name in SECTIONS}
     problems = list(run.problems)
     for picture in _pictures(run, problems):
         content = page.png(picture.figure)
-        page.write(folder / f"{picture.name}.png", content)
+        write_bytes(folder / f"{picture.name}.png", content)
         shown[picture.section].append(page.shown(picture, content))
     sections = [{"name": name, "title": title, "words": words, "pictures": shown[name]}
                 for name, (title, words) in SECTIONS.items() if shown[name]]
-    page.write(directory / PAGE, page.render(
+    write_bytes(directory / PAGE, page.render(
         "report.html", title=title(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
         sections=sections, classes=classes(run), parts=parts(run), commands=commands(run), settings=settings(run),
         versions=versions(run), version=__version__, directory=str(directory.resolve()), problems=problems,
@@ -77,7 +77,7 @@ def _pictures(run: Run, problems: list[str]) -> Iterator[pictures.Picture]:
 
 def title(run: Run) -> str:
     space = run.summary.get("space") or (run.config.space if run.config else "a space")
-    dataset = run.summary.get("dataset") or (run.config.dataset if run.config else "data")
+    dataset = run.summary.get("dataset") or (run.config.data_name if run.config else "data")
     return f"Binary network of {space} for {dataset}"
 
 

@@ -23,7 +23,7 @@ def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: 
             **found: Any) -> dict[str, Any]:
     """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
     return {
-        "space": genotype.space.name, "dataset": config.dataset, "seed": config.seed,
+        "space": genotype.space.name, "dataset": config.data_name, "seed": config.seed,
         "precision": config.precision, "budget": config.budget.limits(), "cost": cost.to_dict(),
         "search_accuracy": None, "search_seconds": None, "train_epochs": config.train_epochs, **found,
         "split_sha256": split_sha256, "versions": _versions(),

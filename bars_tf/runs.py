@@ -12,6 +12,7 @@ from typing import Any
 
 from bars_tf import __version__, charts, page, pictures, run_files
 from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.files import write_bytes
 from bars_tf.report import PAGE
 from bars_tf.results import UNITS
 from bars_tf.run_files import Run
@@ -36,7 +37,7 @@ def main(config: SearchConfig) -> int:
     rows = [row(run, top) for run in found]
     if config.page:
         with blame("page", config.page):
-            page.write(Path(config.page), comparison(found, rows, top, Path(config.page).parent).encode())
+            write_bytes(config.page, comparison(found, rows, top, Path(config.page).parent).encode())
     if config.json:
         print(json.dumps(rows, allow_nan=False))
     else:
@@ -64,7 +65,7 @@ def row(run: Run, top: Path) -> dict[str, Any]:
     not."""
     values = {**run.summary, **run.summary.get("cost", {})}
     config = run.config
-    texts = {"space": config.space if config else None, "dataset": config.dataset if config else None}
+    texts = {"space": config.space if config else None, "dataset": config.data_name if config else None}
     return {
         "run": os.path.relpath(run.directory, top) if run.directory != top else run.directory.resolve().name,
         "state": run.state,

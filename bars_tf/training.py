@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bars_tf import callbacks, data, distribution, resume, schedules, workdir
+from bars_tf import callbacks, data, distribution, own_data, resume, schedules, workdir
 from bars_tf.augmentation import Augmentation
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
@@ -37,8 +37,10 @@ def devices() -> list[str]:
 
 def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
     """Training images, validation images (a part of the training set by seed) and test images."""
-    with blame("dataset", config.dataset):
-        train, test = data.load(config.dataset, config.data_dir, image_size=config.image_size or None)
+    size = config.image_size or None
+    with blame(*config.data_flag):
+        train, test = (own_data.from_folder(config.image_dir, size) if config.image_dir else
+                       data.load(config.dataset, config.data_dir, image_size=size))
     for name in ("crop_padding", "cutout"):
         if (getattr(config, name) or 0) > min(train.image_shape[:2]):
             raise InputError.of(name, getattr(config, name),
@@ -51,7 +53,7 @@ def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
 def read(*parts: ImageData) -> None:
     """Reads all images that fit in memory, so that damage is found before the work and not after it."""
     for images in parts:
-        with blame("dataset", images.name):
+        with blame(*images.records.origin):
             _ = images.records.in_memory
 
 
@@ -66,7 +68,7 @@ def reading(images: ImageData) -> Iterator[None]:
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         if images.records.in_memory is not None:
             raise
-        raise InputError.of("dataset", images.name, str(images.records.explain(error))) from None
+        raise InputError.of(*images.records.origin, str(images.records.explain(error))) from None
 
 
 def augmentation(config: SearchConfig, train: ImageData) -> Augmentation:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bars_tf import complexity, derive
 from bars_tf.complexity import MEASURES
+from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
 
 
@@ -55,9 +56,7 @@ class Trajectory(tf.keras.callbacks.Callback):
         if os.path.exists(self.path):
             with open(self.path, encoding="utf-8") as file:
                 lines = [old for old in map(str.strip, file) if old and json.loads(old)["epoch"] <= epoch]
-        with open(f"{self.path}.tmp", "w", encoding="utf-8") as file:
-            file.write("\n".join([*lines, json.dumps(line)]) + "\n")
-        os.replace(f"{self.path}.tmp", self.path)
+        write_bytes(self.path, ("\n".join([*lines, json.dumps(line)]) + "\n").encode())
 
 
 def measures(budget: complexity.Budget) -> list[str]:
