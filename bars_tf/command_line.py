@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import sysconfig
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.config import InputError, SearchConfig, as_text, config_directories
 from bars_tf.flags import ALL, FLAGS, PROGRAMS, Parse, boolean
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(SearchConfig)}
@@ -100,9 +99,7 @@ def _expand(arguments: Sequence[str], origin: str = "", inside: tuple[Path, ...]
 
 def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
     """The file of that path, else of that name in `configs/`; the ending ".flags" may be left out."""
-    configs = [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
-                                           Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
-               if directory.is_dir()]
+    configs = config_directories()
     if name:
         for directory in (Path(), *beside, *configs):
             for path in (directory / Path(name).expanduser(), directory / f"{name}.flags"):

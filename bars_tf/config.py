@@ -6,15 +6,25 @@ import contextlib
 import dataclasses
 import os
 import re
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from bars_tf.complexity import Budget
+from bars_tf.genotype import read_json
 from bars_tf.spaces import SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "primitives", "sharing",
                 "width_choices", "depth_choices", "input_quantizer", "kernel_quantizer")
+
+
+def config_directories() -> list[Path]:
+    """Where the package's own flag files and spaces lie."""
+    return [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
+                                        Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
+            if directory.is_dir()]
 
 
 class InputError(ValueError):
@@ -154,7 +164,7 @@ class SearchConfig:
             object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
         fill("warmup_epochs", self.search_epochs // 10)
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
-        subject = re.split(r"[/\\]", self.genotype)[-1].removesuffix(".json") if self.genotype else self.space
+        subject = re.split(r"[/\\]", self.genotype or self.space)[-1].removesuffix(".json")
         twin = ("float",) if self.precision == "float" else ()
         fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
                                            (self.data_name, subject, *twin, str(self.seed))))
@@ -170,8 +180,17 @@ class SearchConfig:
         for name in ("crop_padding", "cutout"):
             if self.image_size and (getattr(self, name) or 0) > self.image_size:
                 raise InputError.of(name, getattr(self, name), f"must be at most --image_size={self.image_size}")
-        if self.space not in SPACES:
-            raise InputError.of("space", self.space, f"must be one of {', '.join(SPACES)}")
+        if self.space.endswith(".json"):
+            with blame("space", self.space):
+                found = (folder / self.space for folder in (Path(), *config_directories()))
+                path = next((path.resolve() for path in found if path.is_file()), Path(self.space))
+                space = SearchSpace.from_dict(read_json(path))
+            object.__setattr__(self, "space", str(path))  # a run may go on from another directory
+        elif self.space in SPACES:
+            space = SPACES[self.space]
+        else:
+            raise InputError.of("space", self.space, f"must be one of {', '.join(SPACES)}, or a file NAME.json")
+        object.__setattr__(self, "_space", space)
         self.search_space  # noqa: B018 - refuses what the space does
 
     @property
@@ -191,13 +210,13 @@ class SearchConfig:
 
     @property
     def search_space(self) -> SearchSpace:
-        """The named space with its overrides."""
+        """The named space, or that of the file, with its overrides."""
         try:
-            return SPACES[self.space].replace(**self.space_overrides)
+            return self._space.replace(**self.space_overrides)
         except ValueError as error:
             # "search space: FIELD=VALUE: REMEDY". The field may be another one than was given, if they do not agree.
             field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
-            value = getattr(self, field) if field in self.space_overrides else getattr(SPACES[self.space], field)
+            value = getattr(self, field) if field in self.space_overrides else getattr(self._space, field)
             raise InputError.of(field, value, remedy) from None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bars_tf.channels import Channels
-from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.primitives import primitive_branch
 from bars_tf.spaces import SearchSpace
 
 
@@ -46,7 +46,7 @@ class CountOps:
 
     def edge(self, position, edge, x, identity, source, target, stride):
         for name in self.space.primitives:
-            primitive = PRIMITIVES[name]
+            primitive = self.space.primitive(name)
             if primitive.branch != "none":
                 prefix = f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}"
                 primitive_branch(self, primitive, x, identity, source, target, stride, f"{prefix}/")

@@ -6,7 +6,7 @@ from bars_tf.channels import Channels
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network import network
-from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.primitives import primitive_branch
 from bars_tf.spaces import SearchSpace
 
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}
@@ -129,7 +129,7 @@ class KerasOps:
         if x is None:
             return None
         chosen = self.genotype.primitive(position.group, edge)
-        primitive = PRIMITIVES[chosen]
+        primitive = self.genotype.space.primitive(chosen)
         terms = []
         if primitive.branch != "none":
             name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"

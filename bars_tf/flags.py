@@ -121,7 +121,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "eval_batch_size": Flag(_COUNT, "Images a step of evaluation."),
     },
     "Space": {
-        "space": Flag(_one_of(*SPACES), f"Search space: {', '.join(SPACES)}. The flags below change parts of it."),
+        "space": Flag(_TEXT, f"Search space: {', '.join(SPACES)}, or a file NAME.json that describes one. The flags "
+                      "below change parts of it."),
         "stem": Flag(_one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
         "stem_channels": Flag(_COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
         "init_channels": Flag(_COUNT, "Channels of a node in the first stage at full width; each later stage doubles "

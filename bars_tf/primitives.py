@@ -19,6 +19,7 @@ class Primitive(NamedTuple):
     kernel: int = 0
     dilation: int = 1
     shortcut: bool = True
+    activation: str = "relu"  # between convolution and batch norm: "relu" or "none"
 
 
 PRIMITIVES = {
@@ -32,11 +33,37 @@ PRIMITIVES = {
     "max_pool_3x3": Primitive("max_pool", 3, shortcut=False),
     "avg_pool_3x3": Primitive("avg_pool", 3, shortcut=False),
 }
+BRANCHES, ACTIVATIONS = ("bin_conv", "max_pool", "avg_pool"), ("relu", "none")
+
+
+def own_primitive(name: str, values: Any) -> Primitive:
+    """A primitive that a user describes by its fields.
+
+    Raises: ValueError naming the field.
+    """
+    def refuse(field: str, remedy: str):
+        raise ValueError(f"{name}: {field}: {remedy}")
+
+    if not isinstance(values, dict) or set(values) - set(Primitive._fields) or "branch" not in values:
+        raise ValueError(f"{name}: must be an object with branch and some of {', '.join(Primitive._fields[1:])}")
+    primitive = Primitive(**values)
+    if primitive.branch not in BRANCHES:
+        refuse("branch", f"must be one of {', '.join(BRANCHES)}")
+    if type(primitive.kernel) is not int or primitive.kernel not in range(1, 12, 2):
+        refuse("kernel", "must be an odd number from 1 to 11")
+    dilations = (1, 2) if primitive.branch == "bin_conv" else (1,)
+    if type(primitive.dilation) is not int or primitive.dilation not in dilations:
+        refuse("dilation", "must be 1, or for bin_conv 1 or 2")
+    if type(primitive.shortcut) is not bool:
+        refuse("shortcut", "must be true or false")
+    if primitive.activation not in ACTIVATIONS:
+        refuse("activation", f"must be one of {', '.join(ACTIVATIONS)}")
+    return primitive
 
 
 def binary_branch(ops: Any, x: Any, source: Channels, target: Channels, name: str, *, kernel: int, stride: int = 1,
-                  dilation: int = 1, scale: Any = None) -> Any:
-    """Binary convolution of a binarized x, ReLU, batch norm; `scale` multiplies the result (the supernet's choice).
+                  dilation: int = 1, activation: str = "relu", scale: Any = None) -> Any:
+    """Binary convolution of a binarized x, activation, batch norm; `scale` multiplies the result (the supernet's).
 
     The order is the one that the Larq Compute Engine fuses and that trained best (our choice; BARS's code has
     BN, sign, convolution, ReLU). At stride 2 the convolution is factorized as in BARS: two convolutions with half of
@@ -56,7 +83,7 @@ def binary_branch(ops: Any, x: Any, source: Channels, target: Channels, name: st
                 conv_stride = 2
             halves.append(ops.binary_conv(shifted, source, target.half(), kernel, conv_stride, 1, f"{name}_{half}"))
         y = ops.merge_halves(halves, target)
-    return ops.batch_norm(ops.relu(y), target, f"{name}_bn", scale)
+    return ops.batch_norm(ops.relu(y) if activation == "relu" else y, target, f"{name}_bn", scale)
 
 
 def primitive_branch(ops: Any, primitive: Primitive, x: Any, through: Any, source: Channels, target: Channels,
@@ -65,7 +92,7 @@ def primitive_branch(ops: Any, primitive: Primitive, x: Any, through: Any, sourc
     `through`."""
     if primitive.branch == "bin_conv":
         return binary_branch(ops, x, source, target, name, kernel=primitive.kernel, stride=stride,
-                             dilation=primitive.dilation, scale=scale)
+                             dilation=primitive.dilation, activation=primitive.activation, scale=scale)
     return ops.pool(through, primitive.branch, primitive.kernel, scale)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.channels import Channels
-from bars_tf.primitives import PRIMITIVES
+from bars_tf.primitives import PRIMITIVES, Primitive, own_primitive
 
 # (kernel, stride) of each float convolution. The last one has `num_nodes` times the width of the first stage, those
 # before it `stem_channels`. "cifar" is BARS's; which of the others the paper used is unknown.
@@ -61,7 +62,7 @@ class SearchSpace:
         layout: N (normal cell) and R (reduction cell, stride 2, opens a stage) in order. Reduction cells always
             stay; the normal cells of a stage are its chain (our reading of BARS's "sink connect").
         num_nodes: intermediate nodes of a cell; the cell's output is their concatenation.
-        primitives: names in `PRIMITIVES`, the candidates of every edge.
+        primitives: names in `PRIMITIVES` or in `own_primitives`, the candidates of every edge.
         sharing: which cells share a topology. "reduction": the reduction cells share one, each normal cell has its
             own (BARS); "none": each cell its own; "stage": the normal cells of a stage share one, the reduction cells
             another; "all": one for normal, one for reduction cells.
@@ -69,6 +70,7 @@ class SearchSpace:
         depth_choices: numbers of normal cells that a stage may keep; those above its chain do not apply to it; None:
             0 to the length of the chain.
         input_quantizer, kernel_quantizer: Larq quantizers of every binary convolution.
+        own_primitives: further primitives by name, as the fields of `Primitive`.
     """
 
     name: str = "bars"
@@ -83,8 +85,11 @@ class SearchSpace:
     depth_choices: tuple[int, ...] | None = None
     input_quantizer: str = "ste_sign"
     kernel_quantizer: str = "ste_sign"
+    own_primitives: tuple[tuple[str, Primitive], ...] = ()
 
     def __post_init__(self):
+        if not isinstance(self.own_primitives, tuple):
+            object.__setattr__(self, "own_primitives", _own_primitives(self.own_primitives))
         for field in ("primitives", "width_choices", "depth_choices"):
             value = getattr(self, field)
             if isinstance(value, list):
@@ -99,7 +104,8 @@ class SearchSpace:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
+        return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpace:
@@ -149,7 +155,11 @@ class SearchSpace:
 
     def convolutions(self) -> tuple[str, ...]:
         """The primitives with a convolution."""
-        return tuple(name for name in self.primitives if PRIMITIVES[name].branch == "bin_conv")
+        return tuple(name for name in self.primitives if self.primitive(name).branch == "bin_conv")
+
+    def primitive(self, name: str) -> Primitive:
+        """What a candidate of this space is."""
+        return PRIMITIVES[name] if name in PRIMITIVES else dict(self.own_primitives)[name]
 
     def node_channels(self, stage: int) -> Channels:
         return Channels(self.init_channels * 2**stage, 1, stage)
@@ -171,6 +181,18 @@ class SearchSpace:
 
 
 MAX_CHANNELS, MAX_MACROS = 2**16, 10**6
+
+
+def _own_primitives(values: Mapping[str, Any]) -> tuple[tuple[str, Primitive], ...]:
+    if not isinstance(values, Mapping):
+        raise ValueError("search space: own_primitives=...: must be an object of primitives by name")
+    for name in values:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name in PRIMITIVES:
+            raise ValueError(f"search space: own_primitives={name!r}: needs new names of small letters, digits, _")
+    try:
+        return tuple((name, own_primitive(name, fields)) for name, fields in values.items())
+    except ValueError as error:
+        raise ValueError(f"search space: own_primitives={', '.join(values)}: {error}") from None
 
 
 def _validate(space: SearchSpace) -> None:
@@ -198,8 +220,9 @@ def _validate(space: SearchSpace) -> None:
     if not isinstance(space.primitives, tuple) or not space.primitives:
         refuse("primitives", "must name at least one primitive")
     for primitive in space.primitives:
-        if not isinstance(primitive, str) or primitive not in PRIMITIVES:
-            refuse("primitives", f"{primitive!r} is unknown; known are {', '.join(PRIMITIVES)}")
+        known = (*PRIMITIVES, *dict(space.own_primitives))
+        if not isinstance(primitive, str) or primitive not in known:
+            refuse("primitives", f"{primitive!r} is unknown; known are {', '.join(known)}")
     if len(set(space.primitives)) < len(space.primitives):
         refuse("primitives", "must not name one twice")
     _validate_increasing(space, "width_choices", refuse)

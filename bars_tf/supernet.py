@@ -14,7 +14,6 @@ from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import replicas
 from bars_tf.network import network
-from bars_tf.primitives import PRIMITIVES
 from bars_tf.relaxation import Choices
 from bars_tf.spaces import SAMPLING, SearchSpace
 from bars_tf.supernet_ops import SupernetOps
@@ -46,7 +45,7 @@ class Supernet(tf.keras.Model):
         self._depth_exists = self.depth_choices >= 0
         # Which choices of depth and of primitive take time to compute.
         self._costly = (self._depth_exists.astype(float),
-                        np.array([float(PRIMITIVES[p].branch != "none") for p in space.primitives]))
+                        np.array([float(space.primitive(p).branch != "none") for p in space.primitives]))
         noise = np.random.default_rng(seed)
         shapes = {
             "width": (space.num_stages, len(space.width_choices)),

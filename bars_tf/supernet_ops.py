@@ -15,7 +15,7 @@ from bars_tf.derived import BATCH_NORM, input_quantizer
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
 from bars_tf.parts import Part, add, take
-from bars_tf.primitives import PRIMITIVES, primitive_branch
+from bars_tf.primitives import primitive_branch
 
 if TYPE_CHECKING:
     from bars_tf.supernet import Choices, Supernet
@@ -97,7 +97,7 @@ class SupernetOps:
         group, index = self.space.groups.index(position.group), self.space.edges.index(edge)
         terms, through = [], 0.0
         for k, name in enumerate(self.space.primitives):
-            primitive, coefficient = PRIMITIVES[name], self._coefficients[group, index, k]
+            primitive, coefficient = self.space.primitive(name), self._coefficients[group, index, k]
             if primitive.shortcut:
                 through += coefficient
             if primitive.branch == "none":

@@ -11,8 +11,9 @@ from bars_tf.command_line import find_flagfile, parse
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
+from bars_tf.genotype import read_json, write_json
 
-CONFIG = "config.flags"
+CONFIG, SPACE = "config.flags", "space.json"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
 FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype")
@@ -87,6 +88,12 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
                                 f"--flagfile={path}")
+        if program == "search" and config.space.endswith(".json"):
+            space, copy = config.search_space.to_dict(), directory / SPACE
+            if computed and copy.exists() and read_json(copy) != space:
+                raise InputError.of("space", config.space, f"has changed since this run began with what {copy} says; "
+                                    "choose another --workdir")
+            write_json(copy, space)
         write_flagfile(path, config, program)
     return directory
 

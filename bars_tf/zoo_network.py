@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from bars_tf.derived import BATCH_NORM, STE_CLIP
 from bars_tf.genotype import Genotype, Topology
-from bars_tf.primitives import PRIMITIVES
-from bars_tf.spaces import STEMS
+from bars_tf.primitives import Primitive
+from bars_tf.spaces import STEMS, SearchSpace
+
+POOLS = {"max_pool": "MaxPooling2D", "avg_pool": "AveragePooling2D"}
 
 FLOAT = '''\
     def batch_norm(self, x, name):
@@ -46,14 +48,16 @@ BINARY = '''\
             name=name,
         )(x)
 
-    def binary_block(self, x, filters, kernel, dilation, name):
+    def binary_block(self, x, filters, kernel, dilation, name, relu=True):
         """Binary convolution, ReLU, batch norm: the order that the Larq Compute Engine fuses."""
         x = self.binary_conv(x, filters, kernel, 1, dilation, f"{name}_conv")
-        return self.batch_norm(tf.keras.layers.ReLU()(x), f"{name}_bn")
+        if relu:
+            x = tf.keras.layers.ReLU()(x)
+        return self.batch_norm(x, f"{name}_bn")
 '''
 
 REDUCTION = '''\
-    def factorized_block(self, x, filters, kernel, dilation, name):
+    def factorized_block(self, x, filters, kernel, dilation, name, relu=True):
         """A binary block of stride 2: half of the filters see x, half see it shifted by one pixel."""
         shifted = tf.keras.layers.Cropping2D(((1, 0), (1, 0)))(x)
         shifted = tf.keras.layers.ZeroPadding2D(((0, 1), (0, 1)))(shifted)
@@ -63,7 +67,9 @@ REDUCTION = '''\
                 image, strides = tf.keras.layers.MaxPooling2D(1, strides=2, padding="same")(image), 1
             halves.append(self.binary_conv(image, filters // 2, kernel, strides, 1, f"{name}_{half}"))
         x = tf.keras.layers.Concatenate()(halves)
-        return self.batch_norm(tf.keras.layers.ReLU()(x), f"{name}_bn")
+        if relu:
+            x = tf.keras.layers.ReLU()(x)
+        return self.batch_norm(x, f"{name}_bn")
 
     def pooled(self, x, filters):
         """The shortcut of stride 2: averages of 2x2; output channel j is their channel j modulo their number."""
@@ -85,11 +91,9 @@ CUT = '''\
 
 CELL = '''\
     def edge(self, x, shortcut, primitive, filters, strides, name):
-        """A primitive's binary block with the shortcut around it; "skip" is the shortcut alone."""
-        if primitive == "skip":
-            return shortcut
-        kernel, dilation = PRIMITIVES[primitive]
-$block        return tf.keras.layers.Add()([x, shortcut])
+        """A primitive on x, a node, and the shortcut that leads past it."""
+$branches        kernel, dilation, relu, adds_shortcut = PRIMITIVES[primitive]
+$block        return tf.keras.layers.Add()([x, shortcut]) if adds_shortcut else x
 
     def cell(self, x, filters, topology, name$strides_argument):
         """Squeezes the main path to one node, sums the edges of each node, and concatenates the nodes.
@@ -117,10 +121,10 @@ $missing        x = tf.keras.layers.Concatenate()(nodes[1:]) if len(topology) > 
         return tf.keras.layers.Add()([x, shortcut])
 '''
 
-BLOCK = "        x = self.binary_block(x, filters, kernel, dilation, name)\n"
+BLOCK = "        x = self.binary_block(x, filters, kernel, dilation, name, relu)\n"
 BLOCK_2 = '''\
         block = self.binary_block if strides == 1 else self.factorized_block
-        x = block(x, filters, kernel, dilation, name)
+        x = block(x, filters, kernel, dilation, name, relu)
 '''
 REDUCE = '''\
         if strides == 2:
@@ -166,10 +170,13 @@ def _constants(genotype: Genotype, groups: dict[str, Topology]) -> str:
     widths = [between] * (len(convolutions) - 1) + [_filters(genotype, 0) * space.num_nodes]
     lines = ["# Filters, kernel and strides of each convolution.",
              f"STEM = {tuple((width, *conv) for width, conv in zip(widths, convolutions))}"]
-    used = dict.fromkeys(p for topology in groups.values() for node in topology for _, p in node if p != "skip")
     if groups:
-        lines += ["# Kernel and dilation.", "PRIMITIVES = {"]
-        lines += [f'    "{name}": ({PRIMITIVES[name].kernel}, {PRIMITIVES[name].dilation}),' for name in used] + ["}"]
+        lines += ["# Of a binary convolution: kernel, dilation, whether a ReLU follows, whether a shortcut is added.",
+                  "PRIMITIVES = {"]
+        for name, p in _used(space, groups).items():
+            if p.branch == "bin_conv":
+                lines.append(f'    "{name}": ({p.kernel}, {p.dilation}, {p.activation == "relu"}, {p.shortcut}),')
+        lines.append("}")
         lines += ["# The inputs of each node: an earlier node, 0 for the squeezed input, and a primitive."]
     for group, topology in groups.items():
         lines += [f"{group.upper()} = ("]
@@ -178,6 +185,26 @@ def _constants(genotype: Genotype, groups: dict[str, Topology]) -> str:
             lines.append(f"    ({inputs.rstrip() if len(node) == 1 else inputs.rstrip(', ')}),")
         lines.append(")")
     return "\n".join(lines) + "\n"
+
+
+def _used(space: SearchSpace, groups: dict[str, Topology]) -> dict[str, Primitive]:
+    names = dict.fromkeys(name for topology in groups.values() for node in topology for _, name in node)
+    return {name: space.primitive(name) for name in names}
+
+
+def _branches(space: SearchSpace, groups: dict[str, Topology]) -> str:
+    """The lines of `edge` for the primitives without a convolution."""
+    lines = []
+    for name, p in _used(space, groups).items():
+        if p.branch in POOLS:
+            pool = f'tf.keras.layers.{POOLS[p.branch]}({p.kernel}, strides=1, padding="same")(shortcut)'
+            result = f"tf.keras.layers.Add()([{pool}, shortcut])" if p.shortcut else pool
+        elif p.branch == "none":
+            result = "shortcut"
+        else:
+            continue
+        lines += [f'        if primitive == "{name}":\n', f"            return {result}\n"]
+    return "".join(lines)
 
 
 def _attributes(genotype: Genotype) -> str:
@@ -198,7 +225,8 @@ def _methods(genotype: Genotype, groups: dict[str, Topology]) -> str:
     widths = [_filters(genotype, stage) for stage in range(genotype.space.num_stages)]
     cut = any(to % of for of, to in zip(widths, widths[1:]))
     cell = _fill(
-        CELL, block=BLOCK_2 if reduces else BLOCK, strides_argument=", strides=1" if reduces else "",
+        CELL, branches=_branches(genotype.space, groups), block=BLOCK_2 if reduces else BLOCK,
+        strides_argument=", strides=1" if reduces else "",
         node_filters=" A node has `filters` channels." + (
             "\n        A node without inputs gives zeros." if missing else ""),
         reduction=REDUCE if reduces else "",
