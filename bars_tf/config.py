@@ -141,6 +141,12 @@ class SearchConfig:
     quick: bool = False
     xla: bool = False
     mixed_precision: bool = False
+    # tune
+    what: str | None = None
+    tuner: str = "bayesian"
+    max_trials: int = 20
+    trial_epochs: int | None = None  # None: a fifth of the training's
+    tune_minutes: float = 0.0
     # files
     genotype: str | None = None
     model: str | None = None
@@ -163,6 +169,7 @@ class SearchConfig:
         if self.image_dir:  # a run may go on from another directory
             object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
         fill("warmup_epochs", self.search_epochs // 10)
+        fill("trial_epochs", max(1, self.train_epochs // 5))
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
         subject = re.split(r"[/\\]", self.genotype or self.space)[-1].removesuffix(".json")
         twin = ("float",) if self.precision == "float" else ()
@@ -174,6 +181,8 @@ class SearchConfig:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
             if getattr(self, name) >= getattr(self, limit):
                 raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
+        if self.what == "training" and not self.genotype:
+            raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         if self.final_temperature > self.temperature:
             raise InputError.of("final_temperature", self.final_temperature,
                                 f"must be at most --temperature={as_text(self.temperature)}")

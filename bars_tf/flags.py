@@ -16,6 +16,8 @@ from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARIN
 
 OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
+TUNED = ("training", "architecture")
+TUNERS = ("random", "bayesian", "hyperband")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
 
@@ -179,6 +181,16 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "precision": Flag(_one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
                           "convolutions alone."),
     },
+    "Tuning": {
+        "what": Flag(_one_of(*TUNED), "training: settings of the training of --genotype; architecture: networks of the "
+                     "space within the budget, as bin/search looks for."),
+        "tuner": Flag(_one_of(*TUNERS), f"Of keras-tuner: {', '.join(TUNERS)}."),
+        "max_trials": Flag(_COUNT, "Trials at most."),
+        "trial_epochs": Flag(_COUNT, "Epochs of a trial; the most that hyperband gives to one. The best one is then "
+                             "trained for --train_epochs.", "a fifth of --train_epochs"),
+        "tune_minutes": Flag(_POSITIVE_OR_0, "No trial begins after so many minutes, those before a resumption "
+                             "included; 0: no limit."),
+    },
     "Measurement": {
         "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
                         f"Some of {', '.join(MEASUREMENTS)}, separated by commas."),
@@ -193,7 +205,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                      "binary or does not compute what was trained."),
     },
 }
-RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, BENCH, EXPORT = map(tuple, FLAGS.values())
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, TUNE, BENCH, EXPORT = map(tuple, FLAGS.values())
 ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
@@ -224,6 +236,11 @@ PROGRAMS = {
         "Tells layers and costs of a genotype file, or what the file of a model holds.",
         "bin/summary --genotype=runs/NAME/genotype.json",
         ("genotype", "model", "image_size", "verbosity", "json")),
+    "tune": Program(
+        "Tunes settings of a training, or searches networks of a space as a black box, by keras-tuner.",
+        "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+        tuple(n for n in ("genotype", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *TUNE)
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision")), ("what",)),
     "report": Program(
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",

@@ -104,13 +104,17 @@ def facts(run: Run) -> list[tuple[str, str]]:
     elif run.train_log and "val_accuracy" in run.train_log[-1]:
         rows.append(("validation accuracy so far", f"{run.train_log[-1]['val_accuracy']:.2%}"))
     if _is_number(values.get("search_accuracy")):
-        rows.append(("accuracy by the supernet", f"{values['search_accuracy']:.2%}"))
+        rows.append(("accuracy in its trial" if "tuner" in values else "accuracy by the supernet",
+                     f"{values['search_accuracy']:.2%}"))
     for name, unit in UNITS.items():
         if _is_number(cost.get(name)):
             limit = run.budget.get(name)
             rows.append((unit, f"{cost[name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
         elif name in run.budget:
             rows.append((f"budget, {unit}", f"{run.budget[name]:,.0f}"))
+    if isinstance(tuner := values.get("tuner"), dict):
+        rows.append(("tuner", ", ".join([str(tuner.get("tuner")), *(
+            f"{tuner[name]} {name}" for name in ("trials", "failed", "infeasible") if _is_number(tuner.get(name)))])))
     for name, word in (("search_seconds", "search took"), ("train_seconds", "training took")):
         if _is_number(values.get(name)):
             rows.append((word, duration(values[name])))
@@ -151,6 +155,8 @@ def commands(run: Run) -> list[tuple[str, str]]:
     quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
     here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
     program = "search" if not run.genotype or run.candidates or run.search_log else "train"
+    if (run.directory / "tune").exists():
+        program = "tune"
     genotype = f" --genotype={quoted['genotype.json']}" if program == "train" else ""
     found = []
     if run.state == run_files.STOPPED:

@@ -59,7 +59,8 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         limit = values["budget"].get(name)
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
     if values["search_accuracy"] is not None:
-        rows.append(("search accuracy", f"{values['search_accuracy']:.2%} by the supernet, on validation images"))
+        by = "in its trial" if "tuner" in values else "by the supernet"
+        rows.append(("search accuracy", f"{values['search_accuracy']:.2%} {by}, on validation images"))
     rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
     stages = (("search_seconds", "search"), ("train_seconds", "training"))
     times = [f"{word} {duration(values[key])}" for key, word in stages if values.get(key) is not None]

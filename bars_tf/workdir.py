@@ -83,7 +83,7 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
                                 "another directory")
         # A run that was refused before it computed anything does not own the directory.
-        computed = any((directory / name).exists() for name in ("search", "train"))
+        computed = any((directory / name).exists() for name in ("search", "train", "tune"))
         if path.exists() and computed and (different := differences(path, config, program)):
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
