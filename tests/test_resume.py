@@ -60,7 +60,7 @@ def state(directory):
                             if isinstance(item, h5py.Dataset) else None)
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(directory / "search" / "checkpoints")))
     for key in reader.get_variable_to_shape_map():
-        if not key.startswith(("seconds/", "save_counter/", "_CHECKPOINTABLE")) and "_metrics" not in key:
+        if not key.startswith(("place/", "save_counter/", "_CHECKPOINTABLE")) and "_metrics" not in key:  # with times
             weights[f"search:{key}"] = np.array(reader.get_tensor(key))
     return weights, (directory / "genotype.json").read_bytes()
 
