@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import data, roofline, training
+from bars_tf import data, machine, roofline, training
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
@@ -37,7 +35,7 @@ def main(config: SearchConfig) -> int:
         config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
                                      **{name: value for name, value in QUICK.items() if name not in given})
     training.start(config)
-    results: dict[str, Any] = {"settings": settings(config), "machine": machine()}
+    results: dict[str, Any] = {"settings": settings(config), "machine": machine.describe()}
     for part in config.measure:
         print(f"bench   {part} ...", file=sys.stderr, flush=True)
         results |= PARTS[part](config)
@@ -52,17 +50,6 @@ def settings(config: SearchConfig) -> dict[str, Any]:
     return {"space": config.search_space.to_dict(), "input_shape": input_shape(config), "rounds": config.rounds,
             "batch_size": config.batch_size, "seed": config.seed, "xla": config.xla,
             "mixed_precision": config.mixed_precision}
-
-
-def machine() -> dict[str, Any]:
-    """What this runs on."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": name, "cores": cores, "gpus": len(tf.config.list_physical_devices("GPU")),
-            "python": platform.python_version(), "tensorflow": tf.__version__}
 
 
 def input_shape(config: SearchConfig) -> tuple[int, int, int]:
@@ -261,24 +248,14 @@ def _search_memory(config, sender):
     for picked in draws(config.search_space, config.seed):
         search.force(picked)
         search.weight(), search.arch()
-    sender.send({"first_pair_seconds": first, "sampled_peak_bytes": peak_bytes()})
+    sender.send({"first_pair_seconds": first, "sampled_peak_bytes": machine.peak_bytes()})
 
 
 def _train_memory(config, sender):
     run, _ = train_step(config)
     for _ in range(GENOTYPES):
         run()
-    sender.send({"train_peak_bytes": peak_bytes()})
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has held."""
-    if os.path.exists("/proc/self/status"):
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    sender.send({"train_peak_bytes": machine.peak_bytes()})
 
 
 def print_table(results: dict[str, Any]) -> None:

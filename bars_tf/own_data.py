@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bars_tf import screen
-from bars_tf.data import ImageData, described
+from bars_tf.images import ImageData, described
 from bars_tf.legacy_keras import tf
 from bars_tf.records import Records
 from bars_tf.tfds_sets import one_line

@@ -6,6 +6,7 @@ and serve the supernet, the derived network and the counting of its costs.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,11 +37,23 @@ PRIMITIVES = {
 BRANCHES, ACTIVATIONS = ("bin_conv", "max_pool", "avg_pool"), ("relu", "none")
 
 
-def own_primitive(name: str, values: Any) -> Primitive:
-    """A primitive that a user describes by its fields.
+def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
+    """The primitives that a user describes by name.
 
-    Raises: ValueError naming the field.
+    Raises: ValueError naming the primitive and the field.
     """
+    if not isinstance(values, dict):
+        raise ValueError("search space: own_primitives=...: must be an object of primitives by name")
+    for name in values:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name in PRIMITIVES:
+            raise ValueError(f"search space: own_primitives={name!r}: needs new names of small letters, digits, _")
+    try:
+        return tuple((name, _own_primitive(name, fields)) for name, fields in values.items())
+    except ValueError as error:
+        raise ValueError(f"search space: own_primitives={', '.join(values)}: {error}") from None
+
+
+def _own_primitive(name: str, values: Any) -> Primitive:
     def refuse(field: str, remedy: str):
         raise ValueError(f"{name}: {field}: {remedy}")
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.channels import Channels
-from bars_tf.primitives import PRIMITIVES, Primitive, own_primitive
+from bars_tf.primitives import PRIMITIVES, Primitive, own_primitives
 
 # (kernel, stride) of each float convolution. The last one has `num_nodes` times the width of the first stage, those
 # before it `stem_channels`. "cifar" is BARS's; which of the others the paper used is unknown.
@@ -89,7 +88,7 @@ class SearchSpace:
 
     def __post_init__(self):
         if not isinstance(self.own_primitives, tuple):
-            object.__setattr__(self, "own_primitives", _own_primitives(self.own_primitives))
+            object.__setattr__(self, "own_primitives", own_primitives(self.own_primitives))
         for field in ("primitives", "width_choices", "depth_choices"):
             value = getattr(self, field)
             if isinstance(value, list):
@@ -181,18 +180,6 @@ class SearchSpace:
 
 
 MAX_CHANNELS, MAX_MACROS = 2**16, 10**6
-
-
-def _own_primitives(values: Mapping[str, Any]) -> tuple[tuple[str, Primitive], ...]:
-    if not isinstance(values, Mapping):
-        raise ValueError("search space: own_primitives=...: must be an object of primitives by name")
-    for name in values:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name in PRIMITIVES:
-            raise ValueError(f"search space: own_primitives={name!r}: needs new names of small letters, digits, _")
-    try:
-        return tuple((name, own_primitive(name, fields)) for name, fields in values.items())
-    except ValueError as error:
-        raise ValueError(f"search space: own_primitives={', '.join(values)}: {error}") from None
 
 
 def _validate(space: SearchSpace) -> None:
