@@ -122,6 +122,7 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
         axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
     if limit is not None:
         axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
+    axes.margins(0.09)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))

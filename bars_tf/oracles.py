@@ -12,6 +12,7 @@ from keras_tuner import HyperParameters
 from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle, RandomSearchOracle
 
 OBJECTIVE = "val_accuracy"
+SEED_DISTANCE = 1_000_003
 MAX_DRAWS = 10_000  # for one proposal within the budget
 
 
@@ -78,8 +79,9 @@ class Hyperband(Limited, HyperbandOracle):
 def make(name: str, hyperparameters: HyperParameters, *, trials: int, epochs: int, seed: int, **limits: Any
          ) -> Limited:
     """The oracle of that name (`flags.TUNERS`), for trials of up to `epochs` epochs."""
-    # keras-tuner takes 0 for no seed.
-    common = {"hyperparameters": hyperparameters, "seed": seed + 1, "trials": trials, **limits}
+    # keras-tuner draws number n from the seed + n: near seeds would give the same draws, shifted. It takes 0 for none.
+    common = {"hyperparameters": hyperparameters, "seed": SEED_DISTANCE * (seed + 1) % 2**31, "trials": trials,
+              **limits}
     if name == "random":
         return Random(max_trials=trials, **common)
     if name == "bayesian":

@@ -145,7 +145,7 @@ def _candidates(run: Run) -> Iterator[Picture]:
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "
            f"to {scores.max():.1%}; chosen: {costs[0]:,.0f} {unit}, {scores[0]:.1%}.")
-    yield Picture("candidates", "candidates", "Candidates by the supernet", alt, charts.front(
+    yield Picture("candidates", "candidates", "Accuracy and cost", alt, charts.front(
         groups, unit, "accuracy, validation", run.budget.get(measure), (costs[best], scores[best]),
         (costs[0], scores[0])))
 

@@ -34,6 +34,7 @@ SECTIONS = {
     "training": ("The training", ""),
     "confusion": ("Test images, class by class", ""),
 }
+TRIALS = ("Trials", "Networks within the budget, each trained for a few epochs; accuracy on validation images.")
 
 
 def main(config: SearchConfig) -> int:
@@ -56,8 +57,9 @@ def write(directory: Path) -> Path:
         content = page.png(picture.figure)
         write_bytes(folder / f"{picture.name}.png", content)
         shown[picture.section].append(page.shown(picture, content))
+    told = {**SECTIONS, **({"candidates": TRIALS} if "tuner" in run.summary else {})}
     sections = [{"name": name, "title": title, "words": words, "pictures": shown[name]}
-                for name, (title, words) in SECTIONS.items() if shown[name]]
+                for name, (title, words) in told.items() if shown[name]]
     write_bytes(directory / PAGE, page.render(
         "report.html", title=title(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
         sections=sections, classes=classes(run), parts=parts(run), commands=commands(run), settings=settings(run),

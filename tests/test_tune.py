@@ -33,6 +33,7 @@ def test_every_proposal_keeps_the_budget(name, tmp_path):
     oracle = oracles.make(name, tuning_spaces.architectures(SPACE), trials=8, epochs=3, seed=0, seconds=None,
                           feasible=lambda values: budget.allows(cost(values)))
     oracle._set_project_dir(str(tmp_path), name)
+    oracle.verbose = 0
     while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
         assert budget.allows(cost(trial.hyperparameters.values))
         oracle.update_trial(trial.trial_id, {oracles.OBJECTIVE: cost(trial.hyperparameters.values).ops / 13e3})
