@@ -90,12 +90,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self.alone = not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
         self._place = _Place()
         self._checkpoint = tf.train.Checkpoint(place=self._place, **objects)
-        self._listed = os.path.exists(os.path.join(directory, "checkpoint"))  # a save has come to its end there
-        try:
-            self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
-        except ValueError:  # the list of checkpoints is damaged; `restore` looks for them itself
-            os.unlink(os.path.join(directory, "checkpoint"))
-            self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
+        # Where there is a list of checkpoints, a save has come to its end.
+        self._listed = os.path.exists(os.path.join(directory, "checkpoint"))
+        if self._listed and writes:
+            _mend_list(Path(directory))
+        self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
         self._saver = self._manager
         if not writes:  # saving takes all processes, as some variables are sums over them: these save to nowhere
             self._unused = tempfile.TemporaryDirectory()
@@ -114,9 +113,6 @@ class Checkpoints(tf.keras.callbacks.Callback):
         Raises: InputError where there are checkpoints and none can be read, or they are of another network.
         """
         found = self._manager.checkpoints
-        if self._listed and not found:
-            indices = sorted(Path(self.directory).glob("ckpt-*.index"), key=_number)
-            found = [str(path.with_suffix("")) for path in indices]
         if self.writes:
             self._sweep()
         for path in reversed(found):
@@ -215,6 +211,19 @@ def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], e
                           callbacks=[_WholeEpochs(checkpoints), *callbacks, checkpoints])
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(one_line(error)) from None
+
+
+def _mend_list(directory: Path) -> None:
+    """Writes the list of a directory's checkpoints anew where that file itself is damaged."""
+    try:
+        if tf.train.get_checkpoint_state(str(directory)):
+            return
+    except ValueError:
+        (directory / "checkpoint").unlink()
+    indices = sorted(directory.glob("ckpt-*.index"), key=_number)
+    if found := [str(path.with_suffix("")) for path in indices]:
+        tf.compat.v1.train.update_checkpoint_state(
+            str(directory), found[-1], found, all_model_checkpoint_timestamps=[p.stat().st_mtime for p in indices])
 
 
 def _damage(path: str) -> str | None:

@@ -193,9 +193,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, caps
         assert again.restore() == (1, 0)
         assert "ckpt-2 is damaged" in capsys.readouterr().err
         assert np.array_equal(layer.kernel, np.zeros((2, 3)))
-    # The list of checkpoints is lost, then the older one as well.
-    (tmp_path / "checkpoint").write_text("")
-    assert checkpoints(tmp_path)[0].restore() == (1, 0)
+    # The list of checkpoints is damaged, then the older one as well.
+    for content in (b"", b"\x80\xff", b"model: 1"):
+        (tmp_path / "checkpoint").write_bytes(content)
+        assert checkpoints(tmp_path)[0].restore() == (1, 0)
     (tmp_path / "ckpt-1.index").write_bytes(b"")
     again, layer = checkpoints(tmp_path)
     before = layer.kernel.numpy()
