@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.tflite import Contents
+from bars_tf.tflite import Contents, Operation
 
 SIGNS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
 # Agreement: images whose logits differ by less than this part of the logits' range count as computed alike.
@@ -48,14 +48,16 @@ def agreement(expected: np.ndarray, found: np.ndarray) -> Agreement:
 def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
     """What keeps a file from being the binary network that `model` is: a line each, naming layer, reason and remedy.
 
-    Every convolution of the model with a kernel quantizer has to be one LceBconv2d with the very signs of its kernel,
-    and there must be as many float convolutions as the model has without. Of layers with equal signs one is enough: on
-    the same input the converter computes them once, and were another one float, the number of these would tell.
+    Every convolution of the model with a kernel quantizer has to be one LceBconv2d with the signs of its kernel, and
+    there must be as many float convolutions as the model has without. Where only the sign of a result is used, the
+    converter may negate the kernel of an output channel and turn its threshold round: that is the same. Of layers with
+    equal signs one is enough: on the same input the converter computes them once, and were another one float, the
+    number of these would tell.
     """
     found = defaultdict(int)
     for operation in contents.operations:
         if operation.is_binary:
-            found[operation.kernel.shape, operation.kernel.tobytes()] += 1
+            found[_key(unpacked_signs(operation))] += 1
     lines, needed, floats, matched = [], 0, 0, set()
     for layer in model.layers:
         if not isinstance(layer, CONVOLUTIONS):
@@ -63,8 +65,7 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
         if quantizer(layer, "kernel") is None and quantizer(layer, "depthwise") is None:
             floats += 1
             continue
-        kernel = packed_signs(layer.get_weights()[0])
-        key = kernel.shape, kernel.tobytes()
+        key = _key(np.moveaxis(layer.get_weights()[0] < 0, -1, 0))
         if found[key]:
             found[key] -= 1
             needed += 1
@@ -80,13 +81,16 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
     return lines
 
 
-def packed_signs(kernel: np.ndarray) -> np.ndarray:
-    """A kernel [height, width, inputs, outputs] as the Larq Compute Engine keeps it: int32 [outputs, height, width,
-    ceil(inputs / 32)], one bit a weight, 1 where it is negative."""
-    negative = np.moveaxis(kernel < 0, -1, 0)
-    padding = [(0, 0)] * 3 + [(0, -negative.shape[-1] % PACKED)]
-    bits = np.packbits(np.pad(negative, padding), axis=-1, bitorder="little")
-    return np.ascontiguousarray(bits).view("<i4")
+def unpacked_signs(operation: Operation) -> np.ndarray:
+    """Where the kernel of an LceBconv2d is negative: bool [outputs, height, width, inputs]."""
+    # A bit a weight, inputs packed to 32.
+    data = np.ascontiguousarray(operation.kernel).view(np.uint8)
+    return np.unpackbits(data, axis=-1, bitorder="little")[..., : operation.input_channels].astype(bool)
+
+
+def _key(negative: np.ndarray) -> tuple:
+    """Equal for kernels that are equal up to the sign of output channels."""
+    return negative.shape, np.packbits(negative ^ negative[:, :1, :1, :1]).tobytes()
 
 
 def quantizer(layer: tf.keras.layers.Layer, of: str) -> object:

@@ -18,6 +18,7 @@ from bars_tf.legacy_keras import tf  # noqa: F401 - the schema below is part of 
 MAX_FILE_BYTES = 2**30
 BINARY_CONVOLUTION = "LceBconv2d"
 FLOAT_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D")
+FLOAT32 = 0  # of the schema's TensorType
 # By these ends of its name a layer with weights is told from what is fused into it.
 LAYER_ENDINGS = ("_conv", "_bn", "_even", "_odd")
 
@@ -31,6 +32,7 @@ class Operation:
         name: the layer that it computes, as far as the file tells (a name may have been cut off).
         kernel: weights of a convolution or a dense layer: [outputs, height, width, inputs], or int32 with 32 inputs in
             each value where the convolution is binary; None otherwise.
+        input_channels: of a binary convolution, 0 of others.
         constant_bytes: of all constants that no operation before has used.
         binary_weights: number of weights of one bit.
         float_values: number of all other constants.
@@ -40,6 +42,7 @@ class Operation:
     kind: str
     name: str
     kernel: np.ndarray | None = dataclasses.field(repr=False)
+    input_channels: int
     constant_bytes: int
     binary_weights: int
     float_values: int
@@ -168,8 +171,14 @@ def _operation(model: Any, graph: Any, op: Any, kind: str, seen: set[int]) -> Op
             counts["binary"] += int(np.prod(tensor.shape[:3])) * min(_options(op)["channels_in"], 32 * tensor.shape[3])
         elif not _is_shape(kind, place):
             counts["float"] += int(np.prod(tensor.shape))
-    return Operation(kind, _layer_name(graph.tensors[op.outputs[0]].name.decode()), kernel, counts["bytes"],
-                     counts["binary"], counts["float"], bool(is_batch_norm))
+    output = graph.tensors[op.outputs[0]]
+    name, channels = _layer_name(output.name.decode()), 0
+    if kind == BINARY_CONVOLUTION:
+        channels = _options(op)["channels_in"]
+        # What is packed already is called after the convolution that it is for.
+        name = name if output.type == FLOAT32 else f"before {name}"
+    return Operation(kind, name, kernel, channels, counts["bytes"], counts["binary"], counts["float"],
+                     bool(is_batch_norm))
 
 
 def _is_shape(kind: str, place: int) -> bool:

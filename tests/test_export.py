@@ -256,6 +256,21 @@ def test_dilated_convolutions_that_share_their_input_run_binary(rng):
     check_conversion(Genotype(space, (1.0,), (1,), (topology,)), rng)
 
 
+def test_convolutions_of_which_only_the_sign_is_used(rng):
+    """The converter packs their results at once, and negates kernels whose scale is negative."""
+    space = WIDE.replace(layout="N", num_nodes=2, primitives=("none", "bare"), own_primitives={
+        "bare": {"branch": "bin_conv", "kernel": 3, "shortcut": False, "activation": "none"}})
+    genotype = Genotype(space, (1.0,), (1,), ((((0, "bare"),), ((0, "bare"),)),))
+    check_conversion(genotype, rng)
+    model = random_model(genotype, rng)
+    contents = tflite.parse(conversion.convert(conversion.fusible(genotype, model)))
+    layer = model.get_layer("cell_0_process_conv")
+    kernel = layer.get_weights()[0]
+    kernel[0, 0, 0, 0] *= -1  # one weight of another sign is another kernel
+    layer.set_weights([kernel])
+    assert proof.fallbacks(model, contents)[0].startswith("layer cell_0_process_conv is no LceBconv2d")
+
+
 def test_equal_kernels_on_one_input_are_one_convolution(rng):
     genotype = Genotype(WIDE.replace(layout="N", num_nodes=2), (1.0,), (1,), ((((0, "bin_conv_1x1"),),) * 2,))
     model = random_model(genotype, rng, (16, 16, 3), 4)
