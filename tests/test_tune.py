@@ -102,6 +102,7 @@ def test_architectures_after_a_kill(program, tmp_path):
     assert "3 trials" in (tmp_path / "work" / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_training_settings(program, tmp_path):
     Genotype(SPACE, (1.0, 1.0), (1, 0), (((),) * 2,) * 2).save(tmp_path / "genotype.json")
     done = program("tune", *TINY, "--what=training", "--tuner=random", "--max_trials=2",
