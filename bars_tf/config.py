@@ -147,6 +147,7 @@ class SearchConfig:
     max_trials: int = 20
     trial_epochs: int | None = None  # None: a fifth of the training's
     tune_minutes: float = 0.0
+    as_long_as: str | None = None
     # files
     genotype: str | None = None
     model: str | None = None
@@ -183,6 +184,8 @@ class SearchConfig:
                 raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
         if self.what == "training" and not self.genotype:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
+        if self.as_long_as and self.tune_minutes:
+            raise InputError.of("as_long_as", self.as_long_as, "takes the place of --tune_minutes: give one of them")
         if self.final_temperature > self.temperature:
             raise InputError.of("final_temperature", self.final_temperature,
                                 f"must be at most --temperature={as_text(self.temperature)}")

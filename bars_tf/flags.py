@@ -190,6 +190,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                              "trained for --train_epochs.", "a fifth of --train_epochs"),
         "tune_minutes": Flag(_POSITIVE_OR_0, "No trial begins after so many minutes, those before a resumption "
                              "included; 0: no limit."),
+        "as_long_as": Flag(_TEXT, "Work directory of a search: no trial begins after the minutes that this one took.",
+                           "no limit"),
     },
     "Measurement": {
         "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import keras_tuner
 
 from bars_tf import complexity, oracles, run_files, screen, training, tuning_spaces, workdir
-from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.files import write_bytes
 from bars_tf.genotype import Genotype, read_json, write_json
@@ -88,6 +88,7 @@ def main(config: SearchConfig) -> int:
     if worker:
         Path(config.workdir).mkdir(parents=True, exist_ok=True)
     directory = Path(config.workdir) if worker else workdir.claim(config, "tune")
+    seconds = time_limit(config)
     genotype = training.read_genotype(config) if config.what == "training" else None
     if genotype and (directory / PROJECT / "genotype.json").exists() and Genotype.load(
             directory / PROJECT / "genotype.json") != genotype:
@@ -107,7 +108,7 @@ def main(config: SearchConfig) -> int:
     task = Task(config, genotype, train, validation, tables)
     tuner = Tuner(task, oracles.make(
         config.tuner, hyperparameters, trials=config.max_trials, epochs=config.trial_epochs, seed=config.seed,
-        feasible=task.feasible, seconds=60 * config.tune_minutes if config.tune_minutes else None))
+        feasible=task.feasible, seconds=seconds))
     if genotype and not worker:
         genotype.save(directory / PROJECT / "genotype.json")
     if not (directory / TRIALS).exists() or worker:
@@ -124,6 +125,20 @@ def main(config: SearchConfig) -> int:
            search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
     return 0
+
+
+def time_limit(config: SearchConfig) -> float | None:
+    """Seconds after which no trial begins; None for no limit.
+
+    Raises: InputError if `--as_long_as` is no finished search.
+    """
+    if not config.as_long_as:
+        return 60 * config.tune_minutes or None
+    with blame("as_long_as", config.as_long_as):
+        seconds = run_files.read(Path(config.as_long_as)).summary.get("search_seconds")
+        if not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise ValueError("has no finished search, whose summary.json tells the seconds")
+    return seconds
 
 
 def is_worker() -> bool:

@@ -1,5 +1,6 @@
 """bin/tune: trials by keras-tuner under the same budget and training as a search; resumed, shared, refused."""
 
+import functools
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 from conftest import ROOT
 from test_programs import refused
 
-from bars_tf import complexity, oracles, spaces, tuning_spaces
+from bars_tf import complexity, oracles, spaces, tune, tuning_spaces
 from bars_tf.complexity import Budget
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype
@@ -63,6 +64,17 @@ def test_values_are_the_genotype(rng):
         values |= {f"{g}/{i}-{j}": genotype.primitive(g, (i, j)) for g in SPACE.groups for i, j in SPACE.edges}
         assert tuning_spaces.genotype_of(SPACE, values) == genotype
         assert set(values) == set(tuning_spaces.architectures(SPACE).values)
+
+
+def test_as_long_as_a_search(tmp_path):
+    (tmp_path / "summary.json").write_text('{"search_seconds": 90.5}')
+    limit = functools.partial(SearchConfig, what="architecture")
+    assert tune.time_limit(limit(as_long_as=str(tmp_path))) == 90.5
+    assert tune.time_limit(limit(tune_minutes=2)) == 120 and tune.time_limit(limit()) is None
+    (tmp_path / "summary.json").write_text('{"search_seconds": null}')
+    for directory in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match="--as_long_as"):
+            tune.time_limit(limit(as_long_as=str(directory)))
 
 
 def test_settings_scale_to_the_epochs():
@@ -118,6 +130,8 @@ def test_training_settings(program, tmp_path):
 def test_bad_flags(program, tmp_path):
     refused(program("tune", *TINY), ["--what"])
     refused(program("tune", *TINY, "--what=training", f"--workdir={tmp_path / 'a'}"), ["--genotype", "--what=training"])
+    refused(program("tune", *TINY, "--what=architecture", "--tune_minutes=1", f"--as_long_as={tmp_path}"),
+            ["--as_long_as", "--tune_minutes"])
     refused(program("tune", *TINY, "--what=network"), ["--what=network", "architecture"])
     refused(program("tune", *TINY, "--what=architecture", f"--workdir={tmp_path / 'c'}",
                     KERASTUNER_ORACLE_IP="127.0.0.1"), ["KERASTUNER_TUNER_ID"])
