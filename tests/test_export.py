@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bars_tf import conversion, derive, evaluate, export, proof, spaces, summary, tflite, training, workdir, zoo_code
+from bars_tf.augmentation import prepare_for_evaluation
 from bars_tf.complexity import cost, cost_tables
 from bars_tf.config import Failure, InputError, SearchConfig
 from bars_tf.derived import KerasOps, build_network
@@ -188,11 +189,10 @@ def test_preprocessing_is_that_of_training(exported, run):
     config = SearchConfig(workdir=str(run))
     _, _, test = training.load_data(config)
     output, _ = exported
-    function = vars(sys.modules[type(test).__module__])["prepare_for_evaluation"]
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     load = export.zoo_files.load_function(output / "tiny_net.py")
     assert (load.__globals__["preprocess_input"](images).numpy()
-            == function(tf.constant(images), (28, 28), test.mean, test.std).numpy()).all()
+            == prepare_for_evaluation(tf.constant(images), (28, 28), test.mean, test.std).numpy()).all()
 
 
 # The proof
