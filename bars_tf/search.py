@@ -32,7 +32,7 @@ from bars_tf.trajectory import Trajectory
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
 UNDECIDED = 0.5
 # A step of the weights and one of the alphas, in times of the first: for an estimate.
-PAIR_PER_WEIGHT_STEP = 3
+PAIR_PER_WEIGHT_STEP = 2
 
 
 def main(config: SearchConfig) -> int:

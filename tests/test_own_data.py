@@ -127,6 +127,7 @@ def test_unbalanced_classes_and_other_files_are_told(tmp_path, capfd):
     assert "unbalanced: 'a' has 30" in told and "notes.txt" in told
 
 
+@pytest.mark.long
 def test_a_search_on_a_folder(tmp_path, program):
     """The whole way; names of classes are text in the report. A damaged file ends it in one line before the work."""
     write_images(tmp_path / "images", NAMES, 60, size=(16, 16))

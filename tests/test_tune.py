@@ -92,6 +92,7 @@ def start(*flags, **environment):
                             stdout=subprocess.PIPE, env={**os.environ, "PATH": path, **environment})
 
 
+@pytest.mark.long
 def test_architectures_after_a_kill(program, tmp_path):
     """Killed in its second trial, the same command goes on with that one."""
     flags = [*TINY, "--what=architecture", "--tuner=random", "--max_trials=3", f"--workdir={tmp_path / 'work'}"]
