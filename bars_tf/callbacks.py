@@ -72,6 +72,7 @@ class BestModel(tf.keras.callbacks.Callback):
 
     Args:
         path: an `.h5` file.
+        network: the model that is saved.
         convert: what is done to the model before it is saved.
         writes: whether this process is the one that writes it.
 
@@ -79,15 +80,15 @@ class BestModel(tf.keras.callbacks.Callback):
         best: the highest validation accuracy so far, a variable, to be saved with the model.
     """
 
-    def __init__(self, path: str, convert: Callable | None = None, writes: bool = True):
+    def __init__(self, path: str, network: tf.keras.Model, convert: Callable | None = None, writes: bool = True):
         super().__init__()
-        self.path, self.convert = path if writes else None, convert or (lambda model: model)
+        self.network, self.path, self.convert = network, path if writes else None, convert or (lambda model: model)
         self.best = tf.Variable(-1.0, dtype=tf.float64, trainable=False, name="best")
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > self.best.numpy():
             self.best.assign(logs["val_accuracy"])
-            save_model(self.convert(self.model), self.path)
+            save_model(self.convert(self.network), self.path)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

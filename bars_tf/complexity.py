@@ -89,11 +89,13 @@ class Budget:
 
 
 class CellCosts(NamedTuple):
-    """Costs of one cell for each (source width, width): arrays [W, W, 4], and [W, W, edges, primitives, 4]."""
+    """Costs of one cell for each (source width, width): of what is there with any edge (process, or batch norm of the
+    nodes' sum) and of what is always there (shortcut, or backbone) arrays [W, W, 4], of its edges [W, W, edges,
+    primitives, 4]."""
 
     position: CellPosition
     process: np.ndarray
-    shortcut: np.ndarray
+    fixed: np.ndarray
     edges: np.ndarray
 
 
@@ -127,7 +129,7 @@ def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_class
                           np.zeros((*shape, len(space.edges), len(space.primitives), 4)))
         for a, source_width in enumerate(widths):
             for b, width in enumerate(widths):
-                if position.stride == 1 and a != b:
+                if not position.opens_stage and a != b:
                     continue
                 ops = CountOps(space, {position.source_stage: source_width, position.stage: width})
                 cell(ops, space, size, position)
@@ -146,7 +148,7 @@ def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], spac
             edge = space.edges.index((int(source), int(target)))
             costs.edges[a, b, edge, space.primitives.index(primitive)] += cost
         else:
-            getattr(costs, part.split("_")[0])[a, b] += cost
+            (costs.process if part.startswith(("process", "nodes")) else costs.fixed)[a, b] += cost
 
 
 def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
@@ -170,11 +172,11 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
     active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
     total = xp.einsum("w,wc->c", widths[0], constant(tables.stem))
     total += xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))
-    for position, process, shortcut, edge_costs in tables.cells:
+    for position, process, fixed, edge_costs in tables.cells:
         group = space.groups.index(position.group)
-        part = constant(process) * any_active[group] + constant(shortcut)
+        part = constant(process) * any_active[group] + constant(fixed)
         part += xp.einsum("ek,abekc->abc", active_edges[group], constant(edge_costs))
-        if position.stride == 1:
+        if not position.opens_stage:
             cost = xp.einsum("a,aac->c", widths[position.stage], part) if xp is np else xp.einsum(
                 "a,ac->c", widths[position.stage], xp.stack([part[w, w] for w in range(len(space.width_choices))]))
             total += active_cells[position.stage, position.depth] * cost
@@ -214,7 +216,7 @@ def depth_grid(space: SearchSpace) -> list[tuple[int, ...]]:
 def _depth_reaches(space: SearchSpace) -> np.ndarray:
     """[stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain."""
     grid = np.array(depth_grid(space))
-    return (grid[:, :, None] >= np.arange(len(space.layout) + 1)).astype(np.float64)
+    return (grid[:, :, None] >= np.arange(len(space.cells()) + 1)).astype(np.float64)
 
 
 def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -240,10 +242,10 @@ def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost
     active_edges, any_active = _activity(space, edges, np)
     rows = [("stem", tables.stem[index[0]])]
     kept = set(genotype.active_cells())
-    for position, process, shortcut, edge_costs in tables.cells:
+    for position, process, fixed, edge_costs in tables.cells:
         if position in kept:
             group, at = space.groups.index(position.group), (index[position.source_stage], index[position.stage])
-            cost = shortcut[at] + process[at] * any_active[group]
+            cost = fixed[at] + process[at] * any_active[group]
             cost = cost + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
             rows.append((f"{position.name} ({position.group})", cost))
     rows.append(("head", tables.head[index[-1]]))

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget
 from bars_tf.genotype import read_json
-from bars_tf.spaces import SPACES, SearchSpace
+from bars_tf.spaces import NASB, SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "primitives", "sharing",
-                "width_choices", "depth_choices", "input_quantizer", "kernel_quantizer")
+                "width_choices", "depth_choices", "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs",
+                "num_paths")
 
 
 def config_directories() -> list[Path]:
@@ -25,6 +27,10 @@ def config_directories() -> list[Path]:
     return [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
                                         Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
             if directory.is_dir()]
+
+
+# The teacher that is trained along: the float twin of the network, or of its backbone.
+TWIN = "twin"
 
 
 class InputError(ValueError):
@@ -107,11 +113,17 @@ class SearchConfig:
     depth_choices: tuple[int, ...] | None = None
     input_quantizer: str | None = None
     kernel_quantizer: str | None = None
+    latent_clip: float | None = None
+    max_inputs: int | None = None
+    num_paths: int | None = None
+    backbone: str | None = None
+    width_multiplier: float | None = None
     # budget
     budget_bops: float | None = None
     budget_flops: float | None = None
     budget_ops: float | None = None
     budget_size: float | None = None
+    max_overhead: str | None = None  # None: a tenth where the space has a backbone
     # search
     search_epochs: int = 50
     warmup_epochs: int | None = None  # None: a tenth of the epochs
@@ -135,6 +147,10 @@ class SearchConfig:
     dropout: float = 0.0
     train_clip_norm: float = 5.0
     precision: str = "binary"
+    pretrain_epochs: int = 0
+    teacher: str | None = None
+    distillation: float | None = None  # None: a half where there is a teacher
+    train_backbone: bool = False
     # bench
     measure: tuple[str, ...] = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
     rounds: int = 7
@@ -172,16 +188,29 @@ class SearchConfig:
         fill("warmup_epochs", self.search_epochs // 10)
         fill("trial_epochs", max(1, self.train_epochs // 5))
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
+        if self.teacher and self.teacher != TWIN:
+            object.__setattr__(self, "teacher", os.path.abspath(os.path.expanduser(self.teacher)))
         subject = re.split(r"[/\\]", self.genotype or self.space)[-1].removesuffix(".json")
         twin = ("float",) if self.precision == "float" else ()
+        if self.backbone and not self.genotype:
+            subject += f"_{self.backbone}"
         fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
                                            (self.data_name, subject, *twin, str(self.seed))))
         self._check()
+        fill("max_overhead", "0.1" if self._space.backbone else None)
+        fill("distillation", 0.5 if self.teacher else None)
 
     def _check(self) -> None:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
             if getattr(self, name) >= getattr(self, limit):
                 raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
+        if self.precision == "float":
+            for name in ("pretrain_epochs", "teacher"):
+                if getattr(self, name):
+                    raise InputError.of(name, getattr(self, name), "has no place in the training of a float twin "
+                                        "(--precision=float)")
+        if self.distillation is not None and not self.teacher:
+            raise InputError.of("distillation", self.distillation, f"needs --teacher={TWIN} or --teacher=FILE.h5")
         if self.what == "training" and not self.genotype:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         if self.as_long_as and self.tune_minutes:
@@ -200,10 +229,29 @@ class SearchConfig:
             object.__setattr__(self, "space", str(path))  # a run may go on from another directory
         elif self.space in SPACES:
             space = SPACES[self.space]
+        elif self.space == NASB.name:
+            space = self._backbone_space()
         else:
-            raise InputError.of("space", self.space, f"must be one of {', '.join(SPACES)}, or a file NAME.json")
+            known = ", ".join((*SPACES, NASB.name))
+            raise InputError.of("space", self.space, f"must be one of {known}, or a file NAME.json")
+        for name in ("backbone", "width_multiplier"):
+            if getattr(self, name) is not None and self.space != NASB.name:
+                raise InputError.of(name, getattr(self, name), f"needs --space={NASB.name}; a space of your own has "
+                                    "its backbone in its file")
+        for name in ("max_overhead", "train_backbone"):
+            if getattr(self, name) and not space.backbone and not self.genotype:
+                raise InputError.of(name, getattr(self, name), f"--space={self.space} has no backbone; "
+                                    f"--space={NASB.name} does")
         object.__setattr__(self, "_space", space)
         self.search_space  # noqa: B018 - refuses what the space does
+
+    def _backbone_space(self) -> SearchSpace:
+        """NASB for the backbone that the flags name."""
+        try:
+            return nasb(self.backbone or "resnet20", self.width_multiplier or 1.0)
+        except ValueError as error:
+            field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
+            raise InputError.of(field, getattr(self, field), remedy) from None
 
     @property
     def data_flag(self) -> tuple[str, str]:

@@ -60,6 +60,9 @@ class CountOps:
     def add(self, terms):
         return terms[0]
 
+    def normalized_sum(self, position, nodes, channels, name):
+        return self.batch_norm(nodes[0], channels, name)
+
     def concat(self, nodes):
         return nodes[0]
 
@@ -74,5 +77,5 @@ class CountOps:
 
     subsample = average_pool
 
-    def pool(self, x, kind, size, scale):
-        return x
+    def pool(self, x, kind, size, stride=1, scale=None):
+        return tuple(-(-side // stride) for side in x)

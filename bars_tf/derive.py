@@ -141,13 +141,17 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
 
 
 def random_genotype(space, rng: np.random.Generator) -> Genotype:
-    """A genotype with every choice drawn uniformly."""
+    """A genotype with every choice drawn uniformly; of more inputs than `max_inputs` any stay."""
     def pick(options):
         return options[rng.integers(len(options))]
 
-    topologies = tuple(
-        tuple(tuple((i, p) for i in range(j) if (p := pick(space.primitives)) != "none")
-              for j in range(1, space.num_nodes + 1)) for _ in space.groups)
+    def inputs(node):
+        drawn = [(i, p) for i in range(node) if (p := pick(space.primitives)) != "none"]
+        if space.max_inputs is not None and len(drawn) > space.max_inputs:
+            drawn = [drawn[i] for i in sorted(rng.choice(len(drawn), space.max_inputs, replace=False))]
+        return tuple(drawn)
+
+    topologies = tuple(tuple(inputs(node) for node in range(1, space.num_nodes + 1)) for _ in space.groups)
     return Genotype(space, tuple(pick(space.width_choices) for _ in range(space.num_stages)),
                     tuple(pick(space.depths(s)) for s in range(space.num_stages)), topologies)
 
@@ -167,7 +171,7 @@ class _Problem:
         self.weights = np.array(weights, dtype=np.float64).reshape(-1, 4).T
         grid = complexity.depth_grid(tables.space)
         self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
-        fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.shortcut) for c in self.active)
+        fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.fixed) for c in self.active)
         self.fixed = fixed @ self.weights
 
     def _at(self, cell, table):

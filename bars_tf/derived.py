@@ -21,17 +21,22 @@ def input_quantizer(space: SearchSpace):
     return lq.quantizers.get(space.input_quantizer)
 
 
+def latent_clip(space: SearchSpace):
+    """The constraint of latent weights."""
+    return lq.constraints.WeightClip(clip_value=space.latent_clip)
+
+
 def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *, dropout: float = 0.0,
                   precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
     It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
-    policy of mixed precision. `precision` is "binary", or "float" for the float twin: the same network with float
-    convolutions alone.
+    policy of mixed precision. `precision` is "binary"; "float_kernels" for binary activations and float kernels; or
+    "float" for the float twin: the same network with float convolutions alone.
     """
     image = tf.keras.layers.Input(input_shape)
-    ops = {"binary": KerasOps, "float": FloatOps}[precision](genotype, num_classes, dropout)
-    logits = network(ops, genotype.space, image, input_shape[-1])
+    factory = {"binary": KerasOps, "float_kernels": FloatKernelOps, "float": FloatOps}[precision]
+    logits = network(factory(genotype, num_classes, dropout), genotype.space, image, input_shape[-1])
     return tf.keras.Model(image, logits, name=name or genotype.space.name)
 
 
@@ -53,7 +58,7 @@ class KerasOps:
     binary_layer = lq.layers.QuantConv2D
 
     def __init__(self, genotype: Genotype, num_classes: int, dropout: float = 0.0):
-        self.genotype, self.num_classes, self.dropout = genotype, num_classes, dropout
+        self.genotype, self.space, self.num_classes, self.dropout = genotype, genotype.space, num_classes, dropout
 
     def _count(self, channels: Channels) -> int:
         return channels.count(_width(self.genotype, channels))
@@ -66,12 +71,14 @@ class KerasOps:
         return x  # the convolution's own quantizer does: the form that Larq counts and converts as binary
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
-        space = self.genotype.space
         # Padding with ones keeps the padded image binary: the form that deployment computes without a correction.
         return self.binary_layer(
             self._count(target), kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
-            input_quantizer=input_quantizer(space), kernel_quantizer=space.kernel_quantizer,
-            kernel_constraint="weight_clip", kernel_initializer="glorot_normal", use_bias=False, name=name)(x)
+            input_quantizer=input_quantizer(self.space), kernel_quantizer=self.kernel_quantizer(),
+            kernel_constraint=latent_clip(self.space), kernel_initializer="glorot_normal", use_bias=False, name=name)(x)
+
+    def kernel_quantizer(self):
+        return self.space.kernel_quantizer
 
     def batch_norm(self, x, channels, name, scale=None):
         return tf.keras.layers.BatchNormalization(**BATCH_NORM, name=name)(x)
@@ -82,6 +89,10 @@ class KerasOps:
     def add(self, terms):
         terms = [t for t in terms if t is not None]
         return tf.keras.layers.Add()(terms) if len(terms) > 1 else (terms or [None])[0]
+
+    def normalized_sum(self, position, nodes, channels, name):
+        total = self.add(nodes)
+        return None if total is None else self.batch_norm(total, channels, name)
 
     def concat(self, nodes):
         if all(node is None for node in nodes):
@@ -108,9 +119,9 @@ class KerasOps:
     def average_pool(self, x):
         return tf.keras.layers.AveragePooling2D(2, padding="same")(x)
 
-    def pool(self, x, kind, size, scale):
+    def pool(self, x, kind, size, stride=1, scale=None):
         layer = tf.keras.layers.MaxPooling2D if kind == "max_pool" else tf.keras.layers.AveragePooling2D
-        return layer(size, strides=1, padding="same")(x)
+        return layer(size, strides=stride, padding="same")(x)
 
     def map_channels(self, x, source, target):
         """Output channel j is input channel j mod C_in: copies, concatenated and cut to length."""
@@ -129,7 +140,7 @@ class KerasOps:
         if x is None:
             return None
         chosen = self.genotype.primitive(position.group, edge)
-        primitive = self.genotype.space.primitive(chosen)
+        primitive = self.space.primitive(chosen)
         terms = []
         if primitive.branch != "none":
             name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
@@ -149,6 +160,14 @@ class KerasOps:
             # With a generator of its own, whose state can be saved.
             x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful")(x)
         return tf.keras.layers.Dense(self.num_classes, dtype="float32", name="head")(x)  # also in mixed precision
+
+
+class FloatKernelOps(KerasOps):
+    """The factory of the network with binary activations and float kernels, in which NASB pre-trains. Its variables are
+    those of the binary network."""
+
+    def kernel_quantizer(self):
+        return None
 
 
 class FloatOps(KerasOps):

@@ -11,8 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from bars_tf import overhead
+from bars_tf.backbones import BACKBONES
 from bars_tf.primitives import PRIMITIVES
-from bars_tf.spaces import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, SPACES, STEMS
+from bars_tf.space_fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, STEMS
+from bars_tf.spaces import NASB, SPACES
 
 OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
@@ -123,8 +126,11 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "eval_batch_size": Flag(_COUNT, "Images a step of evaluation."),
     },
     "Space": {
-        "space": Flag(_TEXT, f"Search space: {', '.join(SPACES)}, or a file NAME.json that describes one. The flags "
-                      "below change parts of it."),
+        "space": Flag(_TEXT, f"Search space: {', '.join((*SPACES, NASB.name))}, or a file NAME.json that describes "
+                      "one. The flags below change parts of it."),
+        "backbone": Flag(_one_of(*BACKBONES), f"Network that --space=nasb binarizes: {', '.join(BACKBONES)}; one of "
+                         "your own is described in a file for --space.", "resnet20"),
+        "width_multiplier": Flag(_POSITIVE, "Of the backbone's channels.", "1"),
         "stem": Flag(_one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
         "stem_channels": Flag(_COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
         "init_channels": Flag(_COUNT, "Channels of a node in the first stage at full width; each later stage doubles "
@@ -141,12 +147,19 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                 _BY_SPACE),
         "kernel_quantizer": Flag(_one_of(*KERNEL_QUANTIZERS), f"Of kernels: {', '.join(KERNEL_QUANTIZERS)}.",
                                  _BY_SPACE),
+        "latent_clip": Flag(_POSITIVE, "Latent weights stay between minus this and this.", _BY_SPACE),
+        "max_inputs": Flag(_COUNT, "Inputs of a node that are kept, at most.", _BY_SPACE),
+        "num_paths": Flag(_COUNT, "Parallel copies of every binary convolution, each with weights of its own and a "
+                          "learnt shift before its sign.", _BY_SPACE),
     },
     "Budget (any of them; 250k, 12.5M, 1G or in full)": {
         "budget_bops": Flag(parse_quantity, "Binary multiply-accumulates.", "no limit"),
         "budget_flops": Flag(parse_quantity, "Float multiply-accumulates.", "no limit"),
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
+        "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
+                             "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
+                             "limit.", "0.1 with a backbone"),
     },
     "Search": {
         "search_epochs": Flag(_COUNT, "Epochs of the search, warm-up included."),
@@ -178,6 +191,12 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "xla": Flag(boolean, "Compiles the training step by XLA: slower on a processor."),
         "mixed_precision": Flag(boolean, "Trains in bfloat16, with variables in float32: for GPUs. What is saved "
                                 "computes in float32."),
+        "pretrain_epochs": Flag(_COUNT_OR_0, "Epochs of pre-training with binary activations and float kernels; 0: "
+                                "none."),
+        "teacher": Flag(_TEXT, "Teacher of the training: twin (the float twin of the network, of its backbone if it "
+                        "has one, trained along) or a Keras model file .h5 for the same images and classes.", "none"),
+        "distillation": Flag(_PART, "Part of the loss that is the distance to the teacher.", "0.5 with a teacher"),
+        "train_backbone": Flag(boolean, "Trains the plain backbone too, by the same settings, to compare with."),
         "precision": Flag(_one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
                           "convolutions alone."),
     },
@@ -242,7 +261,8 @@ PROGRAMS = {
         "Tunes settings of a training, or searches networks of a space as a black box, by keras-tuner.",
         "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
         tuple(n for n in ("genotype", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *TUNE)
-              if n not in ("json", "arch_split", "batch_size", "strategy", "precision")), ("what",)),
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "pretrain_epochs", "teacher",
+                           "distillation", "train_backbone")), ("what",)),
     "report": Program(
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",

@@ -52,29 +52,27 @@ def group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, 
 
 def _node_fronts(space, scores, costs, nodes, target, bounds):
     """The choices of one node's inputs, without any input and with one or more: (has input, front)."""
-    num_limits = costs.shape[-1]
-    without = Front(np.zeros((1, num_limits)), np.zeros(1), [()])
-    having = None
+    none = space.primitives.index("none") if "none" in space.primitives else None
+    some = [k for k in range(len(space.primitives)) if k != none]
+    limited = space.max_inputs is not None and space.max_inputs < space.num_nodes
+    most = space.max_inputs if limited else 1  # without a limit, 1 stands for one or more
+    by_inputs = {0: Front(np.zeros((1, costs.shape[-1])), np.zeros(1), [()])}
     for source in sorted(nodes):
         edge = space.edges.index((source, target))
-        some = [k for k, p in enumerate(space.primitives) if p != "none"]
         options = Front(costs[edge, some], scores[edge, some], [((source, space.primitives[k]),) for k in some])
-        parts = [join(without, options, bounds)]
-        if having is not None:
-            parts.append(join(having, options, bounds))
-        if "none" in space.primitives:
-            k = space.primitives.index("none")
-            none = Front(costs[edge, [k]], scores[edge, [k]], [()])
-            if having is not None:
-                parts.append(join(having, none, bounds))
-            without = join(without, none, bounds)
-            following_having = parts
-        else:
-            following_having = parts[1:] if having is not None else parts
-        having = _undominated(_concatenate(following_having))
-    results = [(True, having)] if having is not None else []
-    if "none" in space.primitives:
-        results.append((False, without))
+        following: dict[int, list[Front]] = {}
+        for inputs, front in by_inputs.items():
+            if none is not None:
+                without = Front(costs[edge, [none]], scores[edge, [none]], [()])
+                following.setdefault(inputs, []).append(join(front, without, bounds))
+            if inputs < most or not limited:
+                following.setdefault(min(inputs + 1, most), []).append(join(front, options, bounds))
+        by_inputs = {inputs: _undominated(_concatenate(fronts)) for inputs, fronts in following.items()}
+    results = []
+    if any(by_inputs):
+        results.append((True, _undominated(_concatenate([f for inputs, f in by_inputs.items() if inputs]))))
+    if 0 in by_inputs:
+        results.append((False, by_inputs[0]))
     return [(flag, front._replace(picks=[(pick,) for pick in front.picks])) for flag, front in results]
 
 

@@ -6,9 +6,10 @@
 - `supernet_ops.SupernetOps` makes every candidate and weighs them by the choices;
 - `counting.CountOps` makes nothing and counts.
 
-A factory has: `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`, `merge_halves`, `shift`,
-`subsample`, `average_pool`, `pool`, `map_channels`, `head`; and the two places where the worlds differ: `edge` (which
-primitives stand there) and `chain` (how many cells of a stage are kept).
+A factory has its `space`, and `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`,
+`merge_halves`, `shift`, `subsample`, `average_pool`, `pool`, `map_channels`, `head`; and the places where the worlds
+differ: `edge` (which primitives stand there), `normalized_sum` (of the nodes that have inputs) and `chain` (how many
+cells of a stage are kept).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 from bars_tf.cells import cell
 from bars_tf.channels import Channels
-from bars_tf.spaces import STEMS, SearchSpace
+from bars_tf.space_fields import MAX_POOL, STEMS
+from bars_tf.spaces import SearchSpace
 
 
 def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
@@ -25,22 +27,25 @@ def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> An
     x = stem(ops, space, image, image_channels)
     for stage in range(space.num_stages):
         if stage:
-            reduction = next(p for p in space.cells() if p.stage == stage and p.depth == 0)
-            x = cell(ops, space, x, reduction)
+            opening = next(p for p in space.cells() if p.stage == stage and p.opens_stage)
+            x = cell(ops, space, x, opening)
         x = ops.chain(stage, x, space.chain(stage), lambda h, position: cell(ops, space, h, position))
     return ops.head(x, space.path_channels(space.num_stages - 1))
 
 
 def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
-    """Float convolutions, each with batch norm, ReLU between them (BARS)."""
+    """Float convolutions, each with batch norm, ReLU between them (BARS), and max pooling."""
     x, source = image, Channels(image_channels)
-    layers = STEMS[space.stem]
-    for i, (kernel, stride) in enumerate(layers):
-        last = i == len(layers) - 1
-        target = space.path_channels(0) if last else Channels(space.stem_channels or space.init_channels)
+    last = [i for i, layer in enumerate(STEMS[space.stem]) if layer != MAX_POOL][-1]
+    for i, layer in enumerate(STEMS[space.stem]):
+        if layer == MAX_POOL:
+            x = ops.pool(x, MAX_POOL, 3, stride=2)
+            continue
+        kernel, stride = layer
+        target = space.path_channels(0) if i == last else Channels(space.stem_channels or space.init_channels)
         x = ops.conv(x, source, target, kernel, stride, f"stem_{i}_conv")
         x = ops.batch_norm(x, target, f"stem_{i}_bn")
-        if not last:
+        if i < last:
             x = ops.relu(x)
         source = target
     return x

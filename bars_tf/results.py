@@ -52,6 +52,18 @@ def _git_revision() -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
+def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a network of NASB is compared with."""
+    if "backbone" not in values:
+        return []
+    base, above = values["backbone"], values["overhead"]
+    rows = [("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)),
+            ("overhead", ", ".join(f"{share:.1%} {UNITS[name]}" for name, share in above.items()))]
+    if "test_accuracy" in base:
+        rows.append(("backbone's accuracy", f"{base['test_accuracy']:.2%}, by the same training"))
+    return rows
+
+
 def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: Path, environment: Mapping) -> None:
     """The result of a run, for people."""
     rows = [(line.partition(": ")[0], line.partition(": ")[2]) for line in genotype.describe()]
@@ -62,6 +74,7 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         by = "in its trial" if "tuner" in values else "by the supernet"
         rows.append(("search accuracy", f"{values['search_accuracy']:.2%} {by}, on validation images"))
     rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
+    rows += _backbone_rows(values)
     stages = (("search_seconds", "search"), ("train_seconds", "training"))
     times = [f"{word} {duration(values[key])}" for key, word in stages if values.get(key) is not None]
     if seconds := environment.get("BARS_SETUP_SECONDS"):

@@ -11,6 +11,7 @@ from bars_tf import (
     data,
     derive,
     distribution,
+    overhead,
     resume,
     schedules,
     scoring,
@@ -18,6 +19,7 @@ from bars_tf import (
     training,
     workdir,
 )
+from bars_tf.complexity import Budget
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
@@ -26,7 +28,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
 from bars_tf.screen import duration
 from bars_tf.supernet import Supernet
-from bars_tf.train import finish
+from bars_tf.train import check_teacher, finish
 from bars_tf.trajectory import Trajectory
 
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
@@ -41,11 +43,13 @@ def main(config: SearchConfig) -> int:
     train, validation, test = training.load_data(config)
     training.read(train, test)
     check_budget(config, train)
+    check_teacher(config, train)
     training.steps_of(config, "batch_size", *halves(config, train))
     training.steps_of(config, "train_batch_size", train)
     training.check_shares(config, strategy, "batch_size", "train_batch_size")
     genotype, found = search(config, train, validation, directory, strategy)
-    finish(config, genotype, train, validation, test, directory, strategy, **found)
+    finish(config, genotype, train, validation, test, directory, strategy, **found,
+           budget=budget(config, tables(config, train)).limits())
     return 0
 
 
@@ -55,13 +59,24 @@ def halves(config: SearchConfig, train: ImageData) -> tuple[ImageData, ...]:
         return train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
 
 
+def tables(config: SearchConfig, train: ImageData) -> complexity.CostTables:
+    """Costs of the space for these images."""
+    return complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+
+
+def budget(config: SearchConfig, tables: complexity.CostTables) -> Budget:
+    """The limits that the flags set."""
+    return overhead.budget(config.budget, config.max_overhead, tables)
+
+
 def check_budget(config: SearchConfig, train: ImageData) -> None:
-    """Refuses a budget that no network of the space keeps, before any work."""
-    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+    """Refuses images that are too small for the space, and a budget that no network keeps, before any work."""
+    with blame("backbone" if config.backbone else "space", config.backbone or config.space):
+        config.search_space.check_image(train.image_shape)
     for note in config.search_space.deployment_notes():
         screen.say(f"search: note: {note}")
     try:
-        derive.check_budget(tables, config.budget)
+        derive.check_budget(tables(config, train), budget(config, tables(config, train)))
     except ValueError as error:
         limits = config.budget.limits()
         name = next((n for n in limits if f"budget {n}=" in str(error)), next(iter(limits)))
@@ -144,7 +159,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
         training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
                            config.clip_norm),
         # BARS's code: betas (0.5, 0.999).
-        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), config.budget, config.sampling,
+        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), budget(config, supernet.tables), config.sampling,
         config.cost_exponent)
     subdirectory = directory / "search"
     strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)

@@ -1,53 +1,39 @@
 """Search spaces as plain data: which cells stand where, and what may be chosen in them.
 
 A space has two levels (BARS, arXiv 2011.10804). *Micro*: the topology of a cell, one primitive on each edge.
-*Macro*: a width and a depth for each stage. Nothing here needs TensorFlow.
+*Macro*: a width and a depth for each stage. A space with a backbone (NASB, arXiv 2008.03515) has the first level alone:
+what is searched stands beside the convolutions of a given network. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.channels import Channels
 from bars_tf.primitives import PRIMITIVES, Primitive, own_primitives
-
-# (kernel, stride) of each float convolution. The last one has `num_nodes` times the width of the first stage, those
-# before it `stem_channels`. "cifar" is BARS's; which of the others the paper used is unknown.
-STEMS = {
-    "cifar": ((3, 1), (1, 1)),
-    "cifar_2": ((3, 2), (1, 1)),
-    "imagenet_4": ((3, 2), (3, 2)),
-    "imagenet_8": ((3, 2), (3, 2), (3, 2)),
-    "imagenet_7x7": ((7, 2), (3, 2)),
-}
-# How the choices of a space are drawn while it is searched (`relaxation`).
-SAMPLING = ("softmax", "gumbel", "gumbel_hard")
-SHARING = ("reduction", "none", "stage", "all")
-INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
-# A kernel with a scale would have it computed over masked channels too.
-KERNEL_QUANTIZERS = ("ste_sign",)
+from bars_tf.space_fields import MAX_POOL, STEMS, Group, groups, validate
 
 
 class CellPosition(NamedTuple):
-    """Where a cell stands: `depth` is its place in the stage's chain, from 1; 0 for the reduction cell."""
+    """Where a cell stands: `depth` is its place in the stage's chain, from 1; 0 for the cell that opens the stage."""
 
     index: int
     stage: int
     source_stage: int
     depth: int
     group: str
+    stride: int
 
     @property
     def name(self) -> str:
         return f"cell_{self.index}"
 
     @property
-    def stride(self) -> int:
-        return 1 if self.depth else 2
+    def opens_stage(self) -> bool:
+        return not self.depth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +42,12 @@ class SearchSpace:
 
     Attributes:
         stem: a name in `STEMS`.
-        init_channels: channels of a node in the first stage at full width; each later stage doubles them.
+        init_channels: channels of a node in the first stage at full width; each later stage doubles them. With a
+            backbone: channels behind the stem.
         stem_channels: channels between the stem's convolutions; None: as `init_channels`.
         layout: N (normal cell) and R (reduction cell, stride 2, opens a stage) in order. Reduction cells always
             stay; the normal cells of a stage are its chain (our reading of BARS's "sink connect").
-        num_nodes: intermediate nodes of a cell; the cell's output is their concatenation.
+        num_nodes: intermediate nodes of a cell; the cell's output is their concatenation, with a backbone their sum.
         primitives: names in `PRIMITIVES` or in `own_primitives`, the candidates of every edge.
         sharing: which cells share a topology. "reduction": the reduction cells share one, each normal cell has its
             own (BARS); "none": each cell its own; "stage": the normal cells of a stage share one, the reduction cells
@@ -69,7 +56,14 @@ class SearchSpace:
         depth_choices: numbers of normal cells that a stage may keep; those above its chain do not apply to it; None:
             0 to the length of the chain.
         input_quantizer, kernel_quantizer: Larq quantizers of every binary convolution.
+        latent_clip: latent weights are clipped to this after each step.
         own_primitives: further primitives by name, as the fields of `Primitive`.
+        backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
+            convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
+            stage. Empty: cells of BARS, as the layout says.
+        max_inputs: inputs that derivation keeps at a node, at most; None: all.
+        num_paths: every binary convolution stands so many times in parallel, each with weights, batch norm and a
+            learnt shift before its sign of its own.
     """
 
     name: str = "bars"
@@ -84,7 +78,11 @@ class SearchSpace:
     depth_choices: tuple[int, ...] | None = None
     input_quantizer: str = "ste_sign"
     kernel_quantizer: str = "ste_sign"
+    latent_clip: float = 1.0
     own_primitives: tuple[tuple[str, Primitive], ...] = ()
+    backbone: tuple[Group, ...] = ()
+    max_inputs: int | None = None
+    num_paths: int = 1
 
     def __post_init__(self):
         if not isinstance(self.own_primitives, tuple):
@@ -93,10 +91,13 @@ class SearchSpace:
             value = getattr(self, field)
             if isinstance(value, list):
                 object.__setattr__(self, field, tuple(value))
-        _validate(self)
+        object.__setattr__(self, "backbone", groups(self.backbone))
+        validate(self)
 
     def replace(self, **changes: Any) -> SearchSpace:
         """A copy with some fields changed."""
+        if "layout" in changes and (self.backbone or changes.get("backbone")) and changes["layout"] != self.layout:
+            raise ValueError(f"search space: layout={changes['layout']!r}: the backbone says which cells there are")
         unknown = sorted(set(changes) - {f.name for f in dataclasses.fields(self)})
         if unknown:
             raise ValueError(f"search space: unknown field {unknown[0]!r}")
@@ -104,7 +105,8 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
-        return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives}}
+        return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives},
+                         "backbone": [list(group) for group in self.backbone]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpace:
@@ -114,7 +116,7 @@ class SearchSpace:
 
     @property
     def num_stages(self) -> int:
-        return self.layout.count("R") + 1
+        return self.cells()[-1].stage + 1
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -124,17 +126,24 @@ class SearchSpace:
     def cells(self) -> tuple[CellPosition, ...]:
         """All cells at full depth, in order."""
         positions, stage, depth, normals = [], 0, 0, 0
-        for index, kind in enumerate(self.layout):
-            if kind == "R":
+        for index, (opens_stage, stride) in enumerate(self._plan()):
+            if opens_stage:
                 group = f"reduction_{stage}" if self.sharing == "none" else "reduction"
-                positions.append(CellPosition(index, stage + 1, stage, 0, group))
+                positions.append(CellPosition(index, stage + 1, stage, 0, group, stride))
                 stage, depth = stage + 1, 0
             else:
                 depth += 1
                 group = {"stage": f"normal_stage_{stage}", "all": "normal"}.get(self.sharing, f"normal_{normals}")
-                positions.append(CellPosition(index, stage, stage, depth, group))
+                positions.append(CellPosition(index, stage, stage, depth, group, stride))
                 normals += 1
         return tuple(positions)
+
+    def _plan(self) -> list[tuple[bool, int]]:
+        """For each cell whether it opens a stage, and its stride."""
+        if not self.backbone:
+            return [(kind == "R", 2 if kind == "R" else 1) for kind in self.layout]
+        before = [self.init_channels, *(group.channels for group in self.backbone)]
+        return [(group.stride > 1 or group.channels != c, group.stride) for group, c in zip(self.backbone, before)]
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -148,6 +157,8 @@ class SearchSpace:
     def depths(self, stage: int) -> tuple[int, ...]:
         """The depth choices of a stage."""
         longest = len(self.chain(stage))
+        if self.backbone:
+            return (longest,)
         if self.depth_choices is None:
             return tuple(range(longest + 1))
         return tuple(d for d in self.depth_choices if d <= longest)
@@ -161,90 +172,38 @@ class SearchSpace:
         return PRIMITIVES[name] if name in PRIMITIVES else dict(self.own_primitives)[name]
 
     def node_channels(self, stage: int) -> Channels:
-        return Channels(self.init_channels * 2**stage, 1, stage)
+        """Channels of a node at full width."""
+        if not self.backbone:
+            return Channels(self.init_channels * 2**stage, 1, stage)
+        opening = [c.index for c in self.cells() if c.opens_stage]
+        return Channels(self.backbone[opening[stage - 1]].channels if stage else self.init_channels, 1, stage)
 
     def path_channels(self, stage: int) -> Channels:
-        """Channels of the main path: the concatenated nodes of a cell."""
-        return Channels(self.init_channels * 2**stage, self.num_nodes, stage)
+        """Channels of the main path: the concatenated nodes of a cell, with a backbone those of a node."""
+        return self.node_channels(stage)._replace(blocks=1 if self.backbone else self.num_nodes)
+
+    def check_image(self, image_shape: Sequence[int]) -> None:
+        """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join."""
+        factor = math.prod(position.stride for position in self.cells()) * math.prod(
+            2 if layer == MAX_POOL else layer[1] for layer in STEMS[self.stem])
+        if self.backbone and min(image_shape[:2]) < factor:
+            raise ValueError(f"its strides make one pixel of {factor}x{factor}, the images have {image_shape[0]}x"
+                             f"{image_shape[1]}; take larger ones, or a backbone with fewer strides")
 
     def deployment_notes(self) -> list[str]:
         """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
-        full = [self.init_channels * 2**stage for stage in range(self.num_stages)]
+        full = [self.node_channels(stage).size for stage in range(self.num_stages)]
         sizes = sorted({round(size * width) for size in full for width in self.width_choices})
         notes = []
         if unpacked := [c for c in sizes if c % 32]:
             notes.append(f"node widths {unpacked} are no multiple of 32: their kernels are padded to it on the device")
         if odd := [c for c in sizes if c % 8]:
             notes.append(f"node widths {odd} are no multiple of 8: slower on the device")
+        activations = {self.primitive(p).activation for p in self.convolutions()}
+        if self.kernel_quantizer != "ste_sign" and "relu" in activations:
+            notes.append(f"behind a convolution with {self.kernel_quantizer} the converter leaves ReLU and batch norm "
+                         "apart: ste_sign, or primitives without activation, run faster on the device")
         return notes
-
-
-MAX_CHANNELS, MAX_MACROS = 2**16, 10**6
-
-
-def _validate(space: SearchSpace) -> None:
-    def refuse(field: str, remedy: str):
-        raise ValueError(f"search space: {field}={getattr(space, field)!r}: {remedy}")
-
-    def integer(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    if not isinstance(space.name, str) or not space.name.isidentifier():
-        refuse("name", "must be an identifier")
-    for field, known in (("stem", STEMS), ("sharing", SHARING), ("input_quantizer", INPUT_QUANTIZERS),
-                         ("kernel_quantizer", KERNEL_QUANTIZERS)):
-        if getattr(space, field) not in tuple(known):
-            refuse(field, f"must be one of {', '.join(known)}")
-    for field in ("init_channels", "num_nodes"):
-        if not integer(getattr(space, field)) or not 1 <= getattr(space, field) <= 4096:
-            refuse(field, "must be an integer from 1 to 4096")
-    if space.num_nodes > 8:
-        refuse("num_nodes", "must be at most 8")
-    if space.stem_channels is not None and (not integer(space.stem_channels) or not 1 <= space.stem_channels <= 4096):
-        refuse("stem_channels", "must be an integer from 1 to 4096, or null")
-    if not isinstance(space.layout, str) or not space.layout or set(space.layout) - set("NR") or len(space.layout) > 64:
-        refuse("layout", "must be 1 to 64 letters N (normal cell) and R (reduction cell)")
-    if not isinstance(space.primitives, tuple) or not space.primitives:
-        refuse("primitives", "must name at least one primitive")
-    for primitive in space.primitives:
-        known = (*PRIMITIVES, *dict(space.own_primitives))
-        if not isinstance(primitive, str) or primitive not in known:
-            refuse("primitives", f"{primitive!r} is unknown; known are {', '.join(known)}")
-    if len(set(space.primitives)) < len(space.primitives):
-        refuse("primitives", "must not name one twice")
-    _validate_increasing(space, "width_choices", refuse)
-    for width in space.width_choices:
-        if not 0 < width <= 1:
-            refuse("width_choices", "must lie above 0 and at most 1")
-        for stage in range(space.num_stages):
-            size = space.init_channels * 2**stage
-            if abs(size * width - round(size * width)) > 1e-6 or (stage and round(size * width) % 2):
-                refuse("width_choices", f"{width} of {size} channels (stage {stage}) must be a whole, from the second "
-                       "stage on even number; change init_channels")
-    if space.depth_choices is not None:
-        _validate_increasing(space, "depth_choices", refuse)
-        if not all(integer(d) and d >= 0 for d in space.depth_choices):
-            refuse("depth_choices", "must be integers of at least 0")
-    for stage in range(space.num_stages):
-        if not space.depths(stage):
-            refuse("depth_choices", f"none is at most {len(space.chain(stage))}, the normal cells of stage {stage}")
-    if space.init_channels * 2 ** (space.num_stages - 1) > MAX_CHANNELS:
-        refuse("init_channels", f"must be lower, or the layout have fewer R: {MAX_CHANNELS} channels a node at most")
-    # Derivation enumerates them.
-    macros = math.prod(len(space.width_choices) * len(space.depths(stage)) for stage in range(space.num_stages))
-    if macros > MAX_MACROS:
-        refuse("layout", f"has {macros:.3g} combinations of widths and depths, above {MAX_MACROS}: fewer R, "
-               "width_choices or depth_choices are needed")
-
-
-def _validate_increasing(space: SearchSpace, field: str, refuse) -> None:
-    values: Sequence = getattr(space, field)
-    if not isinstance(values, tuple) or not values:
-        refuse(field, "must have at least one choice")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        refuse(field, "must be numbers")
-    if any(b <= a for a, b in itertools.pairwise(values)):
-        refuse(field, "must increase")
 
 
 # The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
@@ -252,3 +211,7 @@ BARS = SearchSpace()
 # For small grey images and minutes: a stem of stride 2, one reduction.
 BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
 SPACES = {space.name: space for space in (BARS, BARS_SMALL)}
+# NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
+NASB = SearchSpace(
+    name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),
+    input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))

@@ -15,7 +15,8 @@ from bars_tf.legacy_keras import tf
 from bars_tf.masked import replicas
 from bars_tf.network import network
 from bars_tf.relaxation import Choices
-from bars_tf.spaces import SAMPLING, SearchSpace
+from bars_tf.space_fields import SAMPLING
+from bars_tf.spaces import SearchSpace
 from bars_tf.supernet_ops import SupernetOps
 
 # A second path is computed on one image in so many (our choice): its gradient is noisier by the draws than by that.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bars_tf.channels import Channels
-from bars_tf.derived import BATCH_NORM, input_quantizer
+from bars_tf.derived import BATCH_NORM, input_quantizer, latent_clip
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
 from bars_tf.parts import Part, add, take
@@ -46,16 +46,18 @@ class SupernetOps:
         space, choices = self.space, self.choices
         coefficients = choices.edges
         if "none" in space.primitives:
-            coefficients *= self._sources_alive()[:, :, None]
+            alive = self._nodes_alive()
+            coefficients *= tf.stack([alive[source] for source, _ in space.edges], axis=1)[:, :, None]
+            self._any_alive = 1.0 - tf.reduce_prod(1.0 - tf.stack(alive[1:]), axis=0)
         self._coefficients = _unstacked(coefficients)
         self._parts = None
         if choices.computed_edges is None:
             return
         cells, grid = space.cells(), self.supernet.depth_choices
-        reach = np.array([(grid[c.stage] >= c.depth) | (c.depth == 0) for c in cells])
+        reach = np.array([(grid[c.stage] >= c.depth) | c.opens_stage for c in cells])
         stages, groups = [c.stage for c in cells], [space.groups.index(c.group) for c in cells]
         # A cell is computed where a computed choice of depth reaches it, and adds something where the chosen one does.
-        always = np.array([c.depth == 0 for c in cells])
+        always = np.array([c.opens_stage for c in cells])
         cell = tf.reduce_max(tf.where(reach, tf.gather(choices.computed_depths, stages), 0), axis=1)
         cell = tf.where(always, tf.ones_like(cell), cell)
         adds = tf.reduce_max(tf.where(reach, tf.gather(choices.depths, stages), 0), axis=1)
@@ -66,16 +68,16 @@ class SupernetOps:
         self._parts = [_parts(cell, adds, adds, cell, batch_size),
                        _parts(edge, chosen, chosen * adds[:, None, None], cell[:, None, None], batch_size)]
 
-    def _sources_alive(self):
-        """How much of each edge's source node has an input [groups, edges]: 1 or 0 for sampled choices. Nodes without
-        one pass nothing on."""
+    def _nodes_alive(self):
+        """How much of each node has an input, [groups] a node: 1 or 0 for sampled choices. Nodes without one pass
+        nothing on."""
         none = tf.stop_gradient(self.choices.edges[:, :, self.space.primitives.index("none")])
         alive = [tf.ones_like(none[:, 0])]
         for target in range(1, self.space.num_nodes + 1):
             edges = [self.space.edges.index((source, target)) for source in range(target)]
             passing = tf.stack(alive, 1) * (1.0 - tf.gather(none, edges, axis=1))
             alive.append(1.0 - tf.reduce_prod(1.0 - passing, axis=1))
-        return tf.stack([alive[source] for source, _ in self.space.edges], axis=1)
+        return alive
 
     def _run(self, key, build):
         """build() for the part of the batch that the choices compute of a cell or, by a longer key, a candidate."""
@@ -195,7 +197,7 @@ class SupernetOps:
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         layer = self._layer(name, source, target, lambda: MaskedQuantConv2D(
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
-            kernel_quantizer=self.space.kernel_quantizer, kernel_constraint="weight_clip",
+            kernel_quantizer=self.space.kernel_quantizer, kernel_constraint=latent_clip(self.space),
             kernel_initializer="glorot_normal", use_bias=False, name=name))
         return layer(x, pad=self._pad, input_mask=self._mask(source), mode=self.mode, part=self._part)
 
@@ -213,6 +215,11 @@ class SupernetOps:
     def add(self, terms):
         return tf.add_n(terms) if len(terms) > 1 else terms[0]
 
+    def normalized_sum(self, position, nodes, channels, name):
+        group = self.space.groups.index(position.group)
+        alive = self._any_alive[group] if "none" in self.space.primitives else None
+        return self.batch_norm(self.add(nodes), channels, name, alive)
+
     def concat(self, nodes):
         return tf.concat(nodes, -1)
 
@@ -223,9 +230,10 @@ class SupernetOps:
     def subsample(self, x):
         return self._once(x, "subsample", lambda x: x[:, ::2, ::2])
 
-    def pool(self, x, kind, size, scale):
+    def pool(self, x, kind, size, stride=1, scale=None):
         function = tf.nn.max_pool2d if kind == "max_pool" else tf.nn.avg_pool2d
-        return scale * function(take(x, self._part), size, 1, "SAME")
+        y = function(take(x, self._part), size, stride, "SAME")
+        return y if scale is None else scale * y
 
     def average_pool(self, x):
         return tf.nn.avg_pool2d(x, 2, 2, "SAME")

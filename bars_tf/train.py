@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bars_tf import complexity, distribution, report, results, screen, training, workdir
-from bars_tf.config import InputError, SearchConfig
+from bars_tf import complexity, distribution, overhead, report, results, screen, stages, training, workdir
+from bars_tf.config import TWIN, InputError, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
 from bars_tf.files import save_model
@@ -27,6 +27,9 @@ def main(config: SearchConfig) -> int:
     train, validation, test = training.load_data(config)
     training.read(train, test)
     training.check_shares(config, strategy, "train_batch_size")
+    check_teacher(config, train)
+    if config.train_backbone and not genotype.space.backbone:
+        raise InputError.of("train_backbone", config.train_backbone, "the network of --genotype has no backbone")
     if workdir.is_chief(config):
         genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     finish(config, genotype, train, validation, test, directory, strategy)
@@ -41,12 +44,19 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
     if earlier and earlier.get("train_epochs") == config.train_epochs:
         results.print_closing_table(earlier, genotype, directory, os.environ)
         return
+    backbone = overhead.backbone(genotype.space) if config.train_backbone else None
+
+    def trained():
+        teacher, seconds = stages.teacher_of(config, genotype, train, validation, directory)
+        other = stages.train(config, backbone, train, validation, directory / "backbone", teacher) if backbone else None
+        model, own_seconds = stages.train(config, genotype, train, validation, directory, teacher)
+        return model, seconds | own_seconds, other
+
     if distribution.is_shared(strategy):
         with strategy.scope():
-            training.train_network(config, genotype, train, validation, directory)
+            trained()
     if workdir.is_chief(config):
-        # Trained here, or restored on one device.
-        model, seconds = training.train_network(config, genotype, train, validation, directory)
+        model, seconds, other = trained()  # or restored on one device
         save_model(model, directory / "model.h5")
         # The test images are looked at here, once, and nothing is chosen by them.
         confusion = np.zeros((test.num_classes, test.num_classes), int)
@@ -54,12 +64,14 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
         write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
                                                   "counts": confusion.tolist()})
         tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
+        if genotype.space.backbone:
+            found |= compared(config, genotype, tables, other, test)
         cost = complexity.cost(genotype, tables)
         cost = cost.as_float() if config.precision == "float" else cost
         summary = results.summary(
             config, genotype, cost, train.sha256, training.devices(),
             test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
-            train_seconds=seconds, **found)
+            train_seconds=sum(seconds.values()), stage_seconds=seconds, **found)
         write_json(done, summary)
         try:
             report.write(directory)
@@ -67,3 +79,22 @@ def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validatio
             screen.say(f"no report: {error}")
         results.print_closing_table(summary, genotype, directory, os.environ)
     distribution.wait_for_all(strategy)
+
+
+def compared(config: SearchConfig, genotype: Genotype, tables: complexity.CostTables,
+             trained: tuple[tf.keras.Model, dict[str, float]] | None, test: ImageData) -> dict[str, object]:
+    """For `summary.json`: what the backbone of a network costs, how much more the network does, and the backbone's test
+    accuracy if it was trained."""
+    base = complexity.cost(overhead.backbone(genotype.space), tables)
+    found: dict[str, object] = {"cost": base.to_dict()}
+    if trained:
+        model, seconds = trained
+        found["test_accuracy"], _ = accuracy(model, test, config.eval_batch_size, config.max_steps, "backbone")
+        found["train_seconds"] = sum(seconds.values())
+    return {"backbone": found, "overhead": overhead.of(complexity.cost(genotype, tables), base)}
+
+
+def check_teacher(config: SearchConfig, train: ImageData) -> None:
+    """Refuses a teacher that does not fit, before any work."""
+    if config.teacher and config.teacher != TWIN:
+        stages.read_teacher(config, train)

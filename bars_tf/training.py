@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bars_tf import callbacks, data, distribution, own_data, resume, schedules, workdir
 from bars_tf.augmentation import Augmentation
 from bars_tf.config import InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network, in_float32
+from bars_tf.distillation import Distillation
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
@@ -111,30 +113,48 @@ def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.D
     return batches.take(config.max_steps) if config.max_steps else batches
 
 
+class Stage(NamedTuple):
+    """One training by `fit`: the name of its subdirectory, its epochs, and the precision of the network."""
+
+    name: str
+    epochs: int
+    precision: str
+
+
 def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData,
-                  directory: Path) -> tuple[tf.keras.Model, float]:
+                  directory: Path, stage: Stage | None = None, begin_with: tf.keras.Model | None = None,
+                  teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, float]:
     """Trains the network of a genotype, under the strategy whose scope it is called in.
 
     The last weights are the result. The model of the best validation accuracy is kept beside, as
     `train/best_model.h5`.
 
+    Args:
+        stage: None: that of the flags, "train".
+        begin_with: a model with the same variables, whose values are the initial ones.
+        teacher: of the distillation.
     Returns: the model, and the seconds that it took, those of earlier starts included.
     """
+    stage = stage or Stage("train", config.train_epochs, config.precision)
     tf.keras.utils.set_random_seed(config.seed + 1)  # the initial weights are the same after a search and without
-    model = trainable_network(config, genotype, train.image_shape, train.num_classes)
+    network = trainable_network(config, genotype, train.image_shape, train.num_classes, stage.precision)
+    if begin_with is not None:
+        network.set_weights(begin_with.get_weights())
+    model = Distillation(network, teacher, config.distillation) if teacher is not None else network
     steps = steps_of(config, "train_batch_size", train)
+    warmup_epochs = min(config.train_warmup_epochs, stage.epochs - 1)
     model.compile(
-        optimizer(config.train_optimizer, config.train_lr, config.train_epochs * steps,
-                  config.train_warmup_epochs * steps, config.train_clip_norm),
+        optimizer(config.train_optimizer, config.train_lr, stage.epochs * steps, warmup_epochs * steps,
+                  config.train_clip_norm),
         loss_function(train.num_classes, config.label_smoothing), metrics=["accuracy"],
         steps_per_execution=max(1, min(10, steps // 4)), jit_compile=config.xla)
     # Variables are made before they are restored, to see that all of them are.
     model.optimizer._create_all_weights(model.trainable_variables)
-    subdirectory = directory / "train"
+    subdirectory = directory / stage.name
     strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)
-    best = callbacks.BestModel(str(subdirectory / "best_model.h5"), in_float32 if config.mixed_precision else None,
-                               writes)
-    generators = {layer.name: layer._random_generator._generator for layer in model.layers
+    best = callbacks.BestModel(str(subdirectory / "best_model.h5"), network,
+                               in_float32 if config.mixed_precision else None, writes)
+    generators = {layer.name: layer._random_generator._generator for layer in network.layers
                   if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
     checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, writes,
                                      model=model, best=best.best, **generators)
@@ -145,21 +165,22 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
             train, config.train_batch_size, training=True, seed=config.seed, start_epoch=position.epoch,
             start_step=position.step, steps=steps, shard=shard, augment=augmentation(config, train)))
 
-    if first.epoch < config.train_epochs:
-        told = [Progress("train", config.train_epochs, steps, SHOWN, first), *logs(subdirectory)] if writes else []
+    if first.epoch < stage.epochs:
+        told = [Progress(stage.name, stage.epochs, steps, SHOWN, first), *logs(subdirectory)] if writes else []
         with reading(train):
-            resume.fit(model, batches, config.train_epochs, checkpoints, [
+            resume.fit(model, batches, stage.epochs, checkpoints, [
                 callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first), *told, best],
                 validation_batches(config, validation))
-    return (in_float32(model) if config.mixed_precision else model), checkpoints.seconds
+    return (in_float32(network) if config.mixed_precision else network), checkpoints.seconds
 
 
 def trainable_network(config: SearchConfig, genotype: Genotype, input_shape: tuple[int, int, int],
-                      num_classes: int) -> tf.keras.Model:
-    """The derived network in the precision that it is trained in."""
+                      num_classes: int, precision: str | None = None) -> tf.keras.Model:
+    """The derived network in the precision that it is trained in, by default that of the flags."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else "float32")
     try:
-        return build_network(genotype, input_shape, num_classes, dropout=config.dropout, precision=config.precision)
+        return build_network(genotype, input_shape, num_classes, dropout=config.dropout,
+                             precision=precision or config.precision)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
 

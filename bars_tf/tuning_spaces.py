@@ -15,7 +15,8 @@ from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.flags import OPTIMIZERS
 from bars_tf.genotype import Genotype
-from bars_tf.spaces import INPUT_QUANTIZERS, SearchSpace
+from bars_tf.space_fields import INPUT_QUANTIZERS
+from bars_tf.spaces import SearchSpace
 
 QUANTIZER = "input_quantizer"
 WARMUP = "warmup_share"  # of the epochs, since trials have fewer than the training that follows

@@ -17,7 +17,8 @@ CONFIG, SPACE = "config.flags", "space.json"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
 FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype")
-
+# What a run that has computed something has, one of them.
+COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune")
 
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -83,7 +84,7 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
                                 "another directory")
         # A run that was refused before it computed anything does not own the directory.
-        computed = any((directory / name).exists() for name in ("search", "train", "tune"))
+        computed = any((directory / name).exists() for name in COMPUTED)
         if path.exists() and computed and (different := differences(path, config, program)):
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "

@@ -7,138 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bars_tf import zoo_templates as templates
 from bars_tf.derived import BATCH_NORM, STE_CLIP
 from bars_tf.genotype import Genotype, Topology
 from bars_tf.primitives import Primitive
-from bars_tf.spaces import STEMS, SearchSpace
+from bars_tf.space_fields import MAX_POOL, STEMS
+from bars_tf.spaces import SearchSpace
 
 POOLS = {"max_pool": "MaxPooling2D", "avg_pool": "AveragePooling2D"}
-
-FLOAT = '''\
-    def batch_norm(self, x, name):
-        return tf.keras.layers.BatchNormalization(momentum=$momentum, epsilon=$epsilon, name=name)(x)
-
-    def stem(self, x):
-        """Float convolutions, each with batch norm, ReLU between them."""
-        for i, (filters, kernel, strides) in enumerate(STEM):
-            if i:
-                x = tf.keras.layers.ReLU()(x)
-            x = tf.keras.layers.Conv2D(
-                filters, kernel, strides=strides, padding="same", use_bias=False, name=f"stem_{i}_conv"
-            )(x)
-            x = self.batch_norm(x, f"stem_{i}_bn")
-        return x
-'''
-
-BINARY = '''\
-    def binary_conv(self, x, filters, kernel, strides, dilation, name):
-        """The sign of x, convolved with the signs of the kernel. Padded with ones, so that the border is binary too."""
-        return lq.layers.QuantConv2D(
-            filters,
-            kernel,
-            strides=strides,
-            dilation_rate=dilation,
-            padding="same",
-            pad_values=1.0,
-            input_quantizer=self.input_quantizer,
-            kernel_quantizer=self.kernel_quantizer,
-            kernel_constraint=self.kernel_constraint,
-            kernel_initializer="glorot_normal",
-            use_bias=False,
-            name=name,
-        )(x)
-
-    def binary_block(self, x, filters, kernel, dilation, name, relu=True):
-        """Binary convolution, ReLU, batch norm: the order that the Larq Compute Engine fuses."""
-        x = self.binary_conv(x, filters, kernel, 1, dilation, f"{name}_conv")
-        if relu:
-            x = tf.keras.layers.ReLU()(x)
-        return self.batch_norm(x, f"{name}_bn")
-'''
-
-REDUCTION = '''\
-    def factorized_block(self, x, filters, kernel, dilation, name, relu=True):
-        """A binary block of stride 2: half of the filters see x, half see it shifted by one pixel."""
-        shifted = tf.keras.layers.Cropping2D(((1, 0), (1, 0)))(x)
-        shifted = tf.keras.layers.ZeroPadding2D(((0, 1), (0, 1)))(shifted)
-        strides, halves = 2, []
-        for half, image in (("even", x), ("odd", shifted)):
-            if dilation == 2 or kernel == 1:  # both see every second pixel: all of the subsampled image
-                image, strides = tf.keras.layers.MaxPooling2D(1, strides=2, padding="same")(image), 1
-            halves.append(self.binary_conv(image, filters // 2, kernel, strides, 1, f"{name}_{half}"))
-        x = tf.keras.layers.Concatenate()(halves)
-        if relu:
-            x = tf.keras.layers.ReLU()(x)
-        return self.batch_norm(x, f"{name}_bn")
-
-    def pooled(self, x, filters):
-        """The shortcut of stride 2: averages of 2x2; output channel j is their channel j modulo their number."""
-        x = tf.keras.layers.AveragePooling2D(2, padding="same")(x)
-        copies = -(-filters // x.shape[-1])
-        if copies > 1:
-            x = tf.keras.layers.Concatenate()([x] * copies)
-$cut        return x
-'''
-
-# Where the channels of two stages do not divide each other.
-CUT = '''\
-        if x.shape[-1] > filters:  # cut as columns, which stock layers can
-            height, width, channels = x.shape[1:]
-            x = tf.keras.layers.Reshape((height * width, channels, 1))(x)
-            x = tf.keras.layers.Cropping2D(((0, 0), (0, channels - filters)))(x)
-            x = tf.keras.layers.Reshape((height, width, filters))(x)
-'''
-
-CELL = '''\
-    def edge(self, x, shortcut, primitive, filters, strides, name):
-        """A primitive on x, a node, and the shortcut that leads past it."""
-$branches        kernel, dilation, relu, adds_shortcut = PRIMITIVES[primitive]
-$block        return tf.keras.layers.Add()([x, shortcut]) if adds_shortcut else x
-
-    def cell(self, x, filters, topology, name$strides_argument):
-        """Squeezes the main path to one node, sums the edges of each node, and concatenates the nodes.
-
-        A shortcut carries the whole main path past that.$node_filters
-        """
-        shortcut = x
-$reduction        process = self.binary_block(x, x.shape[-1] // len(topology), 1, 1, f"{name}_process")
-        nodes, shortcuts = [process], [$first_shortcut]
-        for target, inputs in enumerate(topology, start=1):
-            terms = [
-                self.edge(
-                    nodes[source],
-                    shortcuts[source],
-                    primitive,
-                    filters,
-                    $edge_strides,
-                    f"{name}_edge_{source}_{target}_{primitive}",
-                )
-                for source, primitive in inputs
-            ]
-            nodes.append($sum)
-            shortcuts.append(nodes[-1])
-$missing        x = tf.keras.layers.Concatenate()(nodes[1:]) if len(topology) > 1 else nodes[1]
-        return tf.keras.layers.Add()([x, shortcut])
-'''
-
-BLOCK = "        x = self.binary_block(x, filters, kernel, dilation, name, relu)\n"
-BLOCK_2 = '''\
-        block = self.binary_block if strides == 1 else self.factorized_block
-        x = block(x, filters, kernel, dilation, name, relu)
-'''
-REDUCE = '''\
-        if strides == 2:
-            channels = filters * len(topology)
-            block = self.factorized_block(x, channels, 3, 1, f"{name}_shortcut")
-            shortcut = tf.keras.layers.Add()([block, self.pooled(x, channels)])
-'''
-MISSING = '''\
-        present = [node for node in nodes[1:] if node is not None]
-        if not present:
-            return shortcut
-        zeros = tf.keras.layers.Rescaling(0.0)
-        nodes = [zeros(present[0]) if node is None else node for node in nodes]
-'''
 
 
 class NetworkCode(NamedTuple):
@@ -165,9 +41,9 @@ def _filters(genotype: Genotype, stage: int) -> int:
 
 def _constants(genotype: Genotype, groups: dict[str, Topology]) -> str:
     space = genotype.space
-    convolutions = STEMS[space.stem]
+    convolutions = [layer for layer in STEMS[space.stem] if layer != MAX_POOL]
     between = space.stem_channels or space.init_channels
-    widths = [between] * (len(convolutions) - 1) + [_filters(genotype, 0) * space.num_nodes]
+    widths = [between] * (len(convolutions) - 1) + [space.path_channels(0).count(genotype.widths[0])]
     lines = ["# Filters, kernel and strides of each convolution.",
              f"STEM = {tuple((width, *conv) for width, conv in zip(widths, convolutions))}"]
     if groups:
@@ -177,7 +53,8 @@ def _constants(genotype: Genotype, groups: dict[str, Topology]) -> str:
             if p.branch == "bin_conv":
                 lines.append(f'    "{name}": ({p.kernel}, {p.dilation}, {p.activation == "relu"}, {p.shortcut}),')
         lines.append("}")
-        lines += ["# The inputs of each node: an earlier node, 0 for the squeezed input, and a primitive."]
+        lines += ["# The inputs of each node: an earlier node, 0 for the " + (
+            "cell's" if space.backbone else "squeezed") + " input, and a primitive."]
     for group, topology in groups.items():
         lines += [f"{group.upper()} = ("]
         for node in topology:
@@ -212,39 +89,80 @@ def _attributes(genotype: Genotype) -> str:
         quantizer = f"lq.quantizers.SteSign(clip_value={STE_CLIP})"
     else:
         quantizer = f'lq.quantizers.get("{genotype.space.input_quantizer}")'
-    return (f'    kernel_quantizer = "{genotype.space.kernel_quantizer}"\n    kernel_constraint = "weight_clip"\n\n'
-            f"    @property\n    def input_quantizer(self):\n        return {quantizer}\n")
+    return (f'    kernel_quantizer = "{genotype.space.kernel_quantizer}"\n\n'
+            f"    @property\n    def input_quantizer(self):\n        return {quantizer}\n\n"
+            "    @property\n    def kernel_constraint(self):\n"
+            f"        return lq.constraints.WeightClip(clip_value={float(genotype.space.latent_clip)})\n")
 
 
 def _methods(genotype: Genotype, groups: dict[str, Topology]) -> str:
-    cells = genotype.active_cells()
-    if not cells:
-        return _fill(FLOAT, **BATCH_NORM)
-    reduces = any(position.stride == 2 for position in cells)
+    space, cells = genotype.space, genotype.active_cells()
+    pooled = STEMS[space.stem][-1] == MAX_POOL
+    max_pool = '        x = tf.keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)\n' if pooled else ""
+    parts = [_fill(templates.FLOAT, max_pool=max_pool)]
+    if cells:
+        strides = any(position.stride == 2 for position in cells)
+        opens = any(position.opens_stage for position in cells)
+        channels = [_filters(genotype, stage) for stage in range(space.num_stages)]
+        cut = any(to % of for of, to in zip(channels, channels[1:]))
+        parts += _blocks(space, strides)
+        if opens:
+            parts.append(_fill(templates.MAPPED, cut=templates.CUT if cut else ""))
+        cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(groups, strides)
+        edge = _fill(templates.EDGE, branches=_branches(space, groups),
+                     block=templates.BLOCK_2 if strides else templates.BLOCK)
+        missing = any(not node for topology in groups.values() for node in topology)
+        parts.append(_fill(
+            edge + "\n" + cell, strides_argument=", strides=1" if opens else "",
+            strided_block="strided_block" if space.backbone else "factorized_block",
+            edge_strides="1 if source else strides" if opens else "1",
+            sum="tf.keras.layers.Add()(terms) if len(terms) > 1 else " + (
+                "(terms or [None])[0]" if missing else "terms[0]")))
+    return _fill("\n".join(parts), **BATCH_NORM)
+
+
+def _blocks(space: SearchSpace, strides: bool) -> list[str]:
+    """The binary blocks, of stride 1 and where there are `strides` of 2, of one path or several."""
+    names = ["binary_block", *(["strided_block" if space.backbone else "factorized_block"] if strides else [])]
+    texts = [templates.BINARY, templates.STRIDED if space.backbone else templates.FACTORIZED][: len(names)]
+    if space.num_paths == 1:
+        return texts
+    paths = [name.replace("block", "path") for name in names]
+    return [*(text.replace(f"def {name}(", f"def {path}(") for text, name, path in zip(texts, names, paths)),
+            *(_fill(templates.PATHS, block=name, path=path, num_paths=space.num_paths)
+              for name, path in zip(names, paths))]
+
+
+def _bars_cell(groups: dict[str, Topology], reduces: bool) -> str:
     missing = any(not node for topology in groups.values() for node in topology)
-    widths = [_filters(genotype, stage) for stage in range(genotype.space.num_stages)]
-    cut = any(to % of for of, to in zip(widths, widths[1:]))
-    cell = _fill(
-        CELL, branches=_branches(genotype.space, groups), block=BLOCK_2 if reduces else BLOCK,
-        strides_argument=", strides=1" if reduces else "",
+    return _fill(
+        templates.CELL, nodes=templates.NODES, reduction=templates.REDUCE if reduces else "",
         node_filters=" A node has `filters` channels." + (
             "\n        A node without inputs gives zeros." if missing else ""),
-        reduction=REDUCE if reduces else "",
-        first_shortcut="process if strides == 1 else self.pooled(process, filters)" if reduces else "process",
-        edge_strides="1 if source else strides" if reduces else "1",
-        sum="tf.keras.layers.Add()(terms) if len(terms) > 1 else " + (
-            "(terms or [None])[0]" if missing else "terms[0]"), missing=MISSING if missing else "")
-    parts = [FLOAT, BINARY, *([_fill(REDUCTION, cut=CUT if cut else "")] if reduces else []), cell]
-    return _fill("\n".join(parts), **BATCH_NORM)
+        first_shortcut="process if strides == 1 else self.mapped(process, filters, strides)" if reduces else "process",
+        node_0="process", missing=templates.MISSING if missing else "")
+
+
+def _backbone_cell(opens: bool, strides: bool) -> str:
+    conv = "self.binary_block" if not opens else "block"
+    downsample = templates.DOWNSAMPLE if opens else ""
+    if opens and not strides:
+        downsample = downsample.replace("self.strided_block if i == 0 and strides == 2 else ", "")
+    return _fill(
+        templates.BACKBONE_CELL, nodes=templates.NODES, node_0="x", downsample=downsample,
+        first_shortcut="self.mapped(x, filters, strides)" if opens else "x",
+        conv=f'{conv}(path, filters, 3, 1, f"{{name}}_backbone_{{i}}", relu=False)')
 
 
 def _stage(genotype: Genotype, stage: int) -> str:
     space, filters = genotype.space, _filters(genotype, stage)
-    lines = [f"        # Stage {stage}: {filters * space.num_nodes} channels.\n"]
+    lines = [f"        # Stage {stage}: {space.path_channels(stage).count(genotype.widths[stage])} channels.\n"]
     for position in genotype.active_cells():
         if position.stage == stage:
-            strides = ", strides=2" if position.stride == 2 else ""
-            lines.append(f'        x = self.cell(x, {filters}, {position.group.upper()}, "{position.name}"{strides})\n')
+            repeats = f"{space.backbone[position.index].repeats}, " if space.backbone else ""
+            strides = f", strides={position.stride}" if position.stride > 1 else ""
+            lines.append(f'        x = self.cell(x, {filters}, {repeats}{position.group.upper()}, "{position.name}"'
+                         f"{strides})\n")
     return "".join(lines)
 
 

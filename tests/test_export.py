@@ -12,7 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bars_tf import conversion, derive, evaluate, export, proof, spaces, summary, tflite, training, workdir, zoo_code
+from bars_tf import (
+    conversion,
+    derive,
+    evaluate,
+    export,
+    overhead,
+    proof,
+    space_fields,
+    spaces,
+    summary,
+    tflite,
+    training,
+    workdir,
+    zoo_code,
+)
 from bars_tf.augmentation import prepare_for_evaluation
 from bars_tf.complexity import cost, cost_tables
 from bars_tf.config import Failure, InputError, SearchConfig
@@ -21,13 +35,17 @@ from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, write_json
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.model_card import escape
+from bars_tf.primitives import PRIMITIVES
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE, CLASSES = (28, 28, 1), 10
 SPACE = spaces.BARS_SMALL.replace(layout="NRN", init_channels=8, stem_channels=4, num_nodes=2, width_choices=(0.5, 1.0))
 # Reductions between all ratios of widths, every primitive, nodes without inputs.
-WIDE = spaces.BARS.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2", primitives=(
-    "none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3"))
+WIDE = spaces.BARS.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2",
+                           primitives=tuple(PRIMITIVES))
+# A group of two convolutions, one with a stride, one with other channels alone. So many channels that no two random
+# kernels are equal.
+NASB = spaces.NASB.replace(init_channels=32, num_nodes=2, backbone=((32, 1, 2), (64, 2, 1), (96, 1, 1)))
 LONG_NAME = "a" * 64
 HOSTILE = ("long " * 60, '"""', "'\n\"\"\"\nimport os  # ", "<script>alert(1)</script>", "back`tick|pipe", "\\",
            "{x}%s$name", "  ", "\u202eabc", "\ud800", "[a](http://b)")
@@ -205,10 +223,15 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
     assert proof.fallbacks(model, contents) == []
     binary = [layer for layer in model.layers if isinstance(layer, lq.layers.QuantConv2D)]
     stems = [layer for layer in model.layers if type(layer) is tf.keras.layers.Conv2D]
+    declared = len(space_fields.STEMS[genotype.space.stem])
+    if genotype.space.backbone:  # the 1x1 convolutions of its shortcuts
+        declared += sum(position.opens_stage for position in genotype.space.cells())
     assert sum(op.is_binary for op in contents.operations) == len(binary)
-    assert sum(op.is_float_convolution for op in contents.operations) == len(stems) == len(
-        spaces.STEMS[genotype.space.stem])
-    assert contents.unfused["batch norm"] == contents.unfused["ReLU"] == 0
+    assert sum(op.is_float_convolution for op in contents.operations) == len(stems) == declared
+    # Those before a sign and of the sum of nodes have no convolution before them.
+    alone = [layer for layer in model.layers if layer.name.endswith(("_shift_bn", "_nodes_bn"))]
+    if genotype.space.kernel_quantizer == "ste_sign":
+        assert contents.unfused["batch norm"] == len(alone) and contents.unfused["ReLU"] == 0
     # Bits of binary weights, their inputs packed to 32, and four bytes a float value.
     for operation in contents.convolutions:
         outputs, height, width, inputs = operation.kernel.shape
@@ -217,7 +240,8 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
     packed = sum(4 * int(np.prod(layer.kernel.shape[:2])) * layer.filters * -(-layer.kernel.shape[2] // 32)
                  for layer in binary)
     assert sum(op.kernel.nbytes for op in contents.operations if op.is_binary) == packed
-    assert contents.structure_bytes <= 1500 * len(contents.convolutions)
+    shifts = sum(layer.name.endswith("_shift_bn") for layer in alone)  # two operations each
+    assert contents.structure_bytes <= 1500 * (len(contents.convolutions) + shifts)
     images = rng.normal(size=(128, *shape)).astype(np.float32)
     agreement = proof.agreement(export.predict(model, images), conversion.interpreter(converted)(images))
     assert agreement.holds, agreement
@@ -237,6 +261,26 @@ def check_code(genotype, rng, tmp_path, shape=SHAPE):
     zoo_model.set_weights(model.get_weights())
     images = rng.normal(size=(4, *shape)).astype(np.float32)
     assert (export.predict(zoo_model, images) == export.predict(model, images)).all()
+
+
+@pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_random_genotypes_of_a_backbone_run_binary(rng, number):
+    tf.keras.utils.set_random_seed(0)
+    for i in range(number):
+        # Twice the signs are twice as many that rounding may flip: fewer groups then.
+        space = NASB.replace(**({"num_paths": 2, "backbone": NASB.backbone[:2]} if i % 3 == 1 else {}),
+                             kernel_quantizer=space_fields.KERNEL_QUANTIZERS[i % 2])
+        check_conversion(derive.random_genotype(space, rng), rng)
+
+
+@pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_generated_python_of_random_genotypes_of_a_backbone(rng, tmp_path, number):
+    for i in range(number):
+        space = NASB.replace(
+            **({"num_paths": 2, "latent_clip": 1.3} if i % 2 else {}), stem=("conv_3x3", "resnet")[i % 2],
+            backbone=(NASB.backbone, ((16, 1, 1), (24, 1, 1)), ((16, 1, 1), (32, 2, 1)))[i % 3])
+        check_code(derive.random_genotype(space, rng), rng, tmp_path, (32, 30, 1 + i % 2 * 2))
+    check_code(overhead.backbone(NASB), rng, tmp_path, (32, 30, 3))
 
 
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
@@ -284,7 +328,8 @@ def test_equal_kernels_on_one_input_are_one_convolution(rng):
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_generated_python_of_random_genotypes(rng, tmp_path, number):
     for i in range(number):
-        space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign", sharing=spaces.SHARING[i % 4])
+        space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
+                             sharing=space_fields.SHARING[i % 4])
         check_code(derive.random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
 
 

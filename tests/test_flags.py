@@ -16,7 +16,8 @@ from bars_tf.command_line import find_flagfile, help_text, parse
 from bars_tf.config import InputError, SearchConfig
 from bars_tf.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.legacy_keras import tf
-from bars_tf.spaces import BARS, SAMPLING
+from bars_tf.space_fields import SAMPLING
+from bars_tf.spaces import BARS
 
 ROOT = Path(bars_tf.__file__).resolve().parent.parent
 

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import complexity, derive, spaces
+from bars_tf import complexity, derive, overhead, spaces
+from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget
 from bars_tf.derived import build_network, transfer_weights
 from bars_tf.files import save_model
@@ -21,20 +22,28 @@ ALL_PRIMITIVES = tuple(PRIMITIVES)
 SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=3, primitives=ALL_PRIMITIVES)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
 TINY = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
+# A group of two convolutions, one with a stride, one with neither, one with other channels alone.
+NASB = spaces.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
+TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", backbone=((8, 1, 1), (16, 2, 1)))
+TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
 
-@pytest.fixture(scope="module")
-def supernet():
+@pytest.fixture(scope="module", params=[(SMALL, 40), (NASB, 20), (TWO_PATHS, 8)], ids=["bars", "nasb", "two_paths"])
+def supernet(request):
+    """A supernet, and how many of its genotypes the tests look at."""
+    space, number = request.param
     tf.keras.utils.set_random_seed(0)
-    return with_random_batch_norm(Supernet(SMALL, ODD_SHAPE, CLASSES), np.random.default_rng(0))
+    # What flows through a backbone is as large as the sums of its convolutions, if nothing normalises them.
+    variance = 100.0 if space.backbone else 1.0
+    return with_random_batch_norm(Supernet(space, ODD_SHAPE, CLASSES), np.random.default_rng(0), variance), number
 
 
-def with_random_batch_norm(supernet, rng):
+def with_random_batch_norm(supernet, rng, variance=1.0):
     """Fresh statistics would hide channels that are mixed up."""
     for layer in supernet.layers_by_name.values():
         if hasattr(layer, "moving"):
             size = layer.moving.shape[1]
-            layer.moving.assign(np.stack([rng.normal(size=size), rng.uniform(0.5, 2, size)]))
+            layer.moving.assign(np.stack([rng.normal(size=size), variance * rng.uniform(0.5, 2, size)]))
             gamma = rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size)
             layer.affine.assign(np.stack([gamma, rng.normal(size=size)]))
     return supernet
@@ -51,9 +60,10 @@ def sampled_genotypes(space, rng, number):
 
 def test_one_hot_and_cost_laws(supernet, rng):
     """The forced supernet is the derived network, and its cost is what Larq counts."""
-    forward = tf.function(lambda x, choices: supernet(x, choices), autograph=False)
+    supernet, number = supernet
+    space, forward = supernet.space, tf.function(lambda x, choices: supernet(x, choices), autograph=False)
     seen = set()
-    for genotype in sampled_genotypes(SMALL, rng, 40):
+    for genotype in sampled_genotypes(space, rng, number):
         model = build_network(genotype, ODD_SHAPE, CLASSES)
         transfer_weights(supernet, genotype, model)
         images = rng.normal(size=(3, *ODD_SHAPE)).astype(np.float32)
@@ -68,9 +78,84 @@ def test_one_hot_and_cost_laws(supernet, rng):
         seen |= {("width", s, w) for s, w in enumerate(genotype.widths)}
         seen |= {("depth", s, d) for s, d in enumerate(genotype.depths)}
         seen |= {p for p, share in genotype.shares().items() if share}
-    assert {("width", s, w) for s in range(3) for w in SMALL.width_choices} <= seen
-    assert {("depth", s, d) for s in range(3) for d in (0, 1)} <= seen
+    stages = range(space.num_stages)
+    assert {("width", s, w) for s in stages for w in space.width_choices} <= seen
+    assert {("depth", s, d) for s in stages for d in space.depths(s)} <= seen
     assert set(ALL_PRIMITIVES) <= seen
+
+
+@pytest.mark.parametrize("num_paths", [1, 2])
+def test_without_edges_a_space_is_its_backbone(num_paths, rng):
+    """As a Bi-Real network that is written down here layer by layer."""
+    space = NASB.replace(num_paths=num_paths)
+    model = build_network(overhead.backbone(space), (15, 13, 3), CLASSES)
+    x = image = tf.keras.layers.Input((15, 13, 3))
+    names = iter(layer.name for layer in model.layers if layer.weights)
+
+    def normalized(x):
+        return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)(x)
+
+    def binary(x, filters, strides):
+        return normalized(lq.layers.QuantConv2D(
+            filters, 3, strides=strides, padding="same", pad_values=1.0, input_quantizer="approx_sign",
+            kernel_quantizer="ste_sign", use_bias=False)(x))
+
+    x = normalized(tf.keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(x))
+    for filters, strides, repeats in space.backbone:
+        for repeat in range(repeats):
+            shortcut = x
+            if not repeat and (strides == 2 or filters != x.shape[-1]):
+                shortcut = tf.keras.layers.AveragePooling2D(2, padding="same")(x) if strides == 2 else x
+                shortcut = normalized(tf.keras.layers.Conv2D(filters, 1, use_bias=False)(shortcut))
+            paths = [binary(x if num_paths == 1 else normalized(x), filters, 1 if repeat else strides)
+                     for _ in range(num_paths)]
+            x = tf.keras.layers.Add()([*paths, shortcut])
+    logits = tf.keras.layers.Dense(CLASSES)(tf.keras.layers.GlobalAveragePooling2D()(x))
+    written = tf.keras.Model(image, logits)
+    given = [v for layer in model.layers for v in layer.weights]
+    for variable in given:
+        variable.assign(rng.uniform(0.2, 1, variable.shape) * rng.choice([-1, 1], variable.shape)
+                        if "variance" not in variable.name else rng.uniform(5, 10, variable.shape))
+    shapes = {name: [tuple(w.shape) for w in model.get_layer(name).weights] for name in names}
+    # Layers of the same shapes come in the same order in both.
+    for layer in written.layers:
+        if layer.weights:
+            name = next(n for n, s in shapes.items() if s == [tuple(w.shape) for w in layer.weights])
+            del shapes[name]
+            layer.set_weights(model.get_layer(name).get_weights())
+    assert not shapes
+    images = rng.normal(size=(4, 15, 13, 3)).astype(np.float32)
+    np.testing.assert_allclose(model(images), written(images), atol=1e-4)
+    theirs, tables = lq.models.ModelProfile(written), complexity.cost_tables(space, (15, 13, 3), CLASSES)
+    cost = complexity.cost(overhead.backbone(space), tables)
+    assert (cost.bops, cost.flops, cost.params) == (
+        theirs.op_count("mac", 1), theirs.op_count("mac", 32), theirs.weight_count())
+
+
+def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
+    import larq_zoo as lqz  # takes the Keras that `legacy_keras` has chosen
+
+    space = nasb("resnet18")
+    cost = complexity.cost(overhead.backbone(space), complexity.cost_tables(space, (224, 224, 3), 1000))
+    profile = lq.models.ModelProfile(lqz.literature.BiRealNet(weights=None))
+    assert (cost.bops, cost.flops) == (profile.op_count("mac", 1), profile.op_count("mac", 32))
+    assert (cost.params, cost.size_bytes * 8) == (profile.weight_count(), profile.memory)
+
+
+def test_overhead_law(rng):
+    """Never above the share of the backbone's cost; at 0 nothing that costs anything stays."""
+    space = nasb("resnet20")
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    base = complexity.cost(overhead.backbone(space), tables)
+    for i in range(40):
+        share = (0.1, 0.05, 0.3, 0.0)[i % 4]
+        budget = overhead.budget(Budget(), str(share), tables)
+        genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
+        assert all(above <= share for above in overhead.of(complexity.cost(genotype, tables), base).values())
+        assert all(len(node) <= 2 for topology in genotype.topologies for node in topology)
+        assert share or genotype == overhead.backbone(space)
+    assert overhead.budget(Budget(), "none", tables) == Budget()
+    assert set(overhead.budget(Budget(), "bops:0.2", tables).limits()) == {"bops"}
 
 
 @pytest.mark.parametrize("changes", [
@@ -141,12 +226,14 @@ def all_choices(space):
 
 
 ENUMERABLE = spaces.BARS.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), sharing="all")
+ENUMERABLE_NASB = TINY_NASB.replace(max_inputs=1, num_paths=2)
 
 
-@pytest.fixture(scope="module")
-def enumerated():
-    tables = complexity.cost_tables(ENUMERABLE, (8, 8, 1), 2)
-    return tables, [(c, g, complexity.cost(g, tables)) for c, g in all_choices(ENUMERABLE)]
+@pytest.fixture(scope="module", params=[ENUMERABLE, ENUMERABLE_NASB], ids=["bars", "nasb"])
+def enumerated(request):
+    space = request.param
+    tables = complexity.cost_tables(space, (8, 8, 1), 2)
+    return tables, [(c, g, complexity.cost(g, tables)) for c, g in all_choices(space)]
 
 
 def log_probability(choice, alphas):
@@ -159,7 +246,7 @@ def log_probability(choice, alphas):
 def test_expected_cost_is_full_enumeration(enumerated, rng):
     tables, everything = enumerated
     for scale in (0.1, 1.0, 3.0):
-        alphas = random_alphas(ENUMERABLE, rng, scale)
+        alphas = random_alphas(tables.space, rng, scale)
         mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
         expected = complexity.expected_cost(tables, *map(softmax, alphas))
         np.testing.assert_allclose(expected, mean, rtol=1e-9)
@@ -167,8 +254,8 @@ def test_expected_cost_is_full_enumeration(enumerated, rng):
         np.testing.assert_allclose(complexity.expected_cost(tables, *probabilities, xp=tf), expected, rtol=1e-9)
 
 
-def test_expected_cost_is_the_mean_of_samples(rng):
-    space = spaces.BARS
+@pytest.mark.parametrize("space", [spaces.BARS, nasb("resnet20")], ids=["bars", "nasb"])
+def test_expected_cost_is_the_mean_of_samples(space, rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for scale in (0.5, 2.0):
         alphas = random_alphas(space, rng, scale)
@@ -183,9 +270,12 @@ def test_expected_cost_is_the_mean_of_samples(rng):
 
 def test_budget_law_most_probable_is_brute_force(enumerated, rng):
     tables, everything = enumerated
-    bops = sorted(cost.bops for *_, cost in everything)
+    most = tables.space.max_inputs or tables.space.num_nodes
+    everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
+    bops, sizes = (sorted(getattr(cost, name) for *_, cost in everything) for name in ("bops", "size_bytes"))
     for limit in (bops[0], bops[len(bops) // 20], bops[len(bops) // 3], bops[-1]):
-        budget, alphas = Budget(bops=limit, size_bytes=2000), random_alphas(ENUMERABLE, rng)
+        budget = Budget(bops=limit, size_bytes=sizes[2 * len(sizes) // 3])
+        alphas = random_alphas(tables.space, rng)
         allowed = [(log_probability(c, alphas), g) for c, g, cost in everything if budget.allows(cost)]
         assert allowed
         found = derive.most_probable(alphas, tables, budget)
@@ -206,6 +296,8 @@ def test_budget_law_never_exceeded(rng):
 
 def test_impossible_budgets_are_refused(enumerated):
     tables, everything = enumerated
+    most = tables.space.max_inputs or tables.space.num_nodes
+    everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
     smallest, largest = derive.cost_range(tables, "ops")
     assert smallest == min(cost.ops for *_, cost in everything)
     assert largest == max(cost.ops for *_, cost in everything)
@@ -214,9 +306,10 @@ def test_impossible_budgets_are_refused(enumerated):
     derive.check_budget(tables, Budget(ops=smallest))
 
 
-@pytest.mark.parametrize("sampling", ["softmax", "gumbel", "gumbel_hard"])
-def test_partition_law(sampling, rng):
-    supernet = Supernet(TINY, (8, 8, 1), 3)
+@pytest.mark.parametrize("sampling, space", [
+    ("softmax", TINY), ("gumbel", TINY), ("gumbel_hard", TINY), ("gumbel_hard", TINY_NASB.replace(num_paths=2))])
+def test_partition_law(sampling, space, rng):
+    supernet = Supernet(space, (8, 8, 1), 3)
     supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.01), sampling=sampling)
     assert {v.ref() for v in supernet.trainable_variables} == {
         v.ref() for v in [*supernet.weight_variables, *supernet.arch_variables]}
@@ -274,9 +367,10 @@ def test_arch_gradient_is_that_of_the_expected_loss(rng):
         assert mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact) > 0.7, sampling
 
 
-def test_handover_law_of_files(tmp_path, rng):
+@pytest.mark.parametrize("space", [SMALL, TWO_PATHS], ids=["bars", "nasb"])
+def test_handover_law_of_files(space, tmp_path, rng):
     """The saved network loads where this package cannot be imported, and computes the same."""
-    genotype = derive.random_genotype(SMALL, rng)
+    genotype = derive.random_genotype(space, rng)
     model = build_network(genotype, ODD_SHAPE, CLASSES)
     images = rng.normal(size=(4, *ODD_SHAPE)).astype(np.float32)
     save_model(model, tmp_path / "model.h5")
