@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, run_program
 from test_programs import refused
 
 from bars_tf import data
@@ -65,6 +65,10 @@ def whole_way(directory):
     assert summary["cost"]["ops"] <= 100e3 and genotype.space.init_channels == 4
     assert model.count_params() and summary["test_images"] == 192
     assert not list(directory.rglob("*tmp*"))
+    # A network that has hardly been trained decides by rounding.
+    done = run_program("export", f"--workdir={directory}", "--name=some_net", f"--output={directory.parent / 'out'}",
+                       "--allow_float_fallback")
+    assert done.returncode == 0 and (directory.parent / "out" / "some_net.tflite").exists(), done.stderr
 
 
 SHORT = (*TINY, "--search_epochs=2", "--train_epochs=1")

@@ -6,9 +6,11 @@ import os
 
 import numpy as np
 import pytest
+from conftest import TINY, run_program
 
 from bars_tf import command_line, complexity, data, derive, relaxation, spaces
 from bars_tf.derived import build_network
+from bars_tf.evaluate import load_model
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.relaxation import Choices
 from bars_tf.supernet import Supernet
@@ -28,6 +30,21 @@ def test_quickstart_of_three_seeds(program, tmp_path):
     accuracies = [s["test_accuracy"] for s in found]
     print("quick start:", accuracies, "mean", np.mean(accuracies))
     assert np.mean(accuracies) >= 0.86
+
+
+def test_seeds(finished, tmp_path):
+    """One seed gives one result to the last byte, another one another."""
+    first = {name: (finished[0] / name).read_bytes() for name in ("genotype.json", "candidates.json")}
+    weights = load_model(str(finished[0] / "model.h5")).get_weights()
+    for seed in (0, 1):
+        work = tmp_path / str(seed)
+        done = run_program("search", *TINY, f"--seed={seed}", f"--workdir={work}")
+        assert done.returncode == 0, done.stderr
+        same = [np.array_equal(a, b) for a, b in zip(weights, load_model(str(work / "model.h5")).get_weights())]
+        if seed == 0:
+            assert (work / "genotype.json").read_bytes() == first["genotype.json"] and all(same)
+        else:
+            assert not all(same) and (work / "candidates.json").read_bytes() != first["candidates.json"]
 
 
 def test_cifar_flags_with_capped_steps(program, tmp_path):

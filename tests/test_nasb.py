@@ -2,9 +2,11 @@
 
 import csv
 import json
+import time
 
 import numpy as np
 import pytest
+from test_resume import assert_equal, killed_run, start, state
 
 from bars_tf import evaluate, overhead
 from bars_tf.derived import build_network
@@ -149,3 +151,19 @@ def test_bad_stages(program, tmp_path):
         done = program("train", *base, *flags)
         assert done.returncode == 2 and words in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+def test_killed_in_any_stage(tmp_path):
+    """A run that is killed again and again ends in the same numbers as one that is not."""
+    flags = [flag for flag in own(tmp_path) if not flag.startswith("--workdir")]
+    whole = start(tmp_path / "whole", *flags)
+    began = time.monotonic()
+    errors = whole.stderr.read()
+    assert whole.wait() == 0, errors
+    print(killed_run(tmp_path / "killed", 6, (time.monotonic() - began) / 3, flags), "kills")
+    assert_equal(state(tmp_path / "killed"), state(tmp_path / "whole"))
+    for stage in ("teacher", "pretrain", "backbone/pretrain", "backbone/train"):
+        models = [evaluate.load_model(str(tmp_path / run / stage / "best_model.h5")).get_weights()
+                  for run in ("killed", "whole")]
+        assert all((a == b).all() for a, b in zip(*models)), stage
