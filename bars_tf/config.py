@@ -123,6 +123,7 @@ class SearchConfig:
     budget_flops: float | None = None
     budget_ops: float | None = None
     budget_size: float | None = None
+    budgets: str | None = None
     max_overhead: str | None = None  # None: a tenth where the space has a backbone
     # search
     search_epochs: int = 50
@@ -137,6 +138,7 @@ class SearchConfig:
     cost_exponent: float = 1.0
     clip_norm: float = 5.0
     num_candidates: int = 8
+    num_evolved: int = 0
     # train
     train_epochs: int = 200
     train_batch_size: int = 128

@@ -36,6 +36,22 @@ def parse_quantity(text: str) -> float:
     return value
 
 
+def parse_budgets(text: str) -> tuple[str, tuple[float, ...]]:
+    """"bops:5M,10M" -> ("bops", (5e6, 1e7)); without a measure they are OPs."""
+    name, colon, numbers = text.rpartition(":")
+    measure = {"ops": "ops", "bops": "bops", "flops": "flops", "size": "size_bytes"}.get(name if colon else "ops")
+    limits = tuple(parse_quantity(part) for part in numbers.split(",")) if measure else ()
+    if len(limits) < 2 or any(b <= a for a, b in zip(limits, limits[1:])):
+        raise ValueError("must be two or more increasing numbers such as 300k,400k,600k, of OPs or of what stands "
+                         "before them: bops:5M,10M, flops:..., size:...")
+    return measure, limits
+
+
+def _budgets(text: str) -> str:
+    parse_budgets(text)
+    return text
+
+
 def _checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:
     def parse(text: str) -> Any:
         try:
@@ -157,6 +173,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_flops": Flag(parse_quantity, "Float multiply-accumulates.", "no limit"),
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
+        "budgets": Flag(_budgets, "A family: one network for each of several increasing budgets from one search, such "
+                        "as 300k,400k,600k (OPs) or bops:5M,10M; the largest is trained.", "one network"),
         "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
                              "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
                              "limit.", "0.1 with a backbone"),
@@ -177,6 +195,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
         "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
                                "best stays."),
+        "num_evolved": Flag(_COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
     },
     "Training of the derived network": {
         "train_epochs": Flag(_COUNT, "Epochs."),
@@ -262,7 +281,7 @@ PROGRAMS = {
         "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
         tuple(n for n in ("genotype", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *TUNE)
               if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "pretrain_epochs", "teacher",
-                           "distillation", "train_backbone")), ("what",)),
+                           "distillation", "train_backbone", "budgets")), ("what",)),
     "report": Program(
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",

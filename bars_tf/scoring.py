@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from bars_tf import derive
+import numpy as np
+
+from bars_tf import complexity, derive, evolution
+from bars_tf.complexity import Budget
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 
@@ -51,17 +54,45 @@ class Scorer:
 
 def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
          progress: Callable[[derive.Candidate, int, int], None] | None = None,
-         known: Mapping[Genotype, tuple[float, float]] | None = None) -> list[derive.Candidate]:
-    """The most probable genotype within the budget and `num_samples` sampled ones, scored, the best first.
+         known: Mapping[Genotype, tuple[float, float]] | None = None, num_evolved: int = 0,
+         budget: Budget | None = None, relatives: Iterable[Genotype] = (),
+         scorer: Scorer | None = None) -> list[derive.Candidate]:
+    """Candidates within the budget with their scores, the best first: the most probable genotype, `num_samples` sampled
+    ones, and `num_evolved` that evolution makes of these.
 
-    `progress` is called with each scored candidate, its number from 1, and how many there are. `known`: accuracy and
-    loss of genotypes that were scored before.
+    Args:
+        progress: called with each scored candidate, its number from 1, and how many there are.
+        known: accuracy and loss of genotypes that were scored before.
+        budget: None: that of the supernet.
+        relatives: genotypes of smaller budgets, which are filled up to this one and scored too.
+        scorer: of this supernet, to save tracing it again.
     """
-    candidates = derive.candidates(supernet.alphas(), supernet.tables, supernet.budget, num_samples, supernet.seed)
-    scorer, scored, known = Scorer(supernet), [], known or {}
-    for number, candidate in enumerate(candidates, start=1):
+    budget, tables, known = budget or supernet.budget, supernet.tables, known or {}
+    rng = np.random.default_rng([supernet.seed, 1])
+    candidates = derive.candidates(supernet.alphas(), tables, budget, num_samples, supernet.seed)
+    for genotype in relatives:
+        grown = evolution.filled(genotype, tables, budget, rng)
+        if grown not in [c.genotype for c in candidates]:
+            candidates.append(derive.Candidate(grown, complexity.cost(grown, tables), "grown"))
+    scorer, scored = scorer or Scorer(supernet), []
+
+    def score(candidate):
         accuracy, loss = known.get(candidate.genotype) or scorer.score(candidate.genotype, batches)
         scored.append(candidate._replace(accuracy=accuracy, loss=loss))
         if progress:
-            progress(scored[-1], number, len(candidates))
-    return sorted(scored, key=lambda c: (-c.accuracy, c.loss))
+            progress(scored[-1], len(scored), len(candidates) + num_evolved)
+
+    for candidate in candidates:
+        score(candidate)
+    for _ in range(num_evolved):
+        best = sorted(scored, key=order)
+        found = evolution.child([c.genotype for c in best], {c.genotype for c in best}, tables, budget, rng)
+        if found is None:
+            break
+        score(derive.Candidate(found, complexity.cost(found, tables), "evolved"))
+    return sorted(scored, key=order)
+
+
+def order(candidate: derive.Candidate) -> tuple[float, float]:
+    """Sorts the best first."""
+    return -candidate.accuracy, candidate.loss

@@ -11,6 +11,7 @@ from bars_tf import (
     data,
     derive,
     distribution,
+    family,
     overhead,
     resume,
     schedules,
@@ -23,6 +24,7 @@ from bars_tf.complexity import Budget
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
+from bars_tf.flags import parse_budgets
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
@@ -65,14 +67,23 @@ def tables(config: SearchConfig, train: ImageData) -> complexity.CostTables:
 
 
 def budget(config: SearchConfig, tables: complexity.CostTables) -> Budget:
-    """The limits that the flags set."""
-    return overhead.budget(config.budget, config.max_overhead, tables)
+    """The limits that the flags set, for the largest network of a family."""
+    limits = overhead.budget(config.budget, config.max_overhead, tables)
+    return list(family.members(config, limits).values())[-1] if config.budgets else limits
+
+
+def steering(config: SearchConfig, tables: complexity.CostTables) -> Budget:
+    """The limits that the alphas are steered to."""
+    limits = budget(config, tables)
+    return family.steered(config, limits) if config.budgets else limits
 
 
 def check_budget(config: SearchConfig, train: ImageData) -> None:
     """Refuses images that are too small for the space, and a budget that no network keeps, before any work."""
     with blame("backbone" if config.backbone else "space", config.backbone or config.space):
         config.search_space.check_image(train.image_shape)
+    if config.budgets:
+        family.check(config, tables(config, train))
     for note in config.search_space.deployment_notes():
         screen.say(f"search: note: {note}")
     try:
@@ -111,8 +122,15 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
     supernet, seconds = train_supernet(config, train, directory)
     warn_if_undecided(supernet)
     started = time.monotonic()
+    scored = Scored(directory / "search" / "scored.json")
     with training.reading(validation):
-        candidates = score_candidates(config, supernet, validation, directory / "search" / "scored.json")
+        batches = training.validation_batches(config, validation)
+        screen.say("derive  finding candidates within the budget")
+        if config.budgets:
+            candidates = derive_family(config, supernet, batches, scored, directory, train)
+        else:
+            candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
+                                      config.num_evolved)
     seconds += time.monotonic() - started
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
@@ -120,26 +138,47 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
     (directory / "search" / "scored.json").unlink()
 
 
-def score_candidates(config: SearchConfig, supernet: Supernet, validation: ImageData, path: Path) -> list[Candidate]:
-    """The candidates, the best first. Scores are kept in the file `path` until all are known: a run that is stopped
-    goes on with those that are missing."""
-    screen.say("derive  finding candidates within the budget")
-    rows = read_json(path, max_bytes=2**30) if path.exists() else []
-    known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"]) for row in rows}
-    progress = []
+class Scored:
+    """The candidates that were scored, kept in a file until all are: a run that is stopped goes on with those that are
+    missing."""
 
-    def show(candidate: Candidate, number: int, total: int) -> None:
-        if len(rows) < number:
-            rows.append(candidate_row(candidate))
-            write_json(path, rows)
-        if not progress:
-            progress.append(Progress("derive", 1, total, ("accuracy",), (0, number - 1)))
-        progress[0].on_train_batch_end(number - 1 - progress[0].first[1], {"accuracy": candidate.accuracy})
-        if number == total:
-            progress[0].on_epoch_end(0, {"accuracy": candidate.accuracy})
+    def __init__(self, path: Path):
+        self.path, self._progress = path, None
+        self._rows = read_json(path, max_bytes=2**30) if path.exists() else []
+        self.known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"])
+                      for row in self._rows}
 
-    return scoring.rank(supernet, training.validation_batches(config, validation), config.num_candidates - 1, show,
-                        known)
+    def show(self, candidate: Candidate, number: int, total: int) -> None:
+        """Keeps one, and shows how far the scoring is."""
+        if number == 1:
+            self._progress = None
+        if candidate.genotype not in self.known:
+            self.known[candidate.genotype] = candidate.accuracy, candidate.loss
+            self._rows.append(candidate_row(candidate))
+            write_json(self.path, self._rows)
+            if not self._progress:
+                self._progress = Progress("derive", 1, total, ("accuracy",), (0, number - 1))
+            self._progress.on_train_batch_end(number - 1 - self._progress.first[1], {"accuracy": candidate.accuracy})
+        if number == total and self._progress:
+            self._progress.on_epoch_end(0, {"accuracy": candidate.accuracy})
+
+
+def derive_family(config: SearchConfig, supernet: Supernet, batches: tf.data.Dataset, scored: Scored, directory: Path,
+                  train: ImageData) -> list[Candidate]:
+    """Writes `family.json` and the genotype of each budget. Returns: the candidates of the largest."""
+    measure, _ = parse_budgets(config.budgets)
+    limits = overhead.budget(config.budget, config.max_overhead, supernet.tables)
+    found = family.derived(supernet, batches, family.members(config, limits), config.num_candidates - 1,
+                           config.num_evolved, scored.known, scored.show)
+    (directory / "family").mkdir(exist_ok=True)
+    for limit, (member, *_) in found.items():
+        path = directory / "family" / family.file_name(limit)
+        member.genotype.save(path, train.image_shape, train.num_classes)
+        screen.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
+                   f"{member.accuracy:.2%} by the supernet: {path}")
+    write_json(directory / "family.json", {"measure": measure, "members": [
+        {"budget": limit, **candidate_row(member)} for limit, (member, *_) in found.items()]})
+    return list(found.values())[-1]
 
 
 def candidate_row(candidate: Candidate) -> dict:
@@ -159,7 +198,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
         training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
                            config.clip_norm),
         # BARS's code: betas (0.5, 0.999).
-        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), budget(config, supernet.tables), config.sampling,
+        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, supernet.tables), config.sampling,
         config.cost_exponent)
     subdirectory = directory / "search"
     strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)

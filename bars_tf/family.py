@@ -1,0 +1,89 @@
+"""A family of networks from one search: one for each of several budgets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from bars_tf import derive, scoring, screen
+from bars_tf.complexity import Budget, CostTables
+from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.derive import Candidate
+from bars_tf.evolution import MIN_SHARE, used_share
+from bars_tf.flags import parse_budgets
+from bars_tf.genotype import Genotype
+
+if TYPE_CHECKING:
+    from bars_tf.supernet import Supernet
+
+# How often evolution goes on for a member that scores below a smaller one, before that one gives way.
+ROUNDS = 3
+
+
+def check(config: SearchConfig, tables: CostTables) -> None:
+    """Raises: InputError that names the reachable budgets, where no network keeps and uses some of them."""
+    measure, limits = parse_budgets(config.budgets)
+    smallest, largest = derive.cost_range(tables, measure)
+    reachable = [limit for limit in limits if smallest <= limit and MIN_SHARE * limit <= largest]
+    if len(reachable) < len(limits):
+        within = ", ".join(map(as_text, reachable)) or "none of these"
+        raise InputError.of("budgets", config.budgets, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
+                            f"within its reach: {within}")
+
+
+def members(config: SearchConfig, limits: Budget) -> dict[float, Budget]:
+    """The budgets by the limit that sets them apart, increasing; `limits`: what holds for all of them."""
+    measure, values = parse_budgets(config.budgets)
+    return {value: dataclasses.replace(limits, **{measure: value}) for value in values}
+
+
+def steered(config: SearchConfig, limits: Budget) -> Budget:
+    """What the search itself is steered to: the geometric mean of the smallest and the largest budget (our choice)."""
+    measure, values = parse_budgets(config.budgets)
+    return dataclasses.replace(limits, **{measure: (values[0] * values[-1]) ** 0.5})
+
+
+def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int, num_evolved: int,
+            known: Mapping[Genotype, tuple[float, float]] | None = None,
+            progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
+    """Candidates of each budget, its member first: one that uses `MIN_SHARE` of it if there is one, and is scored no
+    worse than the members of smaller budgets.
+
+    Args:
+        budgets: by limit, increasing.
+        num_samples, num_evolved, known, progress: as in `scoring.rank`.
+    """
+    scorer, found, relatives, known = scoring.Scorer(supernet), {}, [], dict(known or {})
+    for limit, budget in budgets.items():
+        best_smaller = max((ranked[0].accuracy for ranked in found.values()), default=0.0)
+        for rounds in range(1, ROUNDS + 1):
+            ranked = scoring.rank(supernet, batches, num_samples, progress, known, rounds * num_evolved, budget,
+                                  relatives, scorer)
+            known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
+            ranked = sorted(ranked, key=lambda c, budget=budget: used_share(c.cost, budget) < MIN_SHARE)
+            if ranked[0].accuracy >= best_smaller or not num_evolved:
+                break
+        found[limit] = ranked
+        relatives = [c.genotype for c in ranked[:4]]
+    return _monotone(found)
+
+
+def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate]]:
+    """Where a member scores above that of a larger budget, the best candidate that does not takes its place: such
+    differences are below what a supernet can tell."""
+    most = float("inf")
+    for limit in sorted(found, reverse=True):
+        ranked = found[limit]
+        member = next((c for c in ranked if c.accuracy <= most), ranked[-1])
+        if member is not ranked[0]:
+            screen.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
+                       "a higher --num_evolved may find a better one for that")
+        found[limit] = [member, *(c for c in ranked if c is not member)]
+        most = member.accuracy
+    return found
+
+
+def file_name(limit: float) -> str:
+    """Of the genotype of a budget."""
+    return f"{limit:.0f}.json"

@@ -1,0 +1,119 @@
+"""Evolution over a supernet, and families of networks from one search."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import TINY, run_program
+from test_laws import NASB, random_alphas
+
+from bars_tf import complexity, derive, evolution, family, scoring, spaces
+from bars_tf.complexity import Budget
+from bars_tf.flags import parse_budgets
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+from bars_tf.supernet import Supernet
+
+SPACE = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
+
+
+@pytest.mark.parametrize("space, budget", [
+    (spaces.BARS, Budget(bops=15e6)), (spaces.BARS, Budget(ops=1.2e6, size_bytes=60e3)), (NASB, Budget(bops=4e6))])
+def test_children_keep_the_budget_and_use_it(space, budget, rng):
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    parents = [c.genotype for c in derive.candidates(random_alphas(space, rng), tables, budget, 5, seed=0)]
+    grown = [evolution.filled(parent, tables, budget, rng) for parent in parents]
+    seen = set(grown)
+    for _ in range(50):
+        child = evolution.child(grown, seen, tables, budget, rng)
+        assert child not in seen
+        seen.add(child)
+    for genotype in seen:
+        cost = complexity.cost(genotype, tables)
+        assert budget.allows(cost) and evolution.used_share(cost, budget) >= evolution.MIN_SHARE
+        assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Noise over three patterns."""
+    rng = np.random.default_rng(0)
+    labels, patterns = rng.integers(0, 3, 128), rng.normal(size=(3, 16, 16, 1))
+    images = patterns[labels] + 3 * rng.normal(size=(128, 16, 16, 1))
+    return [(tf.constant(images, tf.float32), tf.constant(labels, tf.int32))]
+
+
+@pytest.fixture(scope="module")
+def supernet(batches):
+    """Trained a little, with random alphas."""
+    tf.keras.utils.set_random_seed(0)
+    supernet = Supernet(SPACE, (16, 16, 1), 3)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(1e-2), budget=Budget(ops=5.6e3))
+    step = tf.function(lambda: (supernet.weight_step(*batches[0]), supernet.search_step.assign_add(1)), autograph=False)
+    for _ in range(20):
+        step()
+    rng = np.random.default_rng(0)
+    for variable, alphas in zip(supernet.arch_variables, random_alphas(SPACE, rng)):
+        variable.assign(alphas)
+    return supernet
+
+
+def test_evolution_finds_what_scores_higher(supernet, batches, rng):
+    """Its children score higher in the mean than random networks that cost as much. And it does the same again from the
+    scores that are known, as a run that goes on needs it."""
+    ranked = scoring.rank(supernet, batches, 3, num_evolved=30)
+    assert [c.origin for c in ranked].count("evolved") == 30
+    at_random, scorer = [], scoring.Scorer(supernet)
+    while len(at_random) < 30:
+        genotype = derive.random_genotype(SPACE, rng)
+        used = evolution.used_share(complexity.cost(genotype, supernet.tables), supernet.budget)
+        if evolution.MIN_SHARE <= used <= 1:
+            at_random.append(scorer.score(genotype, batches)[0])
+    evolved = [c.accuracy for c in ranked if c.origin == "evolved"]
+    print("evolved", np.mean(evolved), "random", np.mean(at_random))
+    assert np.mean(evolved) > np.mean(at_random)
+    shown, known = [], {c.genotype: (c.accuracy, c.loss) for c in ranked}
+    again = scoring.rank(supernet, None, 3, lambda *values: shown.append(values), known, 30)
+    assert again == ranked and [number for _, number, _ in shown] == list(range(1, len(ranked) + 1))
+
+
+def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet, batches):
+    limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
+    found = family.derived(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, 2, 4)
+    members = [ranked[0] for ranked in found.values()]
+    assert tuple(found) == limits
+    for limit, member in zip(limits, members):
+        assert evolution.MIN_SHARE * limit <= member.cost.ops <= limit
+    assert all(a.accuracy <= b.accuracy for a, b in zip(members, members[1:]))
+
+
+@pytest.mark.long
+def test_a_search_for_a_family(tmp_path):
+    flags = [flag for flag in TINY if not flag.startswith("--budget")]
+    work = tmp_path / "work"
+    done = run_program("search", *flags, "--budgets=12k,13k,14k,15k,16k", "--num_evolved=2", f"--workdir={work}")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads((work / "family.json").read_text())["members"]
+    tables = complexity.cost_tables(Genotype.load(work / "genotype.json").space, (28, 28, 1), 10)
+    assert len(list((work / "family").iterdir())) == len(listed) == 5
+    for member, limit in zip(listed, (12e3, 13e3, 14e3, 15e3, 16e3)):
+        genotype = Genotype.load(work / "family" / f"{limit:.0f}.json")
+        assert genotype == Genotype.from_dict(member["genotype"])
+        assert complexity.cost(genotype, tables).ops == member["cost"]["ops"] <= limit
+    assert all(a["accuracy"] <= b["accuracy"] for a, b in zip(listed, listed[1:]))
+    assert Genotype.load(work / "genotype.json") == Genotype.from_dict(listed[-1]["genotype"])
+
+
+@pytest.mark.parametrize("value", ["90k,50k", "50k,50k", "50k", "50k,12Q", "weight:1,2", ""])
+def test_malformed_budgets(value):
+    with pytest.raises(ValueError, match="must be"):
+        parse_budgets(value)
+
+
+@pytest.mark.parametrize("value, words", [
+    ("90k,50k", "must be two or more increasing"), ("1k,14k,9G", "within its reach: 14000"),
+    ("1,2", "within its reach: none of these")])
+def test_bad_budgets(tmp_path, value, words):
+    done = run_program("search", *TINY, f"--budgets={value}", f"--workdir={tmp_path / 'work'}")
+    assert done.returncode == 2 and f"--budgets={value}: " in done.stderr and words in done.stderr, done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
