@@ -1,8 +1,8 @@
-"""QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images, told once for all worlds.
+"""QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images, told once.
 
-Its own are the residual blocks, one binary 3x3 convolution each, and the transitions: max pooling, blurring, a float 1x1
-convolution. Stem, quantizers, number of sections and classifier are those of a search space that it stands beside, and
-the order inside a block is the same there: convolution, ReLU, batch norm.
+Its own are the residual blocks, one binary 3x3 convolution each, and the transitions: max pooling, blurring, a float
+1x1 convolution. Stem, quantizers, number of sections and classifier are those of a search space that it stands beside;
+the order inside a block, convolution, ReLU, batch norm, is the same there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def tell(ops: Any, net: QuickNet, image: Any, image_channels: int) -> Any:
 
 
 def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
-    """To half the size. The blur is the original's kernel (1 2 1), as two averages of 2x2, the second one of stride 2."""
+    """To half the size. The blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
     x = ops.pool(ops.relu(x), "max_pool", 2, None)
     x = ops.average_pool(ops.pool(x, "avg_pool", 2, None))
     return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")

@@ -53,8 +53,8 @@ def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Call
                  ) -> Genotype | None:
     """All cells, the same convolution on every edge, and one width: the largest that fits.
 
-    A step of the width is a channel of a node in the first stage. Where the next step does not fit for all stages, it is
-    taken in those in which it brings the cost nearest to the budget.
+    A step of the width is a channel of a node in the first stage. Where the next step does not fit for all stages, it
+    is taken in those in which it brings the cost nearest to the budget.
     """
     limit = min(4096, MAX_CHANNELS >> (space.num_stages - 1)) - 1
     channels = _largest(lambda n: fits(uniform(space, (n,) * space.num_stages)), limit)
