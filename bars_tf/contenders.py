@@ -77,7 +77,7 @@ def _reference(config: SearchConfig, train: ImageData, name: str) -> Contender:
 
 def _warn_of_little(config: SearchConfig, what: str, cost: Cost) -> None:
     if (used := config.budget.used(cost)) < LITTLE:
-        screen.say(f"compare: warning: {what}: takes {used:.0%} of the budget, less than {LITTLE:.0%}: hardly equal cost")
+        screen.say(f"compare: warning: {what}: takes {used:.0%} of the budget, less than {LITTLE:.0%}: no equal cost")
 
 
 def _randoms(config: SearchConfig, train: ImageData) -> tuple[list[Contender], dict[str, Any]]:
@@ -90,8 +90,9 @@ def _randoms(config: SearchConfig, train: ImageData) -> tuple[list[Contender], d
         name, limit = next(iter(config.budget.limits().items()))
         flag = {"size_bytes": "budget_size"}.get(name, f"budget_{name}")
         raise InputError.of(flag, as_text(limit), f"{error}; choose another budget or fewer --num_random") from None
-    screen.say(f"compare  {len(drawn.genotypes)} random networks at {random_networks.LOWEST:.0%} to 100% of the budget; "
-               f"{drawn.topologies:,} topologies drawn, {drawn.acceptance:.3%} of them accepted; {drawn.given_up} of "
+    count = len(drawn.genotypes)
+    screen.say(f"compare  {count} random networks at {random_networks.LOWEST:.0%} of the budget at least: "
+               f"{drawn.topologies:,} topologies drawn, {drawn.acceptance:.3%} accepted; {drawn.given_up} of "
                f"{drawn.reachable} widths and depths given up")
     return [Contender(f"random_{i}", RANDOM, genotype, complexity.cost(genotype, tables),
                       2 if i < config.repeat_random else 1) for i, genotype in enumerate(drawn.genotypes)

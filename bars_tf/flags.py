@@ -77,10 +77,16 @@ _IMAGE_SIZE = _checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224
 _WIDTHS = _list_of(float, "must be numbers such as 0.25,0.5,1.0")
 _DEPTHS = _list_of(int, "must be whole numbers such as 0,1,2")
 _PRIMITIVES = _list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
-_GENOTYPES = _list_of(_TEXT, "must be files, separated by commas")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text.strip() in ("", "none") else tuple(part.strip() for part in text.split(","))
+
+
+_GENOTYPES = _checked(_names, lambda names: all(names) and len(set(names)) == len(names),
+                      "must be different files or directories, separated by commas")
 _REFERENCES = _checked(
-    lambda text: tuple(part.strip() for part in text.split(",")) if text.strip() not in ("", "none") else (),
-    lambda names: set(names) <= set(REFERENCES) and len(set(names)) == len(names),
+    _names, lambda names: set(names) <= set(REFERENCES) and len(set(names)) == len(names),
     f"must be some of {', '.join(REFERENCES)}, separated by commas, or none")
 _BY_SPACE = "as the space says"
 
@@ -254,6 +260,7 @@ class Program(NamedTuple):
     required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()  # exactly one of these
     argument: str = ""  # the flag that may be written as its value alone
+    suffix: str = ""  # behind the usual name of the work directory
 
 
 PROGRAMS = {
@@ -270,7 +277,7 @@ PROGRAMS = {
         "Trains searched networks, random ones and hand-made ones of equal cost alike, and says how they compare.",
         "bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *COMPARE)
-              if n not in ("json", "arch_split", "batch_size", "strategy", "precision"))),
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision")), suffix="_compare"),
     "evaluate": Program(
         "Tells the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",

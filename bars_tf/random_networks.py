@@ -16,7 +16,7 @@ BATCH = 1024  # topologies that are drawn at once
 # After so many batches without a network in the band, other widths and depths are drawn.
 PATIENCE = 16
 # In a row: of those drawn, and of those given up.
-MOST_MACROS, MOST_GIVEN_UP = 20_000, 100
+MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
 
 
 class Draws(NamedTuple):
