@@ -85,7 +85,7 @@ def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
     ranges = {name: derive.cost_range(tables, name) for name in budget.limits()}
     reach = ", ".join(f"{name} from {low:,.0f} to {high:,.0f}" for name, (low, high) in ranges.items())
     return (f"random draws find {found} of {count} different networks at {LOWEST:.0%} to 100% of the budget; the space "
-            f"reaches {reach}, with few networks near the ends")
+            f"reaches {reach}, with too few networks just there")
 
 
 class _MacroCosts:
