@@ -20,8 +20,6 @@ from bars_tf.screen import duration
 from bars_tf.search import check_budget
 from bars_tf.train import finished, train_and_test
 
-NETWORKS = "networks"
-
 
 def main(config: SearchConfig) -> int:
     contenders.check(config)
@@ -35,12 +33,12 @@ def main(config: SearchConfig) -> int:
     training.steps_of(config, "train_batch_size", train)
     found, draws = contenders.gather(config, train)
     training.read(train, test)
-    (directory / NETWORKS).mkdir(exist_ok=True)
+    (directory / workdir.NETWORKS).mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
     jobs = ordered(found)
     pace = Pace(len(jobs))
     for contender, seed in jobs:
-        where = directory / NETWORKS / f"{contender.name}_seed{config.seed + seed}"
+        where = directory / workdir.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
         one = settings(config, contender, config.seed + seed, where)
         claim(contender, where, train)
         done = finished(one, where)
@@ -58,7 +56,8 @@ def main(config: SearchConfig) -> int:
         if pace.worked or len(rows) == len(jobs):
             comparison.write(directory, config, rows, draws, len(jobs))
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
-    print(f"\nfiles: {directory}/: {', '.join((comparison.JSON, comparison.TABLE, *comparison.PICTURES))}, {NETWORKS}/")
+    files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
+    print(f"\nfiles: {directory}/: {', '.join(files)}")
     return 0
 
 

@@ -13,14 +13,14 @@ from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
-CONFIG, SPACE = "config.flags", "space.json"
+CONFIG, SPACE, NETWORKS = "config.flags", "space.json", "networks"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
 FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype",
         # A comparison may take in more networks.
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.
-COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune", "networks")
+COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune", NETWORKS)
 
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 

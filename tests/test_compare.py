@@ -3,9 +3,14 @@
 import collections
 import itertools
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from test_programs import refused
 
 from bars_tf import (
@@ -276,6 +281,29 @@ def test_bad_flags(program, tmp_path):
     with pytest.raises(InputError, match="--network=bars_uniform: its smallest"):
         train.main(command_line.parse("train", [*TINY[:-1], "--network=bars_uniform", "--budget_bops=5k",
                                                 f"--workdir={tmp_path}"]))
+
+
+@pytest.mark.long
+def test_a_killed_comparison_ends_as_one_that_was_not(program, tmp_path):
+    flags = [*TINY, "--num_random=2", "--references=none", "--train_epochs=4", "--max_steps=10", "--deterministic"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.Popen([ROOT / "bin" / "compare", *flags, f"--workdir={tmp_path / 'killed'}"], text=True,
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": path})
+    second = False
+    for line in process.stderr:
+        second = second or "network 2 of 2" in line
+        if second and "epoch 2/4" in line:
+            process.kill()
+            break
+    process.communicate()
+    for name in ("killed", "whole"):
+        done = program("compare", *flags, f"--workdir={tmp_path / name}")
+        assert done.returncode == 0, done.stderr
+        assert ("random_0, seed 0, is trained" in done.stderr) == (name == "killed")
+        assert ("epoch 1/4" in done.stderr) == (name == "whole")
+    killed, whole = ([{**row, "train_seconds": 0} for row in json.loads((tmp_path / name / "compare.json").read_text())[
+        "networks"]] for name in ("killed", "whole"))
+    assert killed == whole
 
 
 @pytest.mark.long
