@@ -18,7 +18,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.references import REFERENCES
 from bars_tf.screen import duration
 from bars_tf.search import check_budget
-from bars_tf.train import finished, train_and_test
+from bars_tf.train import budget, check_teacher, finished, train_and_test
 
 
 def main(config: SearchConfig) -> int:
@@ -30,6 +30,7 @@ def main(config: SearchConfig) -> int:
     training.start(config)
     train, validation, test = training.load_data(config)
     check_budget(config, train)
+    check_teacher(config, train)
     training.steps_of(config, "train_batch_size", train)
     found, draws = contenders.gather(config, train)
     training.read(train, test)
@@ -48,13 +49,12 @@ def main(config: SearchConfig) -> int:
             done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
                                   **({"reference": one.network} if one.network else {}))
             tf.keras.backend.clear_session()
-        for name in ("checkpoints", "best_model.h5"):  # what is finished needs none
-            path = where / "train" / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in (*where.glob("*/checkpoints"), *where.glob("*/best_model.h5")):  # what is finished needs none
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         pace.end()
         rows.append(row(contender, one, done, where))
         if pace.worked or len(rows) == len(jobs):
-            comparison.write(directory, config, rows, draws, len(jobs))
+            comparison.write(directory, config, budget(config, train), rows, draws, len(jobs))
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
     files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bars_tf import charts, page, significance
+from bars_tf.complexity import Budget
 from bars_tf.config import SearchConfig
 from bars_tf.contenders import RANDOM, REFERENCE, SEARCHED
 from bars_tf.files import write_bytes
@@ -23,16 +24,17 @@ Row = Mapping[str, Any]
 Networks = dict[str, list[Row]]  # the trainings of each network, by its name
 
 
-def write(directory: Path, config: SearchConfig, rows: Sequence[Row], draws: Mapping[str, Any], total: int) -> None:
+def write(directory: Path, config: SearchConfig, budget: Budget, rows: Sequence[Row], draws: Mapping[str, Any],
+          total: int) -> None:
     """Writes `compare.json`, `compare.md` and the pictures of the trainings that there are, `total` when all are."""
-    found = {"dataset": config.data_name, "space": config.search_space.name, "budget": config.budget.limits(),
+    found = {"dataset": config.data_name, "space": config.search_space.name, "budget": budget.limits(),
              "trainings": total, "networks": list(rows), "differences": differences(rows),
              "random": {**of_random(rows), "draws": dict(draws)}}
     write_json(directory / JSON, found)
     write_bytes(directory / TABLE, markdown(found).encode())
     for name, picture in zip(("ops", "size_bytes"), PICTURES):
         write_bytes(directory / picture, page.png(charts.spread(
-            _points(rows, name), UNITS[name], "test accuracy", config.budget.limits().get(name))))
+            _points(rows, name), UNITS[name], "test accuracy", budget.limits().get(name))))
 
 
 def by_name(rows: Sequence[Row], kind: str) -> Networks:

@@ -209,6 +209,8 @@ class SearchConfig:
         self._check()
         fill("max_overhead", "0.1" if self._space.backbone else None)
         fill("distillation", 0.5 if self.teacher else None)
+        if self.network and not self.has_budget:
+            raise InputError.of("network", self.network, "needs a budget: --budget_bops=15M, say, or another measure")
 
     def _check(self) -> None:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
@@ -225,8 +227,6 @@ class SearchConfig:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         if self.as_long_as and self.tune_minutes:
             raise InputError.of("as_long_as", self.as_long_as, "takes the place of --tune_minutes: give one of them")
-        if self.network and not self.budget.limits():
-            raise InputError.of("network", self.network, "needs a budget: --budget_bops=15M, say, or another measure")
         if self.repeat_random > self.num_random:
             raise InputError.of("repeat_random", self.repeat_random, f"must be at most --num_random={self.num_random}")
         if self.final_temperature > self.temperature:
@@ -292,6 +292,11 @@ class SearchConfig:
             field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
             value = getattr(self, field) if field in self.space_overrides else getattr(self._space, field)
             raise InputError.of(field, value, remedy) from None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything limits what a network costs."""
+        return bool(self.budget.limits()) or self.max_overhead not in (None, "none")
 
     @property
     def budget(self) -> Budget:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bars_tf import complexity, random_networks, references, screen
-from bars_tf.complexity import Cost
+from bars_tf import complexity, overhead, random_networks, references, screen
+from bars_tf.complexity import Budget, Cost
 from bars_tf.config import InputError, SearchConfig, as_text, blame
 from bars_tf.data import ImageData
 from bars_tf.genotype import Genotype, read_json
@@ -32,7 +32,7 @@ class Contender(NamedTuple):
 
 def check(config: SearchConfig) -> None:
     """Refuses a comparison without a budget, or with nothing to compare with."""
-    if not config.budget.limits():
+    if not config.has_budget:
         raise InputError("--budget_bops: is needed, or another budget: networks are compared at equal cost")
     if not config.num_random and not config.references:
         raise InputError.of("num_random", 0, "leaves nothing to compare with: ask for random networks or --references")
@@ -43,51 +43,53 @@ def gather(config: SearchConfig, train: ImageData) -> tuple[list[Contender], dic
 
     Raises: InputError where a file is broken, or a network does not keep the budget.
     """
-    searched = [_searched(config, train, path) for path in config.genotypes]
-    hand_made = [_reference(config, train, name) for name in config.references]
-    randoms, found = _randoms(config, train)
+    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+    budget = overhead.budget(config.budget, config.max_overhead, tables)
+    searched = [_searched(config, budget, train, path) for path in config.genotypes]
+    hand_made = [_reference(config, budget, train, name) for name in config.references]
+    randoms, found = _randoms(config, budget, tables)
     return _with_own_names([*hand_made, *randoms, *searched]), found
 
 
-def _searched(config: SearchConfig, train: ImageData, path: str) -> Contender:
+def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str) -> Contender:
     directory = Path(path)
     file = directory / "genotype.json" if directory.is_dir() else directory
     with blame("genotypes", path):
         genotype = Genotype.load(file)
         cost = references.cost(genotype, train.image_shape, train.num_classes)
-        if not config.budget.allows(cost):
-            name, limit = next((n, b) for n, b in config.budget.limits().items() if getattr(cost, n) > b)
+        if not budget.allows(cost):
+            name, limit = next((n, b) for n, b in budget.limits().items() if getattr(cost, n) > b)
             raise ValueError(f"its {name} are {getattr(cost, name):,.0f}, above the budget of {limit:,.0f}")
         summary = directory / "summary.json"
         values = read_json(summary, 2**28) if directory.is_dir() and summary.exists() else {}
         seconds = values.get("search_seconds") if isinstance(values, dict) else None
-    _warn_of_little(config, f"--genotypes={path}", cost)
+    _warn_of_little(budget, f"--genotypes={path}", cost)
     known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, cost, config.train_seeds,
                      seconds if known else None)
 
 
-def _reference(config: SearchConfig, train: ImageData, name: str) -> Contender:
+def _reference(config: SearchConfig, budget: Budget, train: ImageData, name: str) -> Contender:
     with blame("references", name):
-        network = references.make(name, config.search_space, config.budget, train.image_shape, train.num_classes)
+        network = references.make(name, config.search_space, budget, train.image_shape, train.num_classes)
     cost = references.cost(network, train.image_shape, train.num_classes)
-    _warn_of_little(config, f"--references={name}", cost)
+    _warn_of_little(budget, f"--references={name}", cost)
     return Contender(name, REFERENCE, network, cost, config.train_seeds)
 
 
-def _warn_of_little(config: SearchConfig, what: str, cost: Cost) -> None:
-    if (used := config.budget.used(cost)) < LITTLE:
+def _warn_of_little(budget: Budget, what: str, cost: Cost) -> None:
+    if (used := budget.used(cost)) < LITTLE:
         screen.say(f"compare: warning: {what}: takes {used:.0%} of the budget, less than {LITTLE:.0%}: no equal cost")
 
 
-def _randoms(config: SearchConfig, train: ImageData) -> tuple[list[Contender], dict[str, Any]]:
-    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+def _randoms(config: SearchConfig, budget: Budget, tables: complexity.CostTables
+             ) -> tuple[list[Contender], dict[str, Any]]:
     if not config.num_random:
         return [], {}
     try:
-        drawn = random_networks.draw(tables, config.budget, config.num_random, config.seed)
+        drawn = random_networks.draw(tables, budget, config.num_random, config.seed)
     except ValueError as error:
-        name, limit = next(iter(config.budget.limits().items()))
+        name, limit = next(iter(budget.limits().items()))
         flag = {"size_bytes": "budget_size"}.get(name, f"budget_{name}")
         raise InputError.of(flag, as_text(limit), f"{error}; choose another budget or fewer --num_random") from None
     count = len(drawn.genotypes)

@@ -277,7 +277,8 @@ PROGRAMS = {
         "Trains searched networks, random ones and hand-made ones of equal cost alike, and says how they compare.",
         "bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *COMPARE)
-              if n not in ("json", "arch_split", "batch_size", "strategy", "precision")), suffix="_compare"),
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "train_backbone")),
+        suffix="_compare"),
     "evaluate": Program(
         "Tells the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",

@@ -34,8 +34,8 @@ def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> An
 
 
 def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int, output: Channels | None = None) -> Any:
-    """Float convolutions, each with batch norm, ReLU between them (BARS), and max pooling; to `output` channels, or those of a
-    cell."""
+    """Float convolutions, each with batch norm, ReLU between them (BARS), and max pooling; to `output` channels, or
+    those of a cell."""
     x, source = image, Channels(image_channels)
     last = [i for i, layer in enumerate(STEMS[space.stem]) if layer != MAX_POOL][-1]
     for i, layer in enumerate(STEMS[space.stem]):

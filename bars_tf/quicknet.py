@@ -30,7 +30,8 @@ class QuickNet:
     def of_width(cls, space: SearchSpace, filters: int) -> QuickNet:
         """So many filters in the last section, half as many in each before it."""
         last = space.num_stages - 1
-        return cls(space, tuple(max(1, round(filters / 2 ** (last - section))) for section in range(last + 1)))
+        each = tuple(max(1, round(filters / 2 ** (last - section))) for section in range(last + 1))
+        return cls(space.replace(num_paths=1), each)
 
     def describe(self) -> list[str]:
         """A line a section."""
@@ -52,13 +53,13 @@ def tell(ops: Any, net: QuickNet, image: Any, image_channels: int) -> Any:
             source, channels = channels, Channels(filters)
             x = transition(ops, x, source, channels, f"section_{section}_transition")
         for block in range(net.blocks):
-            y = binary_branch(ops, ops.binarize(x), channels, channels, f"section_{section}_block_{block}", kernel=3)
+            y = binary_branch(ops, x, channels, channels, f"section_{section}_block_{block}", kernel=3)
             x = ops.add([y, x])
     return ops.head(ops.relu(x), channels)
 
 
 def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
     """To half the size. The blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
-    x = ops.pool(ops.relu(x), "max_pool", 2, None)
-    x = ops.average_pool(ops.pool(x, "avg_pool", 2, None))
+    x = ops.pool(ops.relu(x), "max_pool", 2)
+    x = ops.average_pool(ops.pool(x, "avg_pool", 2))
     return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")

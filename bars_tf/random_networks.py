@@ -12,9 +12,9 @@ from bars_tf.genotype import Genotype
 from bars_tf.spaces import SearchSpace
 
 LOWEST = 0.95  # part of the budget
-BATCH = 1024  # topologies that are drawn at once
+BATCH = 256  # topologies that are drawn at once
 # After so many batches without a network in the band, other widths and depths are drawn.
-PATIENCE = 16
+PATIENCE = 64
 # In a row: of those drawn, and of those given up.
 MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
 
@@ -48,7 +48,8 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
     """Different networks within the budget, whose nearest limit is used to 95 % at least.
 
     Widths and depths are drawn uniformly from those with a network there; then the topologies uniformly from those that
-    bring the cost there, by rejection. More networks under the same seed begin with the same ones.
+    bring the cost there, by rejection (of more inputs of a node than the space keeps any stay). More networks under the
+    same seed begin with the same ones.
 
     Raises: ValueError if the space has none, or fewer than `count`.
     """
@@ -66,7 +67,7 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             continue
         reachable += 1
         for _ in range(PATIENCE):
-            picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
+            picks = _picks(space, rng)
             used = costs.used(picks)
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
@@ -97,7 +98,7 @@ class _MacroCosts:
         weights = np.array([complexity.MEASURES[name] for name in limits]).T / np.array(list(limits.values()))
         at = [(c.position, (widths[c.position.source_stage], widths[c.position.stage]), c) for c in tables.cells
               if c.position.depth <= depths[c.position.stage]]
-        self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.shortcut[i] for _, i, c in at)) @ weights
+        self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
         self.process = np.zeros((len(space.groups), len(limits)))
         self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
         for position, i, cell in at:
@@ -111,17 +112,33 @@ class _MacroCosts:
         return bool((self.fixed <= 1).all() and (most >= lowest).any())
 
     def used(self, picks: np.ndarray) -> np.ndarray:
-        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
-        one_hot = np.eye(len(self.space.primitives))[picks]
+        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives, or -1."""
+        # A row of zeros more, for edges that are left out (-1).
+        one_hot = np.vstack([np.eye(len(self.space.primitives)), np.zeros(len(self.space.primitives))])[picks]
         count, groups = picks.shape[:2]
         active, any_active = complexity.activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
         cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
         return (self.fixed + cost + any_active.reshape(count, groups) @ self.process).max(1)
 
 
+def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
+    """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; -1 for those beyond the inputs
+    that a node keeps."""
+    picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
+    if space.max_inputs is not None:
+        none = space.primitives.index("none") if "none" in space.primitives else -1
+        order = np.where(picks == none, 2.0, rng.random(picks.shape))  # "none" behind all others
+        for target in range(1, space.num_nodes + 1):
+            edges = [space.edges.index((source, target)) for source in range(target)]
+            rank = order[..., edges].argsort(-1).argsort(-1)
+            picks[..., edges] = np.where(rank < space.max_inputs, picks[..., edges], none)
+    return picks
+
+
 def _genotype(space: SearchSpace, widths, depths, picks: np.ndarray) -> Genotype:
-    names = [[space.primitives[k] for k in group] for group in picks]
+    names = [[space.primitives[k] if k >= 0 else "none" for k in group] for group in picks]
     topologies = tuple(
-        tuple(tuple((source, chosen[space.edges.index((source, target))]) for source in range(target))
+        tuple(tuple((source, name) for source in range(target)
+                    if (name := chosen[space.edges.index((source, target))]) != "none")
               for target in range(1, space.num_nodes + 1)) for chosen in names)
     return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(depths), topologies)

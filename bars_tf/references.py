@@ -12,7 +12,8 @@ from bars_tf import complexity
 from bars_tf.complexity import Budget, Cost
 from bars_tf.genotype import Genotype
 from bars_tf.quicknet import QuickNet
-from bars_tf.spaces import MAX_CHANNELS, SearchSpace
+from bars_tf.space_fields import MAX_CHANNELS
+from bars_tf.spaces import SearchSpace
 
 Network = Genotype | QuickNet
 Shape = tuple[int, int, int]
@@ -68,8 +69,10 @@ def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
     """The network of full depth with the same convolution on every edge: in stage s nodes have `channels[s]` * 2**s
     channels.
 
-    Raises: ValueError if the space has no convolution.
+    Raises: ValueError if the space has no convolution, or other cells than those of BARS.
     """
+    if space.backbone:
+        raise ValueError(f"the cells of the space {space.name} are those of its backbone; take other references")
     if not space.convolutions():
         raise ValueError(f"the space {space.name} has no convolution to make it of")
     usual = "bin_conv_3x3"

@@ -26,6 +26,7 @@ from bars_tf import (
     spaces,
     train,
 )
+from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget, Cost
 from bars_tf.config import InputError
 from bars_tf.derived import build_network
@@ -56,6 +57,18 @@ def test_costs_of_drawn_topologies_are_exact(space, rng):
         made = random_networks._genotype(space, widths, genotype.depths, picks[0])
         assert costs.used(picks)[0] == pytest.approx(budget.used(complexity.cost(made, tables)))
         assert not costs.used(picks)[0] >= 0.95 or costs.used(picks)[0] > 1 or costs.reach(0.95)
+
+
+def test_random_networks_of_a_backbone(rng):
+    """Of more inputs than the space keeps any stay; costs are exact with rows left out, too."""
+    space = nasb("resnet20", 0.5)
+    tables = complexity.cost_tables(space, SHAPE, CLASSES)
+    budget = Budget(ops=float(np.median([complexity.cost(derive.random_genotype(space, rng), tables).ops
+                                         for _ in range(20)])))
+    drawn = random_networks.draw(tables, budget, 3, seed=0)
+    for genotype in drawn.genotypes:
+        assert 0.95 <= budget.used(complexity.cost(genotype, tables)) <= 1
+        assert max(len(node) for topology in genotype.topologies for node in topology) <= 2
 
 
 def test_random_networks_keep_to_the_band():
@@ -139,7 +152,7 @@ def test_the_blur_is_quicknets(rng):
 
     image = tf.constant(rng.normal(size=(1, 8, 8, 2)), tf.float32)
     ops = KerasOps(QuickNet.of_width(SPACE, 8), CLASSES)
-    blurred = ops.average_pool(ops.pool(image, "avg_pool", 2, None))
+    blurred = ops.average_pool(ops.pool(image, "avg_pool", 2))
     kernel = np.repeat(np.outer([1, 2, 1], [1, 2, 1])[:, :, None, None] / 16, 2, axis=2).astype(np.float32)
     expected = tf.nn.depthwise_conv2d(image, kernel, (1, 2, 2, 1), "VALID")
     np.testing.assert_allclose(blurred[:, :3, :3], expected, atol=1e-6)
@@ -178,7 +191,7 @@ def test_differences_by_hand(tmp_path):
     assert random["head_room"] == pytest.approx(0.67 - np.mean(values)) and random["best_name"] == "random_17"
     assert random["spread_between_seeds"] == pytest.approx(0.02 / np.sqrt(2)) and random["repeated"] == 1
     config = command_line.parse("compare", TINY)
-    comparison.write(tmp_path, config, trained, random_networks.Draws([], 9, 8, 1, 700).to_dict(), 99)
+    comparison.write(tmp_path, config, config.budget, trained, random_networks.Draws([], 9, 8, 1, 700).to_dict(), 99)
     text = (tmp_path / "compare.md").read_text()
     for words in ("| mean of random | +22", "| best of 3 random by validation |", "27 of 99 trainings", "1.000% of 700",
                   "| quicknet | 2 |", "75.00% (70.00% to 80.00%)"):
