@@ -89,8 +89,9 @@ def _randoms(config: SearchConfig, budget: Budget, tables: complexity.CostTables
     try:
         drawn = random_networks.draw(tables, budget, config.num_random, config.seed)
     except ValueError as error:
-        name, limit = next(iter(budget.limits().items()))
-        flag = {"size_bytes": "budget_size"}.get(name, f"budget_{name}")
+        given = config.budget.limits() or {"max_overhead": config.max_overhead}
+        name, limit = next(iter(given.items()))
+        flag = {"size_bytes": "budget_size", "max_overhead": name}.get(name, f"budget_{name}")
         raise InputError.of(flag, as_text(limit), f"{error}; choose another budget or fewer --num_random") from None
     count = len(drawn.genotypes)
     screen.say(f"compare  {count} random networks at {random_networks.LOWEST:.0%} of the budget at least: "
