@@ -134,6 +134,31 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
     return figure
 
 
+def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
+           limit: float | None = None) -> Figure:
+    """Networks by kind, each (cost, accuracies of its seeds): the mean, with a bar from the lowest to the highest."""
+    figure, axes = _figure(2.9)
+    styles = ((BLUE, "o"), (GREY, "."), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), ("#8a5a44", "v"))
+    for (name, networks), (color, marker) in zip(points.items(), styles * 9):
+        ys = [np.mean(values) for _, values in networks]
+        bars = [[y - min(values) for y, (_, values) in zip(ys, networks)],
+                [max(values) - y for y, (_, values) in zip(ys, networks)]]
+        axes.errorbar([x for x, _ in networks], ys, yerr=np.maximum(bars, 0), fmt=marker, color=color, ms=6,
+                      elinewidth=1.2, capsize=2, label=name)
+    if limit is not None:
+        axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
+    axes.margins(0.09)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    _numbers(axes.xaxis, False)
+    _numbers(axes.yaxis, True)
+    axes.grid(color="#dddddd")
+    axes.set_axisbelow(True)
+    _legend(figure, axes)
+    return figure
+
+
 def matrix(counts: np.ndarray) -> Figure:
     """A confusion matrix by class numbers, rows as parts of their sum; the numbers stand in it up to 12 classes."""
     figure, axes = _figure(4.0)

@@ -57,7 +57,13 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
     for name in PROGRAMS[program].required:
         if name not in given:
             raise InputError(f"--{name}: is needed, as in `{PROGRAMS[program].example}`")
-    return SearchConfig(**given)
+    one_of = PROGRAMS[program].one_of
+    if one_of and sum(name in given for name in one_of) != 1:
+        names = ", ".join(f"--{name}" for name in one_of)
+        raise InputError(f"{names}: exactly one of them is needed, as in `{PROGRAMS[program].example}`")
+    config = SearchConfig(**given)
+    return config if "workdir" in given else dataclasses.replace(
+        config, workdir=config.workdir + PROGRAMS[program].suffix)
 
 
 def _flag_name(argument: str) -> str:

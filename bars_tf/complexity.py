@@ -87,6 +87,10 @@ class Budget:
     def allows(self, cost: Cost) -> bool:
         return all(getattr(cost, name) <= limit for name, limit in self.limits().items())
 
+    def used(self, cost: Cost) -> float:
+        """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most."""
+        return max(getattr(cost, name) / limit for name, limit in self.limits().items())
+
 
 class CellCosts(NamedTuple):
     """Costs of one cell for each (source width, width): of what is there with any edge (process, or batch norm of the
@@ -168,7 +172,7 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
     def constant(values):
         return values if xp is np else xp.constant(values, edges.dtype)
 
-    active_edges, any_active = _activity(space, edges, xp)
+    active_edges, any_active = activity(space, edges, xp)
     active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
     total = xp.einsum("w,wc->c", widths[0], constant(tables.stem))
     total += xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))
@@ -185,7 +189,7 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
     return total
 
 
-def _activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
+def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
     """Probabilities that edge e carries primitive k from a source that has an input [G, E, K], and that a group has
     any such edge [G]. The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them."""
     none = edges[:, :, space.primitives.index("none")] if "none" in space.primitives else edges[:, :, 0] * 0
@@ -239,7 +243,7 @@ def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost
     space = genotype.space
     widths, _, edges = one_hot(genotype)
     index = [int(row.argmax()) for row in widths]
-    active_edges, any_active = _activity(space, edges, np)
+    active_edges, any_active = activity(space, edges, np)
     rows = [("stem", tables.stem[index[0]])]
     kept = set(genotype.active_cells())
     for position, process, fixed, edge_costs in tables.cells:

@@ -166,8 +166,15 @@ class SearchConfig:
     trial_epochs: int | None = None  # None: a fifth of the training's
     tune_minutes: float = 0.0
     as_long_as: str | None = None
+    # compare
+    genotypes: tuple[str, ...] = ()
+    num_random: int = 24
+    repeat_random: int | None = None  # None: a quarter of them
+    references: tuple[str, ...] = ("bars_uniform", "quicknet")
+    train_seeds: int = 2
     # files
     genotype: str | None = None
+    network: str | None = None
     model: str | None = None
     split: str = "test"
     # runs
@@ -187,12 +194,15 @@ class SearchConfig:
 
         if self.image_dir:  # a run may go on from another directory
             object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
+        # As above.
+        object.__setattr__(self, "genotypes", tuple(os.path.abspath(os.path.expanduser(p)) for p in self.genotypes))
+        fill("repeat_random", self.num_random // 4)
         fill("warmup_epochs", self.search_epochs // 10)
         fill("trial_epochs", max(1, self.train_epochs // 5))
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
         if self.teacher and self.teacher != TWIN:
             object.__setattr__(self, "teacher", os.path.abspath(os.path.expanduser(self.teacher)))
-        subject = re.split(r"[/\\]", self.genotype or self.space)[-1].removesuffix(".json")
+        subject = re.split(r"[/\\]", self.genotype or self.network or self.space)[-1].removesuffix(".json")
         twin = ("float",) if self.precision == "float" else ()
         if self.backbone and not self.genotype:
             subject += f"_{self.backbone}"
@@ -201,6 +211,8 @@ class SearchConfig:
         self._check()
         fill("max_overhead", "0.1" if self._space.backbone else None)
         fill("distillation", 0.5 if self.teacher else None)
+        if self.network and not self.has_budget:
+            raise InputError.of("network", self.network, "needs a budget: --budget_bops=15M, say, or another measure")
 
     def _check(self) -> None:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
@@ -217,6 +229,8 @@ class SearchConfig:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         if self.as_long_as and self.tune_minutes:
             raise InputError.of("as_long_as", self.as_long_as, "takes the place of --tune_minutes: give one of them")
+        if self.repeat_random > self.num_random:
+            raise InputError.of("repeat_random", self.repeat_random, f"must be at most --num_random={self.num_random}")
         if self.final_temperature > self.temperature:
             raise InputError.of("final_temperature", self.final_temperature,
                                 f"must be at most --temperature={as_text(self.temperature)}")
@@ -280,6 +294,11 @@ class SearchConfig:
             field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
             value = getattr(self, field) if field in self.space_overrides else getattr(self._space, field)
             raise InputError.of(field, value, remedy) from None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything limits what a network costs."""
+        return bool(self.budget.limits()) or self.max_overhead not in (None, "none")
 
     @property
     def budget(self) -> Budget:

@@ -7,6 +7,7 @@ from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network import network
 from bars_tf.primitives import primitive_branch
+from bars_tf.quicknet import QuickNet, tell
 from bars_tf.spaces import SearchSpace
 
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}
@@ -26,8 +27,8 @@ def latent_clip(space: SearchSpace):
     return lq.constraints.WeightClip(clip_value=space.latent_clip)
 
 
-def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *, dropout: float = 0.0,
-                  precision: str = "binary", name: str | None = None) -> tf.keras.Model:
+def build_network(genotype: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int, *,
+                  dropout: float = 0.0, precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
     It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
@@ -36,8 +37,12 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
     """
     image = tf.keras.layers.Input(input_shape)
     factory = {"binary": KerasOps, "float_kernels": FloatKernelOps, "float": FloatOps}[precision]
-    logits = network(factory(genotype, num_classes, dropout), genotype.space, image, input_shape[-1])
-    return tf.keras.Model(image, logits, name=name or genotype.space.name)
+    ops = factory(genotype, num_classes, dropout)
+    if isinstance(genotype, QuickNet):
+        logits, usual_name = tell(ops, genotype, image, input_shape[-1]), "quicknet"
+    else:
+        logits, usual_name = network(ops, genotype.space, image, input_shape[-1]), genotype.space.name
+    return tf.keras.Model(image, logits, name=name or usual_name)
 
 
 def in_float32(model: tf.keras.Model) -> tf.keras.Model:
@@ -57,7 +62,7 @@ class KerasOps:
 
     binary_layer = lq.layers.QuantConv2D
 
-    def __init__(self, genotype: Genotype, num_classes: int, dropout: float = 0.0):
+    def __init__(self, genotype: Genotype | QuickNet, num_classes: int, dropout: float = 0.0):
         self.genotype, self.space, self.num_classes, self.dropout = genotype, genotype.space, num_classes, dropout
 
     def _count(self, channels: Channels) -> int:

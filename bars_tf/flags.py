@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from bars_tf import overhead
 from bars_tf.backbones import BACKBONES
 from bars_tf.primitives import PRIMITIVES
+from bars_tf.references import REFERENCES
 from bars_tf.space_fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, STEMS
 from bars_tf.spaces import NASB, SPACES
 
@@ -92,6 +93,17 @@ _IMAGE_SIZE = _checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224
 _WIDTHS = _list_of(float, "must be numbers such as 0.25,0.5,1.0")
 _DEPTHS = _list_of(int, "must be whole numbers such as 0,1,2")
 _PRIMITIVES = _list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text.strip() in ("", "none") else tuple(part.strip() for part in text.split(","))
+
+
+_GENOTYPES = _checked(_names, lambda names: all(names) and len(set(names)) == len(names),
+                      "must be different files or directories, separated by commas")
+_REFERENCES = _checked(
+    _names, lambda names: set(names) <= set(REFERENCES) and len(set(names)) == len(names),
+    f"must be some of {', '.join(REFERENCES)}, separated by commas, or none")
 _BY_SPACE = "as the space says"
 
 
@@ -116,6 +128,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
     },
     "Input files": {
         "genotype": Flag(_TEXT, "Genotype file: the genotype.json of a search."),
+        "network": Flag(_one_of(*REFERENCES), "In place of a genotype file a reference, as large as the budget allows, "
+                        f"beside the space: {', '.join(REFERENCES)}."),
         "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
         "directory": Flag(_TEXT, "Directory whose runs are listed, those in its subdirectories too."),
         "sort": Flag(_TEXT, "Column to sort by, with a minus before it for the largest first: --sort=-test_accuracy."),
@@ -231,6 +245,15 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "as_long_as": Flag(_TEXT, "Work directory of a search: no trial begins after the minutes that this one took.",
                            "no limit"),
     },
+    "Comparison": {
+        "genotypes": Flag(_GENOTYPES, "What was searched: genotype files or work directories of searches, separated by "
+                          "commas.", "none"),
+        "num_random": Flag(_COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
+        "repeat_random": Flag(_COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
+        "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
+                           f"{', '.join(REFERENCES)}, or none."),
+        "train_seeds": Flag(_COUNT, "Trainings of each searched network and each reference."),
+    },
     "Measurement": {
         "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
                         f"Some of {', '.join(MEASUREMENTS)}, separated by commas."),
@@ -245,7 +268,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                      "binary or does not compute what was trained."),
     },
 }
-RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, TUNE, BENCH, EXPORT = map(tuple, FLAGS.values())
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, TUNE, COMPARE, BENCH, EXPORT = map(tuple, FLAGS.values())
 ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
@@ -254,7 +277,9 @@ class Program(NamedTuple):
     example: str
     flags: tuple[str, ...]
     required: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()  # exactly one of these
     argument: str = ""  # the flag that may be written as its value alone
+    suffix: str = ""  # behind the usual name of the work directory
 
 
 PROGRAMS = {
@@ -263,10 +288,16 @@ PROGRAMS = {
         "bin/search --flagfile=quickstart.flags",
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n not in ("json", "precision"))),
     "train": Program(
-        "Trains the network of a genotype file and evaluates it.",
+        "Trains the network of a genotype file, or a reference within a budget, and evaluates it.",
         "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
-        tuple(n for n in ("genotype", *RUN, *DATA, *TRAIN) if n not in ("json", "arch_split", "batch_size")),
-        ("genotype",)),
+        tuple(n for n in ("genotype", "network", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN)
+              if n not in ("json", "arch_split", "batch_size")), one_of=("genotype", "network")),
+    "compare": Program(
+        "Trains searched networks, random ones and hand-made ones of equal cost alike, and says how they compare.",
+        "bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
+        tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *COMPARE)
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "train_backbone")),
+        suffix="_compare"),
     "evaluate": Program(
         "Tells the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",

@@ -33,8 +33,9 @@ def network(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> An
     return ops.head(x, space.path_channels(space.num_stages - 1))
 
 
-def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
-    """Float convolutions, each with batch norm, ReLU between them (BARS), and max pooling."""
+def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int, output: Channels | None = None) -> Any:
+    """Float convolutions, each with batch norm, ReLU between them (BARS), and max pooling; to `output` channels, or
+    those of a cell."""
     x, source = image, Channels(image_channels)
     last = [i for i, layer in enumerate(STEMS[space.stem]) if layer != MAX_POOL][-1]
     for i, layer in enumerate(STEMS[space.stem]):
@@ -42,7 +43,8 @@ def stem(ops: Any, space: SearchSpace, image: Any, image_channels: int) -> Any:
             x = ops.pool(x, MAX_POOL, 3, stride=2)
             continue
         kernel, stride = layer
-        target = space.path_channels(0) if i == last else Channels(space.stem_channels or space.init_channels)
+        inner = Channels(space.stem_channels or space.init_channels)
+        target = (output or space.path_channels(0)) if i == last else inner
         x = ops.conv(x, source, target, kernel, stride, f"stem_{i}_conv")
         x = ops.batch_norm(x, target, f"stem_{i}_bn")
         if i < last:

@@ -56,6 +56,10 @@ def tune() -> int:
     return run("tune", lambda config: _main("tune", config))
 
 
+def compare() -> int:
+    return run("compare", lambda config: _main("compare", config))
+
+
 def _main(module: str, config: SearchConfig) -> int:
     # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
     return importlib.import_module(f"bars_tf.{module}").main(config)
@@ -80,7 +84,7 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
         return _fail(program, error, str(error), 2, verbose)
     except KeyboardInterrupt as error:
         saved = f", {error}" if str(error) else ""
-        again = "; the same command resumes" if program in ("search", "train", "tune") else ""
+        again = "; the same command resumes" if program in ("search", "train", "tune", "compare") else ""
         return _fail(program, error, f"interrupted{saved}{again}", 130, verbose)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.

@@ -157,9 +157,11 @@ def commands(run: Run) -> list[tuple[str, str]]:
     quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
     here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
     program = "search" if not run.genotype or run.candidates or run.search_log else "train"
+    reference = "\n--network=" in settings(run)
     if (run.directory / "tune").exists():
         program = "tune"
-    genotype = f" --genotype={quoted['genotype.json']}" if program == "train" else ""
+    genotype = f" --genotype={quoted['genotype.json']}" if program == "train" and not reference else ""
+    program = "train" if reference else program
     found = []
     if run.state == run_files.STOPPED:
         found.append(("Go on:", f"bin/{program}{genotype} --flagfile={quoted[workdir.CONFIG]}"))

@@ -12,14 +12,14 @@ from typing import Any
 
 from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
-from bars_tf.genotype import Genotype
+from bars_tf.references import Network
 from bars_tf.screen import duration
 
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
 
 
-def summary(config: SearchConfig, genotype: Genotype, cost: Cost, split_sha256: str, devices: Sequence[str],
+def summary(config: SearchConfig, genotype: Network, cost: Cost, split_sha256: str, devices: Sequence[str],
             **found: Any) -> dict[str, Any]:
     """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
     return {
@@ -64,7 +64,7 @@ def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: Path, environment: Mapping) -> None:
+def print_closing_table(values: dict[str, Any], genotype: Network, directory: Path, environment: Mapping) -> None:
     """The result of a run, for people."""
     rows = [(line.partition(": ")[0], line.partition(": ")[2]) for line in genotype.describe()]
     for name, unit in UNITS.items():

@@ -55,8 +55,9 @@ class Run:
 
 
 def is_run(directory: Path) -> bool:
-    """Whether a directory is a work directory."""
-    return (directory / workdir.CONFIG).is_file() or (directory / "summary.json").is_file()
+    """Whether a directory is the work directory of one network; that of a comparison has one for each of its own."""
+    marked = any((directory / name).is_file() for name in (workdir.CONFIG, "summary.json"))
+    return marked and not (directory / workdir.NETWORKS).is_dir()
 
 
 def read(directory: Path) -> Run:
@@ -66,6 +67,8 @@ def read(directory: Path) -> Run:
     """
     if not directory.is_dir():
         raise ValueError("no such directory")
+    if (directory / workdir.NETWORKS).is_dir():
+        raise ValueError(f"a comparison; its runs are below {directory / workdir.NETWORKS}")
     if not is_run(directory):
         raise ValueError(f"no run: it has neither {workdir.CONFIG} nor summary.json")
     found: dict[str, Any] = {}

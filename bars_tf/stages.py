@@ -11,12 +11,12 @@ from bars_tf import overhead, training
 from bars_tf.config import TWIN, InputError, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.evaluate import load_model
-from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
+from bars_tf.references import Network
 from bars_tf.training import Stage
 
 
-def train(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData, directory: Path,
+def train(config: SearchConfig, genotype: Network, train: ImageData, validation: ImageData, directory: Path,
           teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, dict[str, float]]:
     """The trained network, and the seconds that each of its stages took."""
     pretrained, seconds = None, {}
@@ -29,7 +29,7 @@ def train(config: SearchConfig, genotype: Genotype, train: ImageData, validation
     return network, seconds
 
 
-def teacher_of(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData, directory: Path
+def teacher_of(config: SearchConfig, genotype: Network, train: ImageData, validation: ImageData, directory: Path
                ) -> tuple[tf.keras.Model | None, dict[str, float]]:
     """The teacher that `--teacher` asks for, and the seconds that its training took.
 

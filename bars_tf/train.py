@@ -1,97 +1,125 @@
-"""`bin/train`: trains and evaluates the network of a genotype."""
+"""`bin/train`: trains and evaluates the network of a genotype, or a reference network."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bars_tf import complexity, distribution, overhead, report, results, screen, stages, training, workdir
-from bars_tf.config import TWIN, InputError, SearchConfig
+from bars_tf import complexity, distribution, overhead, references, report, results, screen, stages, training, workdir
+from bars_tf.config import TWIN, InputError, SearchConfig, blame
 from bars_tf.data import ImageData
 from bars_tf.evaluate import accuracy
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
+from bars_tf.references import Network
 
 
 def main(config: SearchConfig) -> int:
-    genotype = training.read_genotype(config)
+    genotype = training.read_genotype(config) if config.genotype else None
     directory = workdir.claim(config, "train")
     trained = directory / "genotype.json"
-    if trained.exists() and Genotype.load(trained) != genotype:
+    if genotype and trained.exists() and Genotype.load(trained) != genotype:
         raise InputError.of("workdir", config.workdir, f"trains another genotype than --genotype={config.genotype}; "
                             "choose another directory")
     strategy = training.start(config)
     train, validation, test = training.load_data(config)
+    with blame("network", config.network):
+        network = genotype or references.make(config.network, config.search_space, budget(config, train),
+                                              train.image_shape, train.num_classes)
     training.read(train, test)
     training.check_shares(config, strategy, "train_batch_size")
     check_teacher(config, train)
-    if config.train_backbone and not genotype.space.backbone:
+    if config.train_backbone and not (genotype and genotype.space.backbone):
         raise InputError.of("train_backbone", config.train_backbone, "the network of --genotype has no backbone")
-    if workdir.is_chief(config):
-        genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
-    finish(config, genotype, train, validation, test, directory, strategy)
+    if workdir.is_chief(config) and isinstance(network, Genotype):
+        network.save(trained, train.image_shape, train.num_classes)
+    finish(config, network, train, validation, test, directory, strategy,
+           **({"reference": config.network} if config.network else {}))
     return 0
 
 
-def finish(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData, test: ImageData,
+def budget(config: SearchConfig, train: ImageData) -> complexity.Budget:
+    """The limits that the flags set for these images."""
+    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+    return overhead.budget(config.budget, config.max_overhead, tables)
+
+
+def finish(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, test: ImageData,
            directory: Path, strategy: tf.distribute.Strategy, **found: object) -> None:
     """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
-    done = directory / "summary.json"
-    earlier = read_json(done) if done.exists() and (directory / "model.h5").exists() else None
-    if earlier and earlier.get("train_epochs") == config.train_epochs:
-        results.print_closing_table(earlier, genotype, directory, os.environ)
+    if earlier := finished(config, directory):
+        results.print_closing_table(earlier, network, directory, os.environ)
         return
-    backbone = overhead.backbone(genotype.space) if config.train_backbone else None
-
-    def trained():
-        teacher, seconds = stages.teacher_of(config, genotype, train, validation, directory)
-        other = stages.train(config, backbone, train, validation, directory / "backbone", teacher) if backbone else None
-        model, own_seconds = stages.train(config, genotype, train, validation, directory, teacher)
-        return model, seconds | own_seconds, other
-
     if distribution.is_shared(strategy):
         with strategy.scope():
-            trained()
+            trained(config, network, train, validation, directory)
     if workdir.is_chief(config):
-        model, seconds, other = trained()  # or restored on one device
-        save_model(model, directory / "model.h5")
-        # The test images are looked at here, once, and nothing is chosen by them.
-        confusion = np.zeros((test.num_classes, test.num_classes), int)
-        test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test", confusion)
-        write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
-                                                  "counts": confusion.tolist()})
-        tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
-        if genotype.space.backbone:
-            found |= compared(config, genotype, tables, other, test)
-        cost = complexity.cost(genotype, tables)
-        cost = cost.as_float() if config.precision == "float" else cost
-        summary = results.summary(
-            config, genotype, cost, train.sha256, training.devices(),
-            test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
-            train_seconds=sum(seconds.values()), stage_seconds=seconds, **found)
-        write_json(done, summary)
+        summary = train_and_test(config, network, train, validation, test, directory, **found)
         try:
             report.write(directory)
         except (OSError, ValueError) as error:  # all else is done
             screen.say(f"no report: {error}")
-        results.print_closing_table(summary, genotype, directory, os.environ)
+        results.print_closing_table(summary, network, directory, os.environ)
     distribution.wait_for_all(strategy)
 
 
-def compared(config: SearchConfig, genotype: Genotype, tables: complexity.CostTables,
-             trained: tuple[tf.keras.Model, dict[str, float]] | None, test: ImageData) -> dict[str, object]:
+def finished(config: SearchConfig, directory: Path) -> dict[str, Any] | None:
+    """What `summary.json` says where a training of as many epochs has come to its end."""
+    done = directory / "summary.json"
+    earlier = read_json(done) if done.exists() and (directory / "model.h5").exists() else None
+    return earlier if earlier and earlier.get("train_epochs") == config.train_epochs else None
+
+
+Trained = tuple[tf.keras.Model, dict[str, float]]  # a network, and the seconds of its stages
+
+
+def trained(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, directory: Path
+            ) -> tuple[Trained, Trained | None]:
+    """The network through all its stages, and its backbone if that is asked for; on one device or under a strategy."""
+    backbone = overhead.backbone(network.space) if config.train_backbone else None
+    teacher, seconds = stages.teacher_of(config, network, train, validation, directory)
+    other = stages.train(config, backbone, train, validation, directory / "backbone", teacher) if backbone else None
+    model, own_seconds = stages.train(config, network, train, validation, directory, teacher)
+    return (model, seconds | own_seconds), other
+
+
+def train_and_test(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, test: ImageData,
+                   directory: Path, **found: object) -> dict[str, Any]:
+    """Trains on one device, or restores what several have trained; writes `model.h5`, `confusion.json` and
+    `summary.json`, which it returns."""
+    (model, seconds), other = trained(config, network, train, validation, directory)
+    save_model(model, directory / "model.h5")
+    # The test images are looked at here, once, and nothing is chosen by them.
+    confusion = np.zeros((test.num_classes, test.num_classes), int)
+    test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test", confusion)
+    write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
+                                              "counts": confusion.tolist()})
+    cost = references.cost(network, train.image_shape, train.num_classes)
+    if isinstance(network, Genotype) and network.space.backbone:
+        found |= compared(config, network, cost, train, other, test)
+    summary = results.summary(
+        config, network, cost.as_float() if config.precision == "float" else cost, train.sha256, training.devices(),
+        test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
+        train_seconds=sum(seconds.values()), stage_seconds=seconds, **found)
+    write_json(directory / "summary.json", summary)
+    return summary
+
+
+def compared(config: SearchConfig, genotype: Genotype, cost: complexity.Cost, train: ImageData,
+             backbone: Trained | None, test: ImageData) -> dict[str, object]:
     """For `summary.json`: what the backbone of a network costs, how much more the network does, and the backbone's test
     accuracy if it was trained."""
-    base = complexity.cost(overhead.backbone(genotype.space), tables)
+    base = references.cost(overhead.backbone(genotype.space), train.image_shape, train.num_classes)
     found: dict[str, object] = {"cost": base.to_dict()}
-    if trained:
-        model, seconds = trained
+    if backbone:
+        model, seconds = backbone
         found["test_accuracy"], _ = accuracy(model, test, config.eval_batch_size, config.max_steps, "backbone")
         found["train_seconds"] = sum(seconds.values())
-    return {"backbone": found, "overhead": overhead.of(complexity.cost(genotype, tables), base)}
+    return {"backbone": found, "overhead": overhead.of(cost, base)}
 
 
 def check_teacher(config: SearchConfig, train: ImageData) -> None:

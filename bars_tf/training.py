@@ -16,6 +16,7 @@ from bars_tf.distillation import Distillation
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
+from bars_tf.references import Network
 
 SHOWN = ("loss", "accuracy", "val_accuracy")
 
@@ -121,10 +122,10 @@ class Stage(NamedTuple):
     precision: str
 
 
-def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, validation: ImageData,
+def train_network(config: SearchConfig, genotype: Network, train: ImageData, validation: ImageData,
                   directory: Path, stage: Stage | None = None, begin_with: tf.keras.Model | None = None,
                   teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, float]:
-    """Trains the network of a genotype, under the strategy whose scope it is called in.
+    """Trains the network of a genotype or a reference, under the strategy whose scope it is called in.
 
     The last weights are the result. The model of the best validation accuracy is kept beside, as
     `train/best_model.h5`.
@@ -174,7 +175,7 @@ def train_network(config: SearchConfig, genotype: Genotype, train: ImageData, va
     return (in_float32(network) if config.mixed_precision else network), checkpoints.seconds
 
 
-def trainable_network(config: SearchConfig, genotype: Genotype, input_shape: tuple[int, int, int],
+def trainable_network(config: SearchConfig, genotype: Network, input_shape: tuple[int, int, int],
                       num_classes: int, precision: str | None = None) -> tf.keras.Model:
     """The derived network in the precision that it is trained in, by default that of the flags."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else "float32")

@@ -13,12 +13,14 @@ from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
-CONFIG, SPACE = "config.flags", "space.json"
+CONFIG, SPACE, NETWORKS = "config.flags", "space.json", "networks"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
-FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype")
+FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype",
+        # A comparison may take in more networks.
+        "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.
-COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune")
+COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune", NETWORKS)
 
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -102,11 +104,12 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
 def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
     """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
 
-    More epochs of training are welcome: the schedule of the rate then is that of the new length from there on.
+    More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
+    in a comparison, whose networks all are trained alike.
     """
     there = parse(program, [f"--flagfile={find_flagfile(str(path))}"])
     free = set(FREE)
-    if config.train_epochs > there.train_epochs:
+    if config.train_epochs > there.train_epochs and program != "compare":
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
     return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
             for name in PROGRAMS[program].flags

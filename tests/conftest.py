@@ -15,11 +15,12 @@ TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4",
         "--train_epochs=2", "--num_candidates=2", "--eval_batch_size=64", "--deterministic")
 
 
-def run_program(name: str, *arguments, cwd=None, preexec_fn=None, **environment) -> subprocess.CompletedProcess:
+def run_program(name: str, *arguments, cwd=None, preexec_fn=None, timeout=600,
+                **environment) -> subprocess.CompletedProcess:
     """Starts a program as a user does, in the environment of the tests."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run([ROOT / "bin" / name, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, "PATH": path, **environment}, timeout=600, preexec_fn=preexec_fn)
+                          env={**os.environ, "PATH": path, **environment}, timeout=timeout, preexec_fn=preexec_fn)
 
 
 @pytest.fixture

@@ -1,0 +1,123 @@
+"""`bin/compare`: searched, random and hand-made networks of equal cost under one training; run again, it resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bars_tf import comparison, contenders, run_files, screen, training, workdir
+from bars_tf.config import InputError, SearchConfig
+from bars_tf.contenders import Contender
+from bars_tf.data import ImageData
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import tf
+from bars_tf.references import REFERENCES
+from bars_tf.screen import duration
+from bars_tf.search import check_budget
+from bars_tf.train import budget, check_teacher, finished, train_and_test
+
+
+def main(config: SearchConfig) -> int:
+    contenders.check(config)
+    directory = Path(config.workdir)
+    if (directory / "summary.json").exists() or (directory / "search").exists():
+        raise InputError.of("workdir", config.workdir, "holds another run; choose another directory")
+    workdir.claim(config, "compare")
+    training.start(config)
+    train, validation, test = training.load_data(config)
+    check_budget(config, train)
+    check_teacher(config, train)
+    training.steps_of(config, "train_batch_size", train)
+    found, draws = contenders.gather(config, train)
+    training.read(train, test)
+    (directory / workdir.NETWORKS).mkdir(exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    jobs = ordered(found)
+    pace = Pace(len(jobs))
+    for contender, seed in jobs:
+        where = directory / workdir.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
+        one = settings(config, contender, config.seed + seed, where)
+        claim(contender, where, train)
+        done = finished(one, where)
+        pace.begin(f"{contender.name}, seed {one.seed}", done is not None)
+        if not done:
+            workdir.write_flagfile(where / workdir.CONFIG, one, "train")
+            done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
+                                  **({"reference": one.network} if one.network else {}))
+            tf.keras.backend.clear_session()
+        for path in (*where.glob("*/checkpoints"), *where.glob("*/best_model.h5")):  # what is finished needs none
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        pace.end()
+        rows.append(row(contender, one, done, where))
+        if pace.worked or len(rows) == len(jobs):
+            comparison.write(directory, config, budget(config, train), rows, draws, len(jobs))
+    print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
+    files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
+    print(f"\nfiles: {directory}/: {', '.join(files)}")
+    return 0
+
+
+def ordered(found: Sequence[Contender]) -> list[tuple[Contender, int]]:
+    """The trainings, (contender, number of the seed): kind by kind, each first with its first seed."""
+    kinds = (contenders.RANDOM, contenders.SEARCHED, contenders.REFERENCE)
+    return [(contender, seed) for kind in kinds for seed in range(max(c.num_seeds for c in found))
+            for contender in found if contender.kind == kind and seed < contender.num_seeds]
+
+
+def settings(config: SearchConfig, contender: Contender, seed: int, where: Path) -> SearchConfig:
+    """The settings of one training: those of the comparison but for seed, directory and network."""
+    genotype = isinstance(contender.network, Genotype)
+    return dataclasses.replace(
+        config, seed=seed, workdir=str(where), genotype=str(where / "genotype.json") if genotype else None,
+        network=contender.name if not genotype and contender.name in REFERENCES else None)
+
+
+def claim(contender: Contender, where: Path, train: ImageData) -> None:
+    """Writes the genotype into the training's directory.
+
+    Raises: InputError if another one is trained there.
+    """
+    if isinstance(contender.network, Genotype):
+        file = where / "genotype.json"
+        if file.exists() and Genotype.load(file) != contender.network:
+            raise InputError.of("workdir", where, f"trains another network than this {contender.name}; choose another "
+                                "--workdir, or add genotypes behind those that were there")
+        contender.network.save(file, train.image_shape, train.num_classes)
+
+
+def row(contender: Contender, one: SearchConfig, summary: dict[str, Any], where: Path) -> dict[str, Any]:
+    """An entry of `networks` in `compare.json`."""
+    found = {"name": contender.name, "kind": contender.kind}
+    if isinstance(contender.network, Genotype):
+        found["genotype"] = contender.network.to_dict()
+    if contender.search_seconds is not None:
+        found["search_seconds"] = contender.search_seconds
+    return found | {
+        "seed": one.seed, "epochs": one.train_epochs, "cost": contender.cost.to_dict(),
+        "test_accuracy": summary["test_accuracy"],
+        "validation_accuracy": run_files.read_log(where / "train" / "log.csv")[-1]["val_accuracy"],
+        "train_seconds": summary["train_seconds"]}
+
+
+class Pace:
+    """Says which training begins, and how long the rest will take by those that this start has seen."""
+
+    def __init__(self, total: int):
+        self.total, self.number, self.seconds, self.worked = total, 0, [], False
+
+    def begin(self, what: str, done: bool) -> None:
+        self.number, self.started, self.worked = self.number + 1, time.monotonic(), not done
+        left = ""
+        if self.seconds:
+            mean = sum(self.seconds) / len(self.seconds)
+            left = f", about {duration(mean * (self.total - self.number + 1))} left"
+        state = "is trained" if done else "begins"
+        screen.say(f"compare  network {self.number} of {self.total}, {what}, {state}{left}")
+
+    def end(self) -> None:
+        if self.worked:
+            self.seconds.append(time.monotonic() - self.started)

@@ -1,0 +1,65 @@
+"""QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images, told once.
+
+Its own are the residual blocks, one binary 3x3 convolution each, and the transitions: max pooling, blurring, a float
+1x1 convolution. Stem, quantizers, number of sections and classifier are those of a search space that it stands beside;
+the order inside a block, convolution, ReLU, batch norm, is the same there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from bars_tf.channels import Channels
+from bars_tf.complexity import Cost
+from bars_tf.counting import CountOps
+from bars_tf.network import stem
+from bars_tf.primitives import binary_branch
+from bars_tf.spaces import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickNet:
+    """Plain data, as a genotype is: `filters` of each section, `blocks` in each of them."""
+
+    space: SearchSpace
+    filters: tuple[int, ...]
+    blocks: int = 4
+
+    @classmethod
+    def of_width(cls, space: SearchSpace, filters: int) -> QuickNet:
+        """So many filters in the last section, half as many in each before it."""
+        last = space.num_stages - 1
+        each = tuple(max(1, round(filters / 2 ** (last - section))) for section in range(last + 1))
+        return cls(space.replace(num_paths=1), each)
+
+    def describe(self) -> list[str]:
+        """A line a section."""
+        return [f"section {i}: {filters} channels, {self.blocks} blocks" for i, filters in enumerate(self.filters)]
+
+    def cost(self, input_shape: tuple[int, int, int], num_classes: int) -> Cost:
+        """The exact cost, as that of a genotype is counted."""
+        ops = CountOps(self.space, {}, num_classes)
+        tell(ops, self, tuple(input_shape[:2]), input_shape[2])
+        return Cost(*(round(v) for v in sum(ops.costs.values()).tolist()))
+
+
+def tell(ops: Any, net: QuickNet, image: Any, image_channels: int) -> Any:
+    """Logits (or whatever `ops` returns for its head) of `image`; `ops` as in `network`."""
+    channels = Channels(net.filters[0])
+    x = stem(ops, net.space, image, image_channels, channels)
+    for section, filters in enumerate(net.filters):
+        if section:
+            source, channels = channels, Channels(filters)
+            x = transition(ops, x, source, channels, f"section_{section}_transition")
+        for block in range(net.blocks):
+            y = binary_branch(ops, x, channels, channels, f"section_{section}_block_{block}", kernel=3)
+            x = ops.add([y, x])
+    return ops.head(ops.relu(x), channels)
+
+
+def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
+    """To half the size. The blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
+    x = ops.pool(ops.relu(x), "max_pool", 2)
+    x = ops.average_pool(ops.pool(x, "avg_pool", 2))
+    return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")

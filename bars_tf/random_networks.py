@@ -1,0 +1,144 @@
+"""Random networks that take nearly all of a budget: what a search has to be better than."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bars_tf import complexity, derive
+from bars_tf.complexity import Budget, CostTables
+from bars_tf.genotype import Genotype
+from bars_tf.spaces import SearchSpace
+
+LOWEST = 0.95  # part of the budget
+BATCH = 256  # topologies that are drawn at once
+# After so many batches without a network in the band, other widths and depths are drawn.
+PATIENCE = 64
+# In a row: of those drawn, and of those given up.
+MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
+
+
+class Draws(NamedTuple):
+    """Random networks, and how they were found.
+
+    Attributes:
+        macros: combinations of widths and depths that were drawn; `reachable`: those of them that the bounds of their
+            cost did not rule out; `given_up`: of these, those without a network in the band after many topologies.
+        topologies: sets of topologies that were drawn for the reachable ones.
+        acceptance: the part of these that lay in the band, given-up combinations included.
+    """
+
+    genotypes: list[Genotype]
+    macros: int
+    reachable: int
+    given_up: int
+    topologies: int
+
+    @property
+    def acceptance(self) -> float:
+        return (self.reachable - self.given_up) / max(1, self.topologies)
+
+    def to_dict(self) -> dict[str, float]:
+        counts = {name: value for name, value in self._asdict().items() if name != "genotypes"}
+        return {"lowest_part_of_budget": LOWEST, **counts, "acceptance": self.acceptance}
+
+
+def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
+    """Different networks within the budget, whose nearest limit is used to 95 % at least.
+
+    Widths and depths are drawn uniformly from those with a network there; then the topologies uniformly from those that
+    bring the cost there, by rejection (of more inputs of a node than the space keeps any stay). More networks under the
+    same seed begin with the same ones.
+
+    Raises: ValueError if the space has none, or fewer than `count`.
+    """
+    rng = np.random.default_rng(seed)
+    space, found = tables.space, {}
+    macros = reachable = given_up = topologies = since = failures = 0
+    while len(found) < count:
+        if since == MOST_MACROS or failures == MOST_GIVEN_UP:
+            raise ValueError(_too_few(tables, budget, len(found), count))
+        macros, since = macros + 1, since + 1
+        widths = rng.integers(len(space.width_choices), size=space.num_stages)
+        depths = [space.depths(s)[rng.integers(len(space.depths(s)))] for s in range(space.num_stages)]
+        costs = _MacroCosts(tables, budget, widths, depths)
+        if not costs.reach(LOWEST):
+            continue
+        reachable += 1
+        for _ in range(PATIENCE):
+            picks = _picks(space, rng)
+            used = costs.used(picks)
+            inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
+            if len(inside):
+                topologies += int(inside[0]) + 1
+                genotype = _genotype(space, widths, depths, picks[inside[0]])
+                if genotype not in found:
+                    found[genotype], since, failures = None, 0, 0
+                break
+            topologies += BATCH
+        else:
+            given_up, failures = given_up + 1, failures + 1
+    return Draws(list(found), macros, reachable, given_up, topologies)
+
+
+def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
+    ranges = {name: derive.cost_range(tables, name) for name in budget.limits()}
+    reach = ", ".join(f"{name} from {low:,.0f} to {high:,.0f}" for name, (low, high) in ranges.items())
+    return (f"random draws find {found} of {count} different networks at {LOWEST:.0%} to 100% of the budget; the space "
+            f"reaches {reach}, with too few networks just there")
+
+
+class _MacroCosts:
+    """Costs of all topologies under given widths (indices) and depths, as parts of the limits of a budget."""
+
+    def __init__(self, tables: CostTables, budget: Budget, widths, depths):
+        space = self.space = tables.space
+        limits = budget.limits()
+        weights = np.array([complexity.MEASURES[name] for name in limits]).T / np.array(list(limits.values()))
+        at = [(c.position, (widths[c.position.source_stage], widths[c.position.stage]), c) for c in tables.cells
+              if c.position.depth <= depths[c.position.stage]]
+        self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
+        self.process = np.zeros((len(space.groups), len(limits)))
+        self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
+        for position, i, cell in at:
+            group = space.groups.index(position.group)
+            self.process[group] += cell.process[i] @ weights
+            self.edges[group] += cell.edges[i] @ weights
+
+    def reach(self, lowest: float) -> bool:
+        """False where no topology can bring the cost to the budget's last part."""
+        most = self.fixed + self.process.sum(0) + self.edges.max(2).sum((0, 1))
+        return bool((self.fixed <= 1).all() and (most >= lowest).any())
+
+    def used(self, picks: np.ndarray) -> np.ndarray:
+        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives, or -1."""
+        # A row of zeros more, for edges that are left out (-1).
+        one_hot = np.vstack([np.eye(len(self.space.primitives)), np.zeros(len(self.space.primitives))])[picks]
+        count, groups = picks.shape[:2]
+        active, any_active = complexity.activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
+        cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
+        return (self.fixed + cost + any_active.reshape(count, groups) @ self.process).max(1)
+
+
+def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
+    """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; -1 for those beyond the inputs
+    that a node keeps."""
+    picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
+    if space.max_inputs is not None:
+        none = space.primitives.index("none") if "none" in space.primitives else -1
+        order = np.where(picks == none, 2.0, rng.random(picks.shape))  # "none" behind all others
+        for target in range(1, space.num_nodes + 1):
+            edges = [space.edges.index((source, target)) for source in range(target)]
+            rank = order[..., edges].argsort(-1).argsort(-1)
+            picks[..., edges] = np.where(rank < space.max_inputs, picks[..., edges], none)
+    return picks
+
+
+def _genotype(space: SearchSpace, widths, depths, picks: np.ndarray) -> Genotype:
+    names = [[space.primitives[k] if k >= 0 else "none" for k in group] for group in picks]
+    topologies = tuple(
+        tuple(tuple((source, name) for source in range(target)
+                    if (name := chosen[space.edges.index((source, target))]) != "none")
+              for target in range(1, space.num_nodes + 1)) for chosen in names)
+    return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(depths), topologies)

@@ -1,0 +1,98 @@
+"""Hand-made networks that a search has to beat, by name: each as large as a budget allows.
+
+A reference is the genotype of some space, or a `QuickNet`: plain data, without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from bars_tf import complexity
+from bars_tf.complexity import Budget, Cost
+from bars_tf.genotype import Genotype
+from bars_tf.quicknet import QuickNet
+from bars_tf.space_fields import MAX_CHANNELS
+from bars_tf.spaces import SearchSpace
+
+Network = Genotype | QuickNet
+Shape = tuple[int, int, int]
+
+
+def cost(network: Network, input_shape: Shape, num_classes: int) -> Cost:
+    """The exact cost of a genotype or a reference."""
+    if isinstance(network, QuickNet):
+        return network.cost(input_shape, num_classes)
+    return complexity.cost(network, complexity.cost_tables(network.space, input_shape, num_classes))
+
+
+def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_classes: int) -> Network:
+    """The reference of that name, as large as the budget allows, with stem and quantizers of `space`.
+
+    Raises: ValueError if the smallest one is above the budget, or the space has nothing to make it of.
+    """
+    def fits(network: Network) -> bool:
+        return budget.allows(cost(network, input_shape, num_classes))
+
+    def used(network: Network) -> float:
+        return budget.used(cost(network, input_shape, num_classes))
+
+    found = REFERENCES[name](space, fits, used)
+    if found is None:
+        limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
+        raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
+    return found
+
+
+def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> QuickNet | None:
+    """The widest QuickNet that fits."""
+    filters = _largest(lambda n: fits(QuickNet.of_width(space, n)), MAX_CHANNELS)
+    return QuickNet.of_width(space, filters) if filters else None
+
+
+def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]
+                 ) -> Genotype | None:
+    """All cells, the same convolution on every edge, and one width: the largest that fits.
+
+    A step of the width is a channel of a node in the first stage. Where the next step does not fit for all stages, it
+    is taken in those in which it brings the cost nearest to the budget.
+    """
+    limit = min(4096, MAX_CHANNELS >> (space.num_stages - 1)) - 1
+    channels = _largest(lambda n: fits(uniform(space, (n,) * space.num_stages)), limit)
+    if not channels:
+        return None
+    widths = itertools.product((channels, channels + 1), repeat=space.num_stages)
+    return max(filter(fits, (uniform(space, each) for each in widths)), key=used)
+
+
+def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
+    """The network of full depth with the same convolution on every edge: in stage s nodes have `channels[s]` * 2**s
+    channels.
+
+    Raises: ValueError if the space has no convolution, or other cells than those of BARS.
+    """
+    if space.backbone:
+        raise ValueError(f"the cells of the space {space.name} are those of its backbone; take other references")
+    if not space.convolutions():
+        raise ValueError(f"the space {space.name} has no convolution to make it of")
+    usual = "bin_conv_3x3"
+    primitive = usual if usual in space.convolutions() else space.convolutions()[0]
+    most = max(channels)
+    scaled = space.replace(init_channels=most, stem_channels=space.stem_channels or space.init_channels,
+                           width_choices=tuple(sorted({n / most for n in channels})), depth_choices=None)
+    topology = tuple(tuple((source, primitive) for source in range(target)) for target in range(1, space.num_nodes + 1))
+    return Genotype(scaled, tuple(n / most for n in channels),
+                    tuple(len(scaled.chain(stage)) for stage in range(space.num_stages)),
+                    (topology,) * len(scaled.groups))
+
+
+def _largest(fits: Callable[[int], bool], limit: int) -> int:
+    """The largest number from 1 to `limit` that fits, where those below it do; 0 if none does."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+REFERENCES = {"bars_uniform": bars_uniform, "quicknet": quicknet}

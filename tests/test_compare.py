@@ -1,0 +1,330 @@
+"""bin/compare: random networks and references of equal cost, differences with known answers, the program itself."""
+
+import collections
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_programs import refused
+
+from bars_tf import (
+    command_line,
+    compare,
+    comparison,
+    complexity,
+    derive,
+    evaluate,
+    files,
+    random_networks,
+    references,
+    spaces,
+    train,
+)
+from bars_tf.backbones import nasb
+from bars_tf.complexity import Budget, Cost
+from bars_tf.config import InputError
+from bars_tf.derived import build_network
+from bars_tf.genotype import Genotype
+from bars_tf.legacy_keras import lq, tf
+from bars_tf.quicknet import QuickNet
+
+SHAPE, CLASSES = (28, 28, 1), 10
+SPACE = spaces.BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
+TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR", "--budget_bops=400k",
+        "--max_steps=2", "--train_epochs=1", "--eval_batch_size=64", "--repeat_random=0")
+
+
+# Random networks
+
+
+@pytest.mark.parametrize("space", [SPACE, spaces.BARS.replace(stem="cifar_2"), SPACE.replace(
+    primitives=("skip", "bin_conv_3x3"), sharing="all")], ids=["small", "bars", "no_none"])
+def test_costs_of_drawn_topologies_are_exact(space, rng):
+    tables, budget = complexity.cost_tables(space, SHAPE, CLASSES), Budget(bops=2e6, size_bytes=10e3)
+    for _ in range(10):
+        genotype = derive.random_genotype(space, rng)
+        picks = np.array([[[space.primitives.index(genotype.primitive(group, edge)) for edge in space.edges]
+                           for group in space.groups]] * 2) if "none" in space.primitives else rng.integers(
+                               2, size=(2, len(space.groups), len(space.edges)))
+        widths = [space.width_choices.index(w) for w in genotype.widths]
+        costs = random_networks._MacroCosts(tables, budget, widths, genotype.depths)
+        made = random_networks._genotype(space, widths, genotype.depths, picks[0])
+        assert costs.used(picks)[0] == pytest.approx(budget.used(complexity.cost(made, tables)))
+        assert not costs.used(picks)[0] >= 0.95 or costs.used(picks)[0] > 1 or costs.reach(0.95)
+
+
+def test_random_networks_of_a_backbone(rng):
+    """Of more inputs than the space keeps any stay; costs are exact with rows left out, too."""
+    space = nasb("resnet20", 0.5)
+    tables = complexity.cost_tables(space, SHAPE, CLASSES)
+    budget = Budget(ops=float(np.median([complexity.cost(derive.random_genotype(space, rng), tables).ops
+                                         for _ in range(20)])))
+    drawn = random_networks.draw(tables, budget, 3, seed=0)
+    for genotype in drawn.genotypes:
+        assert 0.95 <= budget.used(complexity.cost(genotype, tables)) <= 1
+        assert max(len(node) for topology in genotype.topologies for node in topology) <= 2
+
+
+def test_random_networks_keep_to_the_band():
+    tables, budget = complexity.cost_tables(SPACE, SHAPE, CLASSES), Budget(bops=600e3, size_bytes=20e3)
+    drawn = random_networks.draw(tables, budget, 12, seed=3)
+    assert len(set(drawn.genotypes)) == 12
+    assert all(0.95 <= budget.used(complexity.cost(g, tables)) <= 1 for g in drawn.genotypes)
+    assert random_networks.draw(tables, budget, 5, seed=3).genotypes == drawn.genotypes[:5]
+    assert drawn.acceptance == pytest.approx((drawn.reachable - drawn.given_up) / drawn.topologies)
+    with pytest.raises(ValueError, match="find 0 of 2 different networks at 95% to 100% of the budget; .* bops from"):
+        random_networks.draw(tables, Budget(bops=1e12), 2, seed=0)
+
+
+def test_random_networks_are_uniform():
+    """Widths and depths are, among those with a network in the band; and so are then the topologies."""
+    space = SPACE.replace(layout="NR", width_choices=(0.5, 1.0))
+    tables, budget = complexity.cost_tables(space, SHAPE, CLASSES), Budget(bops=500e3)
+    picks = np.array(list(itertools.product(range(3), repeat=6))).reshape(-1, 2, 3)
+    inside = {}  # what the topologies in the band use of the budget, by widths and depths
+    for widths in itertools.product((0, 1), repeat=2):
+        for depths in ((0, 0), (1, 0)):
+            used = random_networks._MacroCosts(tables, budget, widths, depths).used(picks)
+            if len(found := used[(used >= 0.95) & (used <= 1)]):
+                inside[tuple(space.width_choices[w] for w in widths), depths] = found
+    assert 1 < len(inside) < 8
+    drawn = collections.defaultdict(list)
+    for seed in range(400):
+        (genotype,) = random_networks.draw(tables, budget, 1, seed).genotypes
+        drawn[genotype.widths, genotype.depths].append(budget.used(complexity.cost(genotype, tables)))
+    assert set(drawn) == set(inside)
+    share = 1 / len(inside)
+    for macro, used in inside.items():
+        assert abs(len(drawn[macro]) / 400 - share) < 4 * np.sqrt(share * (1 - share) / 400)
+        assert abs(np.mean(drawn[macro]) - used.mean()) < 4 * used.std() / np.sqrt(len(drawn[macro])) + 1e-9
+
+
+# References
+
+
+@pytest.mark.parametrize("name", references.REFERENCES)
+@pytest.mark.parametrize("budget", [Budget(ops=250e3), Budget(bops=2e6, size_bytes=6e3)], ids=str)
+def test_references_are_as_large_as_the_budget_allows(name, budget):
+    network = references.make(name, SPACE, budget, SHAPE, CLASSES)
+    cost, model = references.cost(network, SHAPE, CLASSES), build_network(network, SHAPE, CLASSES)
+    profile = lq.models.ModelProfile(model)
+    assert (cost.bops, cost.flops) == (profile.op_count("mac", 1), profile.op_count("mac", 32))
+    assert cost.params == profile.weight_count() and budget.allows(cost)
+    assert model.output_shape == (None, CLASSES)
+    if isinstance(network, QuickNet):
+        wider = QuickNet.of_width(SPACE, network.filters[-1] + 1)
+    else:
+        nodes = [network.space.node_channels(s).count(w) >> s for s, w in enumerate(network.widths)]
+        wider = references.uniform(SPACE, (max(nodes) + 1,) * SPACE.num_stages)
+        assert max(nodes) - min(nodes) <= 1
+        assert network.shares() == {"none": 0, "skip": 0, "bin_conv_3x3": 1}
+        assert network.depths == tuple(len(SPACE.chain(s)) for s in range(SPACE.num_stages))
+        assert network.space.stem_channels == 8
+    assert not budget.allows(references.cost(wider, SHAPE, CLASSES))
+
+
+@pytest.mark.parametrize("name", references.REFERENCES)
+def test_references_that_cannot_be_made(name):
+    with pytest.raises(ValueError, match="smallest network is above the budget bops=100"):
+        references.make(name, SPACE, Budget(bops=100), SHAPE, CLASSES)
+    with pytest.raises(ValueError, match="no convolution"):
+        references.make("bars_uniform", SPACE.replace(primitives=("none", "skip")), Budget(bops=1e6), SHAPE, CLASSES)
+
+
+def test_a_quicknet_is_saved_and_loaded_as_any_other_network(tmp_path, rng):
+    model = build_network(QuickNet.of_width(SPACE, 12), SHAPE, CLASSES)
+    files.save_model(model, tmp_path / "model.h5")
+    images = rng.normal(size=(3, *SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(evaluate.load_model(str(tmp_path / "model.h5"))(images), model(images))
+    twin = build_network(QuickNet.of_width(SPACE, 12), SHAPE, CLASSES, precision="float")
+    assert not any(isinstance(layer, lq.layers.QuantConv2D) for layer in twin.layers)
+
+
+def test_the_blur_is_quicknets(rng):
+    """Two averages of 2x2 are the kernel (1 2 1) that larq_zoo's QuickNet blurs with, away from the border."""
+    from bars_tf.derived import KerasOps
+
+    image = tf.constant(rng.normal(size=(1, 8, 8, 2)), tf.float32)
+    ops = KerasOps(QuickNet.of_width(SPACE, 8), CLASSES)
+    blurred = ops.average_pool(ops.pool(image, "avg_pool", 2))
+    kernel = np.repeat(np.outer([1, 2, 1], [1, 2, 1])[:, :, None, None] / 16, 2, axis=2).astype(np.float32)
+    expected = tf.nn.depthwise_conv2d(image, kernel, (1, 2, 2, 1), "VALID")
+    np.testing.assert_allclose(blurred[:, :3, :3], expected, atol=1e-6)
+
+
+# What is made of the trainings
+
+
+def rows(kind, accuracies, **more):
+    """Rows of networks by name: {"a": [test accuracy of each seed]}."""
+    cost = Cost(1e6, 2e5, 8e3, 1e3).to_dict()
+    return [{"name": name, "kind": kind, "seed": seed, "epochs": 2, "cost": cost, "test_accuracy": value,
+             "validation_accuracy": value, "train_seconds": 10.0, **more}
+            for name, values in accuracies.items() for seed, value in enumerate(values)]
+
+
+def test_differences_by_hand(tmp_path):
+    trained = rows("random", {f"random_{i}": [0.5 + i / 100] for i in range(17)}) + rows(
+        "random", {"random_17": [0.66, 0.68]}) + rows(
+        "searched", {"a": [0.79, 0.81], "b": [0.82, 0.78], "c": [0.83]}, search_seconds=35.0) + rows(
+        "reference", {"quicknet": [0.7, 0.8], "bars_uniform": [0.6]})
+    found = {d["opponent"]: d for d in comparison.differences(trained)}
+    mean = found["mean of random"]
+    values = [0.5 + i / 100 for i in range(17)] + [0.67]
+    assert mean["searched_accuracy"] == pytest.approx((0.8 + 0.8 + 0.83) / 3)
+    assert mean["difference"] == pytest.approx(0.81 - np.mean(values))
+    assert mean["p"] == pytest.approx(1 / 1330) and mean["interval"][0] < mean["difference"] < mean["interval"][1]
+    assert found["best random"]["difference"] == pytest.approx(0.81 - 0.67) and found["best random"]["p"] is None
+    # 35 s of search are 3 trainings of 10 s; of any 3 the best on validation images is the best here.
+    firsts = [*values[:17], 0.66]
+    expected = np.mean([max(three) for three in itertools.combinations(firsts, 3)])
+    assert found["best of 3 random by validation"]["opponent_accuracy"] == pytest.approx(expected)
+    assert found["quicknet"]["difference"] == pytest.approx(0.06) and found["quicknet"]["p"] is None
+    assert found["bars_uniform"]["interval"][0] == pytest.approx(0.2)
+    random = comparison.of_random(trained)
+    assert random["head_room"] == pytest.approx(0.67 - np.mean(values)) and random["best_name"] == "random_17"
+    assert random["spread_between_seeds"] == pytest.approx(0.02 / np.sqrt(2)) and random["repeated"] == 1
+    config = command_line.parse("compare", TINY)
+    comparison.write(tmp_path, config, config.budget, trained, random_networks.Draws([], 9, 8, 1, 700).to_dict(), 99)
+    text = (tmp_path / "compare.md").read_text()
+    for words in ("| mean of random | +22", "| best of 3 random by validation |", "27 of 99 trainings", "1.000% of 700",
+                  "| quicknet | 2 |", "75.00% (70.00% to 80.00%)"):
+        assert words in text, text
+    assert json.loads((tmp_path / "compare.json").read_text())["differences"] == comparison.differences(trained)
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in comparison.PICTURES)
+
+
+def test_too_few_to_tell():
+    trained = rows("random", {"random_0": [0.5]}) + rows("searched", {"a": [0.6]})
+    assert all(d["p"] is None and d["interval"] is None for d in comparison.differences(trained))
+    assert [d["opponent"] for d in comparison.differences(trained)] == ["mean of random", "best random"]
+    assert comparison.differences(rows("random", {"random_0": [0.5]})) == []
+
+
+# The program
+
+
+def test_compare_resumes_and_takes_in_more(program, tmp_path):
+    directory = tmp_path / "work"
+    flags = [*TINY, "--references=quicknet", f"--workdir={directory}"]
+    done = program("compare", *flags, "--num_random=0")
+    assert done.returncode == 0, done.stderr
+    assert "compare  network 1 of 1, quicknet, seed 0, begins" in done.stderr
+    space = command_line.parse("compare", TINY).search_space
+    tables = complexity.cost_tables(space, SHAPE, CLASSES)
+    (drawn,) = random_networks.draw(tables, Budget(bops=400e3), 1, seed=0).genotypes
+    drawn.save(tmp_path / "found.json")
+    done = program("compare", *flags, "--num_random=1", f"--genotypes={tmp_path / 'found.json'}")
+    assert done.returncode == 0, done.stderr
+    for words in ("network 1 of 3, random_0, seed 0, begins", "network 2 of 3, found, seed 0, begins, about",
+                  "network 3 of 3, quicknet, seed 0, is trained"):
+        assert words in done.stderr, done.stderr
+    assert "| mean of random |" in done.stdout
+    found = json.loads((directory / "compare.json").read_text())
+    by_name = {row["name"]: row for row in found["networks"]}
+    assert [row["kind"] for row in by_name.values()] == ["random", "searched", "reference"]
+    # The same network under the same training.
+    for key in ("genotype", "cost", "epochs", "seed", "validation_accuracy", "test_accuracy"):
+        assert by_name["found"][key] == by_name["random_0"][key]
+    assert Genotype.from_dict(by_name["found"]["genotype"]) == drawn
+    assert "genotype" not in by_name["quicknet"] and by_name["quicknet"]["cost"]["bops"] <= 400e3
+    # A reference alone, as the comparison has trained it.
+    trained = directory / "networks" / "quicknet_seed0"
+    assert (trained / "model.h5").exists() and not (trained / "train" / "checkpoints").exists()
+    train.main(command_line.parse("train", [f"--flagfile={trained / 'config.flags'}", f"--workdir={tmp_path / 'one'}"]))
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())
+    assert summary["reference"] == "quicknet" and summary["test_accuracy"] == by_name["quicknet"]["test_accuracy"]
+    assert "bin/train --flagfile=" in (tmp_path / "one" / "report.html").read_text()
+
+
+def test_other_settings_are_refused(tmp_path):
+    (tmp_path / "networks").mkdir()
+    config = command_line.parse("compare", [*TINY, f"--workdir={tmp_path}"])
+    from bars_tf import workdir
+
+    workdir.claim(config, "compare")
+    for flag in ("--train_epochs=2", "--train_lr=0.5", "--budget_bops=500k"):
+        with pytest.raises(InputError, match="belongs to another configuration"):
+            compare.main(command_line.parse("compare", [*TINY, f"--workdir={tmp_path}", flag]))
+    more = command_line.parse("compare", [*TINY, f"--workdir={tmp_path}", "--num_random=9", "--references=none"])
+    assert workdir.differences(tmp_path / "config.flags", more, "compare") == []
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--num_random=0", "--references=none"], "--num_random=0: leaves nothing to compare with"),
+    (["--budget_bops=1"], "--budget_bops=1: .*reaches from"),
+    (["--budget_bops=1G", "--references=none"], "--budget_bops=1000000000: random draws find 0 of 6 .*bops from"),
+    (["--init_channels=4", "--budget_bops=5k", "--references=quicknet", "--num_random=0"],
+     "--references=quicknet: its smallest"),
+    (["--genotypes={path}/none.json"], "--genotypes=.*none.json: No such file"),
+    (["--genotypes={path}/broken.json"], "--genotypes=.*broken.json: .*not JSON"),
+    (["--genotypes={path}/large.json"], "--genotypes=.*large.json: its bops are .*, above the budget of 400,000"),
+    (["--workdir={path}/search"], "--workdir=.*holds another run"),
+], ids=str)
+def test_bad_input(flags, words, tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    references.uniform(SPACE, (8, 8)).save(tmp_path / "large.json")
+    (tmp_path / "search" / "search").mkdir(parents=True)
+    arguments = [flag.format(path=tmp_path) for flag in (f"--workdir={tmp_path / 'work'}", *flags)]
+    with pytest.raises(InputError, match=words):
+        compare.main(command_line.parse("compare", [*TINY, *arguments]))
+
+
+def test_bad_flags(program, tmp_path):
+    refused(program("compare", "--num_random=0", "--references=none", "--budget_ops=1M"), ["--num_random=0"])
+    for flags, words in ((["--references=resnet"], "--references=.*bars_uniform, quicknet"),
+                         (["--num_random=2", "--repeat_random=3"], "--repeat_random=3: must be at most --num_random=2"),
+                         (["--train_seeds=0"], "--train_seeds=0|train_seeds"),
+                         (["--genotypes=a,a"], "different files")):
+        with pytest.raises(InputError, match=words):
+            command_line.parse("compare", flags)
+    with pytest.raises(InputError, match="--budget_bops: is needed"):
+        compare.main(command_line.parse("compare", [f"--workdir={tmp_path}"]))
+    for flags in ([], ["--genotype=a.json", "--network=quicknet"]):
+        with pytest.raises(InputError, match="--genotype, --network: exactly one of them is needed"):
+            command_line.parse("train", flags)
+    with pytest.raises(InputError, match="--network=quicknet: needs a budget"):
+        command_line.parse("train", ["--network=quicknet"])
+    with pytest.raises(InputError, match="--network=bars_uniform: its smallest"):
+        train.main(command_line.parse("train", [*TINY[:-1], "--network=bars_uniform", "--budget_bops=5k",
+                                                f"--workdir={tmp_path}"]))
+
+
+@pytest.mark.long
+def test_a_killed_comparison_ends_as_one_that_was_not(program, tmp_path):
+    flags = [*TINY, "--num_random=2", "--references=none", "--train_epochs=4", "--max_steps=10", "--deterministic"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.Popen([ROOT / "bin" / "compare", *flags, f"--workdir={tmp_path / 'killed'}"], text=True,
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": path})
+    second = False
+    for line in process.stderr:
+        second = second or "network 2 of 2" in line
+        if second and "epoch 2/4" in line:
+            process.kill()
+            break
+    process.communicate()
+    for name in ("killed", "whole"):
+        done = program("compare", *flags, f"--workdir={tmp_path / name}")
+        assert done.returncode == 0, done.stderr
+        assert ("random_0, seed 0, is trained" in done.stderr) == (name == "killed")
+        assert ("epoch 1/4" in done.stderr) == (name == "whole")
+    killed, whole = ([{**row, "train_seconds": 0} for row in json.loads((tmp_path / name / "compare.json").read_text())[
+        "networks"]] for name in ("killed", "whole"))
+    assert killed == whole
+
+
+@pytest.mark.long
+def test_quickstart_compare(program, tmp_path):
+    """At most 10 minutes on two quiet cores."""
+    done = program("compare", "--flagfile=quickstart_compare.flags", f"--workdir={tmp_path / 'work'}", timeout=1800)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    found = json.loads((tmp_path / "work" / "compare.json").read_text())
+    assert len(found["networks"]) == found["trainings"] == 10
+    assert all(row["cost"]["bops"] <= 3e6 and row["epochs"] == 5 for row in found["networks"])
