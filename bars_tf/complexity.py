@@ -88,8 +88,9 @@ class Budget:
         return all(getattr(cost, name) <= limit for name, limit in self.limits().items())
 
     def used(self, cost: Cost) -> float:
-        """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most."""
-        return max(getattr(cost, name) / limit for name, limit in self.limits().items())
+        """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most; 1 without
+        limits."""
+        return max((getattr(cost, name) / limit for name, limit in self.limits().items()), default=1.0)
 
 
 class CellCosts(NamedTuple):

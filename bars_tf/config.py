@@ -170,7 +170,7 @@ class SearchConfig:
     genotypes: tuple[str, ...] = ()
     num_random: int = 24
     repeat_random: int | None = None  # None: a quarter of them
-    references: tuple[str, ...] = ("bars_uniform", "quicknet")
+    references: tuple[str, ...] | None = None  # None: those that belong to the space
     train_seeds: int = 2
     # files
     genotype: str | None = None
@@ -210,6 +210,7 @@ class SearchConfig:
                                            (self.data_name, subject, *twin, str(self.seed))))
         self._check()
         fill("max_overhead", "0.1" if self._space.backbone else None)
+        fill("references", ("backbone", "widened") if self._space.backbone else ("resnet", "quicknet", "bars_uniform"))
         fill("distillation", 0.5 if self.teacher else None)
         if self.network and not self.has_budget:
             raise InputError.of("network", self.network, "needs a budget: --budget_bops=15M, say, or another measure")

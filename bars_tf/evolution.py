@@ -11,18 +11,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.complexity import Budget, Cost, CostTables
+from bars_tf.complexity import Budget, CostTables
 from bars_tf.genotype import Genotype
 
 # A network that costs less wastes its budget.
 MIN_SHARE = 0.9
 PARENTS = 8
 TRIES = 400
-
-
-def used_share(cost: Cost, budget: Budget) -> float:
-    """The part of the budget that is used, of the limit that is nearest; 1 without a limit."""
-    return max((getattr(cost, name) / limit for name, limit in budget.limits().items()), default=1.0)
 
 
 def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTables, budget: Budget,
@@ -39,7 +34,7 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
         found = mutated(crossed(first, second, rng), rng)
         if found in seen or not budget.allows(cost := complexity.cost(found, tables)):
             continue
-        if used_share(cost, budget) >= MIN_SHARE:
+        if budget.used(cost) >= MIN_SHARE:
             return found
         smaller = smaller or found
     return smaller
@@ -49,11 +44,11 @@ def filled(genotype: Genotype, tables: CostTables, budget: Budget, rng: np.rando
     """A genotype that uses `MIN_SHARE` of the budget or comes near to it, by changes that cost more."""
     cost = complexity.cost(genotype, tables)
     for _ in range(TRIES):
-        if used_share(cost, budget) >= MIN_SHARE:
+        if budget.used(cost) >= MIN_SHARE:
             break
         changed = mutated(genotype, rng)
         new_cost = complexity.cost(changed, tables)
-        if budget.allows(new_cost) and used_share(new_cost, budget) > used_share(cost, budget):
+        if budget.allows(new_cost) and budget.used(new_cost) > budget.used(cost):
             genotype, cost = changed, new_cost
     return genotype
 

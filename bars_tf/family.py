@@ -10,7 +10,7 @@ from bars_tf import derive, scoring, screen
 from bars_tf.complexity import Budget, CostTables
 from bars_tf.config import InputError, SearchConfig, as_text
 from bars_tf.derive import Candidate
-from bars_tf.evolution import MIN_SHARE, used_share
+from bars_tf.evolution import MIN_SHARE
 from bars_tf.flags import parse_budgets
 from bars_tf.genotype import Genotype
 
@@ -61,7 +61,7 @@ def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budge
             ranked = scoring.rank(supernet, batches, num_samples, progress, known, rounds * num_evolved, budget,
                                   relatives, scorer)
             known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
-            ranked = sorted(ranked, key=lambda c, budget=budget: used_share(c.cost, budget) < MIN_SHARE)
+            ranked = sorted(ranked, key=lambda c, budget=budget: budget.used(c.cost) < MIN_SHARE)
             if ranked[0].accuracy >= best_smaller or not num_evolved:
                 break
         found[limit] = ranked

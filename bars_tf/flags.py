@@ -251,7 +251,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_random": Flag(_COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
         "repeat_random": Flag(_COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
         "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
-                           f"{', '.join(REFERENCES)}, or none."),
+                           f"{', '.join(REFERENCES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
+                           "backbone,widened"),
         "train_seeds": Flag(_COUNT, "Trainings of each searched network and each reference."),
     },
     "Measurement": {

@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from bars_tf import complexity
+from bars_tf import complexity, overhead
 from bars_tf.complexity import Budget, Cost
 from bars_tf.genotype import Genotype
 from bars_tf.quicknet import QuickNet
-from bars_tf.space_fields import MAX_CHANNELS
-from bars_tf.spaces import SearchSpace
+from bars_tf.space_fields import MAX_CHANNELS, Group
+from bars_tf.spaces import NASB, SearchSpace
 
 Network = Genotype | QuickNet
 Shape = tuple[int, int, int]
@@ -86,6 +86,60 @@ def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
                     (topology,) * len(scaled.groups))
 
 
+def resnet(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype | None:
+    """A binary residual network as Bi-Real Net's, of three stages of `BLOCKS` blocks: the widest that fits.
+
+    Channels double from stage to stage, but for the last step of the width, as in `bars_uniform`.
+    """
+    channels = _largest(lambda n: fits(residual(space, (n, 2 * n, 4 * n))), 1000)
+    if not channels:
+        return None
+    widths = itertools.product(*(range(c * channels, c * (channels + 1) + 1, c) for c in (1, 2, 4)))
+    return max(filter(fits, (residual(space, each) for each in widths)), key=used)
+
+
+# Of two convolutions each: between the 8 and the 20 layers of the usual residual networks for small images.
+BLOCKS = 2
+
+
+def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
+    """A residual network with stem and quantizers of `space`, as a backbone without searched edges."""
+    groups = [Group(c, 2 if stage and not block else 1, 2)
+              for stage, c in enumerate(channels) for block in range(BLOCKS)]
+    return overhead.backbone(NASB.replace(
+        name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
+        init_channels=channels[0], backbone=tuple(groups), num_nodes=1, primitives=("none", "skip"),
+        input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
+
+
+def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype:
+    """The backbone of the space as it is: it costs less than the budget by what the search may add."""
+    _require_backbone(space)
+    return overhead.backbone(space)
+
+
+def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype | None:
+    """The backbone with the numbers of channels that bring it nearest to the budget: what the search may add, spent on
+    width."""
+    _require_backbone(space)
+    stages = [space.node_channels(stage).size for stage in range(space.num_stages)]
+    # By more than the root of its share no stage can grow.
+    options = [range(size, max(size + 2, round(size * 1.15) + 1)) for size in stages]
+    return max(filter(fits, (_with_channels(space, each) for each in itertools.product(*options))), key=used,
+               default=None)
+
+
+def _with_channels(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
+    groups = [group._replace(channels=channels[cell.stage]) for group, cell in zip(space.backbone, space.cells())]
+    return overhead.backbone(space.replace(init_channels=channels[0], backbone=tuple(groups), num_nodes=1,
+                                           primitives=("none", "skip")))
+
+
+def _require_backbone(space: SearchSpace) -> None:
+    if not space.backbone:
+        raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
+
+
 def _largest(fits: Callable[[int], bool], limit: int) -> int:
     """The largest number from 1 to `limit` that fits, where those below it do; 0 if none does."""
     low, high = 0, limit
@@ -95,4 +149,5 @@ def _largest(fits: Callable[[int], bool], limit: int) -> int:
     return low
 
 
-REFERENCES = {"bars_uniform": bars_uniform, "quicknet": quicknet}
+REFERENCES = {"resnet": resnet, "quicknet": quicknet, "bars_uniform": bars_uniform, "backbone": backbone,
+              "widened": widened}

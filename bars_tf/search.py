@@ -12,7 +12,6 @@ from bars_tf import (
     derive,
     distribution,
     family,
-    overhead,
     resume,
     schedules,
     scoring,
@@ -30,7 +29,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
 from bars_tf.screen import duration
 from bars_tf.supernet import Supernet
-from bars_tf.train import check_teacher, finish
+from bars_tf.train import budget, check_teacher, finish
 from bars_tf.trajectory import Trajectory
 
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
@@ -51,8 +50,13 @@ def main(config: SearchConfig) -> int:
     training.check_shares(config, strategy, "batch_size", "train_batch_size")
     genotype, found = search(config, train, validation, directory, strategy)
     finish(config, genotype, train, validation, test, directory, strategy, **found,
-           budget=budget(config, tables(config, train)).limits())
+           budget=limits(config, train).limits())
     return 0
+
+
+def steering(config: SearchConfig, train: ImageData) -> Budget:
+    """The limits that the alphas are steered to."""
+    return family.steered(config, budget(config, train)) if config.budgets else limits(config, train)
 
 
 def halves(config: SearchConfig, train: ImageData) -> tuple[ImageData, ...]:
@@ -61,39 +65,29 @@ def halves(config: SearchConfig, train: ImageData) -> tuple[ImageData, ...]:
         return train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
 
 
-def tables(config: SearchConfig, train: ImageData) -> complexity.CostTables:
-    """Costs of the space for these images."""
-    return complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
-
-
-def budget(config: SearchConfig, tables: complexity.CostTables) -> Budget:
+def limits(config: SearchConfig, train: ImageData) -> Budget:
     """The limits that the flags set, for the largest network of a family."""
-    limits = overhead.budget(config.budget, config.max_overhead, tables)
-    return list(family.members(config, limits).values())[-1] if config.budgets else limits
-
-
-def steering(config: SearchConfig, tables: complexity.CostTables) -> Budget:
-    """The limits that the alphas are steered to."""
-    limits = budget(config, tables)
-    return family.steered(config, limits) if config.budgets else limits
+    found = budget(config, train)
+    return list(family.members(config, found).values())[-1] if config.budgets else found
 
 
 def check_budget(config: SearchConfig, train: ImageData) -> None:
     """Refuses images that are too small for the space, and a budget that no network keeps, before any work."""
     with blame("backbone" if config.backbone else "space", config.backbone or config.space):
         config.search_space.check_image(train.image_shape)
+    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
     if config.budgets:
-        family.check(config, tables(config, train))
+        family.check(config, tables)
     for note in config.search_space.deployment_notes():
         screen.say(f"search: note: {note}")
     try:
-        derive.check_budget(tables(config, train), budget(config, tables(config, train)))
+        derive.check_budget(tables, limits(config, train))
     except ValueError as error:
-        limits = config.budget.limits()
-        name = next((n for n in limits if f"budget {n}=" in str(error)), next(iter(limits)))
+        given = config.budget.limits()
+        name = next((n for n in given if f"budget {n}=" in str(error)), next(iter(given)))
         flag = {"size_bytes": "budget_size"}.get(name, f"budget_{name}")
         remedy = str(error).partition(" is ")[2] or str(error)
-        raise InputError.of(flag, as_text(limits[name]), f"is {remedy}" if remedy in str(error) else remedy) from None
+        raise InputError.of(flag, as_text(given[name]), f"is {remedy}" if remedy in str(error) else remedy) from None
 
 
 def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,
@@ -130,7 +124,7 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
             candidates = derive_family(config, supernet, batches, scored, directory, train)
         else:
             candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
-                                      config.num_evolved)
+                                      config.num_evolved, limits(config, train))
     seconds += time.monotonic() - started
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
@@ -167,8 +161,7 @@ def derive_family(config: SearchConfig, supernet: Supernet, batches: tf.data.Dat
                   train: ImageData) -> list[Candidate]:
     """Writes `family.json` and the genotype of each budget. Returns: the candidates of the largest."""
     measure, _ = parse_budgets(config.budgets)
-    limits = overhead.budget(config.budget, config.max_overhead, supernet.tables)
-    found = family.derived(supernet, batches, family.members(config, limits), config.num_candidates - 1,
+    found = family.derived(supernet, batches, family.members(config, budget(config, train)), config.num_candidates - 1,
                            config.num_evolved, scored.known, scored.show)
     (directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
@@ -198,7 +191,7 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
         training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
                            config.clip_norm),
         # BARS's code: betas (0.5, 0.999).
-        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, supernet.tables), config.sampling,
+        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, train), config.sampling,
         config.cost_exponent)
     subdirectory = directory / "search"
     strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)

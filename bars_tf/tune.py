@@ -20,8 +20,8 @@ from bars_tf.data import ImageData
 from bars_tf.files import write_bytes
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.search import budget, check_budget
-from bars_tf.train import finish
+from bars_tf.search import check_budget
+from bars_tf.train import budget, finish
 
 PROJECT, TRIALS, TUNED = "tune", "trials.json", "tuned.flags"
 
@@ -49,7 +49,7 @@ class Task(NamedTuple):
         genotype = tuning_spaces.genotype_of(self.config.search_space, values)
         most = genotype.space.max_inputs or genotype.space.num_nodes
         return (all(len(node) <= most for topology in genotype.topologies for node in topology)
-                and budget(self.config, self.tables).allows(complexity.cost(genotype, self.tables)))
+                and budget(self.config, self.train).allows(complexity.cost(genotype, self.tables)))
 
 
 class Tuner(keras_tuner.Tuner):

@@ -21,6 +21,7 @@ from bars_tf import (
     derive,
     evaluate,
     files,
+    overhead,
     random_networks,
     references,
     spaces,
@@ -108,7 +109,10 @@ def test_random_networks_are_uniform():
 # References
 
 
-@pytest.mark.parametrize("name", references.REFERENCES)
+OF_BARS = ("resnet", "quicknet", "bars_uniform")
+
+
+@pytest.mark.parametrize("name", OF_BARS)
 @pytest.mark.parametrize("budget", [Budget(ops=250e3), Budget(bops=2e6, size_bytes=6e3)], ids=str)
 def test_references_are_as_large_as_the_budget_allows(name, budget):
     network = references.make(name, SPACE, budget, SHAPE, CLASSES)
@@ -119,6 +123,10 @@ def test_references_are_as_large_as_the_budget_allows(name, budget):
     assert model.output_shape == (None, CLASSES)
     if isinstance(network, QuickNet):
         wider = QuickNet.of_width(SPACE, network.filters[-1] + 1)
+    elif name == "resnet":
+        channels = [network.space.node_channels(stage).size for stage in range(3)]
+        assert network == overhead.backbone(network.space) and channels[0] < channels[1] < channels[2]
+        wider = references.residual(SPACE, tuple((channels[0] + 1) * c for c in (1, 2, 4)))
     else:
         nodes = [network.space.node_channels(s).count(w) >> s for s, w in enumerate(network.widths)]
         wider = references.uniform(SPACE, (max(nodes) + 1,) * SPACE.num_stages)
@@ -129,7 +137,20 @@ def test_references_are_as_large_as_the_budget_allows(name, budget):
     assert not budget.allows(references.cost(wider, SHAPE, CLASSES))
 
 
-@pytest.mark.parametrize("name", references.REFERENCES)
+def test_references_of_a_backbone():
+    """As it is, and widened within the overhead: more of it is used, of one measure nearly all."""
+    space = nasb("resnet20")
+    tables = complexity.cost_tables(space, (32, 32, 3), CLASSES)
+    budget, base = overhead.budget(Budget(), "0.1", tables), overhead.backbone(space)
+    assert references.make("backbone", space, budget, (32, 32, 3), CLASSES) == base
+    widened = references.make("widened", space, budget, (32, 32, 3), CLASSES)
+    above = overhead.of(references.cost(widened, (32, 32, 3), CLASSES), complexity.cost(base, tables))
+    assert all(share <= 0.1 for share in above.values()) and max(above.values()) > 0.08
+    with pytest.raises(ValueError, match="has no backbone"):
+        references.make("widened", SPACE, Budget(bops=1e6), SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize("name", OF_BARS)
 def test_references_that_cannot_be_made(name):
     with pytest.raises(ValueError, match="smallest network is above the budget bops=100"):
         references.make(name, SPACE, Budget(bops=100), SHAPE, CLASSES)

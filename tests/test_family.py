@@ -30,7 +30,7 @@ def test_children_keep_the_budget_and_use_it(space, budget, rng):
         seen.add(child)
     for genotype in seen:
         cost = complexity.cost(genotype, tables)
-        assert budget.allows(cost) and evolution.used_share(cost, budget) >= evolution.MIN_SHARE
+        assert budget.allows(cost) and budget.used(cost) >= evolution.MIN_SHARE
         assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
 
 
@@ -66,7 +66,7 @@ def test_evolution_finds_what_scores_higher(supernet, batches, rng):
     at_random, scorer = [], scoring.Scorer(supernet)
     while len(at_random) < 30:
         genotype = derive.random_genotype(SPACE, rng)
-        used = evolution.used_share(complexity.cost(genotype, supernet.tables), supernet.budget)
+        used = supernet.budget.used(complexity.cost(genotype, supernet.tables))
         if evolution.MIN_SHARE <= used <= 1:
             at_random.append(scorer.score(genotype, batches)[0])
     evolved = [c.accuracy for c in ranked if c.origin == "evolved"]
