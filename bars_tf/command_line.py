@@ -11,8 +11,10 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from bars_tf.config import InputError, SearchConfig, as_text, config_directories
-from bars_tf.flags import ALL, FLAGS, PROGRAMS, Parse, boolean
+from bars_tf.config import SearchConfig, config_directories
+from bars_tf.errors import InputError, as_text
+from bars_tf.flag_values import Parse, boolean
+from bars_tf.flags import ALL, FLAGS, PROGRAMS
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(SearchConfig)}
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf import comparison, contenders, run_files, screen, training, workdir
-from bars_tf.config import InputError, SearchConfig
+from bars_tf.config import SearchConfig
 from bars_tf.contenders import Contender
 from bars_tf.data import ImageData
+from bars_tf.errors import InputError
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.references import REFERENCES

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from bars_tf import complexity, overhead, random_networks, references, screen
 from bars_tf.complexity import Budget, Cost
-from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
+from bars_tf.errors import InputError, as_text, blame
 from bars_tf.genotype import Genotype, read_json
 from bars_tf.references import Network
 

@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 
 from bars_tf import conversion, data, tflite, training
-from bars_tf.config import Failure, InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
+from bars_tf.errors import Failure, InputError, blame
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.progress import Progress
 

@@ -40,11 +40,12 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
     return smaller
 
 
-def filled(genotype: Genotype, tables: CostTables, budget: Budget, rng: np.random.Generator) -> Genotype:
-    """A genotype that uses `MIN_SHARE` of the budget or comes near to it, by changes that cost more."""
+def filled(genotype: Genotype, tables: CostTables, budget: Budget, rng: np.random.Generator,
+           lowest: float = MIN_SHARE) -> Genotype:
+    """A genotype that uses the part `lowest` of the budget or comes near to it, by changes that cost more."""
     cost = complexity.cost(genotype, tables)
     for _ in range(TRIES):
-        if budget.used(cost) >= MIN_SHARE:
+        if budget.used(cost) >= lowest:
             break
         changed = mutated(genotype, rng)
         new_cost = complexity.cost(changed, tables)

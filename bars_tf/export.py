@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import command_line, complexity, conversion, data, model_card, proof, tflite, training, zoo_code, zoo_files
-from bars_tf.config import Failure, InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network
+from bars_tf.errors import Failure, InputError, blame
 from bars_tf.evaluate import load_model
 from bars_tf.genotype import Genotype, read_json
 from bars_tf.legacy_keras import tf

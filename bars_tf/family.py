@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from bars_tf import derive, scoring, screen
 from bars_tf.complexity import Budget, CostTables
-from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.config import SearchConfig
 from bars_tf.derive import Candidate
+from bars_tf.errors import InputError, as_text
 from bars_tf.evolution import MIN_SHARE
-from bars_tf.flags import parse_budgets
+from bars_tf.flag_values import parse_budgets
 from bars_tf.genotype import Genotype
 
 if TYPE_CHECKING:

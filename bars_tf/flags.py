@@ -6,13 +6,28 @@ checked there.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bars_tf import overhead
 from bars_tf.backbones import BACKBONES
+from bars_tf.flag_values import (
+    COUNT,
+    COUNT_OR_0,
+    IMAGE_SIZE,
+    PART,
+    PART_OR_0,
+    POSITIVE,
+    POSITIVE_OR_0,
+    TEXT,
+    Parse,
+    boolean,
+    budgets,
+    checked,
+    list_of,
+    names,
+    one_of,
+    parse_quantity,
+)
 from bars_tf.primitives import PRIMITIVES
 from bars_tf.references import REFERENCES
 from bars_tf.space_fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, STEMS
@@ -25,84 +40,15 @@ TUNERS = ("random", "bayesian", "hyperband")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
 
-Parse = Callable[[str], Any]
+_WIDTHS = list_of(float, "must be numbers such as 0.25,0.5,1.0")
+_DEPTHS = list_of(int, "must be whole numbers such as 0,1,2")
+_PRIMITIVES = list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
 
 
-def parse_quantity(text: str) -> float:
-    """250k -> 250000.0; k, M and G are powers of 1000."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([kKmMgG]?)", text.strip())
-    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
-    if not 0 < value < math.inf:
-        raise ValueError("must be a number above 0, in full or with k, M or G, such as 250k, 12.5M or 4000000")
-    return value
-
-
-def parse_budgets(text: str) -> tuple[str, tuple[float, ...]]:
-    """"bops:5M,10M" -> ("bops", (5e6, 1e7)); without a measure they are OPs."""
-    name, colon, numbers = text.rpartition(":")
-    measure = {"ops": "ops", "bops": "bops", "flops": "flops", "size": "size_bytes"}.get(name if colon else "ops")
-    limits = tuple(parse_quantity(part) for part in numbers.split(",")) if measure else ()
-    if len(limits) < 2 or any(b <= a for a, b in zip(limits, limits[1:])):
-        raise ValueError("must be two or more increasing numbers such as 300k,400k,600k, of OPs or of what stands "
-                         "before them: bops:5M,10M, flops:..., size:...")
-    return measure, limits
-
-
-def _budgets(text: str) -> str:
-    parse_budgets(text)
-    return text
-
-
-def _checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:
-    def parse(text: str) -> Any:
-        try:
-            value = convert(text)
-        except ValueError:
-            raise ValueError(remedy) from None
-        if not accepts(value):
-            raise ValueError(remedy)
-        return value
-
-    return parse
-
-
-def _one_of(*names: str) -> Parse:
-    return _checked(str, names.__contains__, f"must be one of {', '.join(names)}")
-
-
-def _list_of(item: Parse, remedy: str) -> Parse:
-    return _checked(lambda text: tuple(item(part.strip()) for part in text.split(",")) if text.strip() else (),
-                    bool, remedy)
-
-
-def boolean(text: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in words:
-        raise ValueError("must be true or false")
-    return words[text.lower()]
-
-
-_TEXT = _checked(str, lambda text: text.strip() and text.isprintable(), "must not be empty")
-_COUNT = _checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at least 1")
-_COUNT_OR_0 = _checked(int, lambda n: 0 <= n < 2**31, "must be a whole number of at least 0")
-_POSITIVE = _checked(float, lambda x: 0 < x < math.inf, "must be a number above 0")
-_POSITIVE_OR_0 = _checked(float, lambda x: 0 <= x < math.inf, "must be a number of at least 0")
-_PART = _checked(float, lambda x: 0 < x < 1, "must lie between 0 and 1")
-_PART_OR_0 = _checked(float, lambda x: 0 <= x < 1, "must be at least 0 and below 1")
-_IMAGE_SIZE = _checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224, or 0 for the data set's own")
-_WIDTHS = _list_of(float, "must be numbers such as 0.25,0.5,1.0")
-_DEPTHS = _list_of(int, "must be whole numbers such as 0,1,2")
-_PRIMITIVES = _list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return () if text.strip() in ("", "none") else tuple(part.strip() for part in text.split(","))
-
-
-_GENOTYPES = _checked(_names, lambda names: all(names) and len(set(names)) == len(names),
+_GENOTYPES = checked(names, lambda given: all(given) and len(set(given)) == len(given),
                       "must be different files or directories, separated by commas")
-_REFERENCES = _checked(
-    _names, lambda names: set(names) <= set(REFERENCES) and len(set(names)) == len(names),
+_REFERENCES = checked(
+    names, lambda given: set(given) <= set(REFERENCES) and len(set(given)) == len(given),
     f"must be some of {', '.join(REFERENCES)}, separated by commas, or none")
 _BY_SPACE = "as the space says"
 
@@ -115,71 +61,71 @@ class Flag(NamedTuple):
 
 FLAGS: dict[str, dict[str, Flag]] = {
     "Run": {
-        "workdir": Flag(_TEXT, "Directory for all that the run writes. The same command with the same directory "
+        "workdir": Flag(TEXT, "Directory for all that the run writes. The same command with the same directory "
                         "resumes.", "runs/, then data set, space or genotype, and seed"),
-        "seed": Flag(_COUNT_OR_0, "Of data order, initial weights and samples."),
+        "seed": Flag(COUNT_OR_0, "Of data order, initial weights and samples."),
         "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
-        "max_steps": Flag(_COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
-        "strategy": Flag(_one_of(*STRATEGIES), "Devices that share each batch: one_device, mirrored (all of this "
+        "max_steps": Flag(COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
+        "strategy": Flag(one_of(*STRATEGIES), "Devices that share each batch: one_device, mirrored (all of this "
                          "machine), multi_worker (of the machines in TF_CONFIG; --workdir is on a disk of all)."),
-        "save_minutes": Flag(_POSITIVE, "An epoch that takes longer is saved so often in the middle."),
-        "verbosity": Flag(_COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
+        "save_minutes": Flag(POSITIVE, "An epoch that takes longer is saved so often in the middle."),
+        "verbosity": Flag(COUNT_OR_0, "1 shows TensorFlow's messages, and the traceback of an error."),
         "json": Flag(boolean, "Prints JSON."),
     },
     "Input files": {
-        "genotype": Flag(_TEXT, "Genotype file: the genotype.json of a search."),
-        "network": Flag(_one_of(*REFERENCES), "In place of a genotype file a reference, as large as the budget allows, "
+        "genotype": Flag(TEXT, "Genotype file: the genotype.json of a search."),
+        "network": Flag(one_of(*REFERENCES), "In place of a genotype file a reference, as large as the budget allows, "
                         f"beside the space: {', '.join(REFERENCES)}."),
-        "model": Flag(_TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
-        "directory": Flag(_TEXT, "Directory whose runs are listed, those in its subdirectories too."),
-        "sort": Flag(_TEXT, "Column to sort by, with a minus before it for the largest first: --sort=-test_accuracy."),
-        "page": Flag(_TEXT, "File for a page of HTML with the runs side by side.", "none is written"),
-        "split": Flag(_one_of("test", "train", "validation"), "Part of the data set to evaluate on."),
+        "model": Flag(TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
+        "directory": Flag(TEXT, "Directory whose runs are listed, those in its subdirectories too."),
+        "sort": Flag(TEXT, "Column to sort by, with a minus before it for the largest first: --sort=-test_accuracy."),
+        "page": Flag(TEXT, "File for a page of HTML with the runs side by side.", "none is written"),
+        "split": Flag(one_of("test", "train", "validation"), "Part of the data set to evaluate on."),
     },
     "Data": {
-        "dataset": Flag(_TEXT, "Image classification set of TensorFlow Datasets. fashion_mnist_small is part of the "
+        "dataset": Flag(TEXT, "Image classification set of TensorFlow Datasets. fashion_mnist_small is part of the "
                         "package."),
-        "data_dir": Flag(_TEXT, "Where TFDS looks for data sets, and downloads them to.", "TFDS's own"),
-        "image_dir": Flag(_TEXT, "Takes the place of --dataset: a directory of images, CLASS/FILE, or train/CLASS/FILE "
+        "data_dir": Flag(TEXT, "Where TFDS looks for data sets, and downloads them to.", "TFDS's own"),
+        "image_dir": Flag(TEXT, "Takes the place of --dataset: a directory of images, CLASS/FILE, or train/CLASS/FILE "
                           "and test/CLASS/FILE. Without test images a fifth of every class is set apart, the same in "
                           "every run.", "none"),
-        "image_size": Flag(_IMAGE_SIZE, "Images are resized to so many pixels square; 0: as they are."),
-        "crop_padding": Flag(_COUNT_OR_0, "Training images are padded by so many pixels and cropped at random; 0: "
+        "image_size": Flag(IMAGE_SIZE, "Images are resized to so many pixels square; 0: as they are."),
+        "crop_padding": Flag(COUNT_OR_0, "Training images are padded by so many pixels and cropped at random; 0: "
                               "off.", "as usual for the data set"),
         "flip": Flag(boolean, "Training images are mirrored at random: not for digits or text.",
                      "as usual for the data set"),
-        "cutout": Flag(_COUNT_OR_0, "Side of a square that is blanked in training images; 0: off."),
-        "validation_split": Flag(_PART, "Part of the training set that scores candidates, and chooses best weights."),
-        "arch_split": Flag(_PART, "Part of the remaining training set that the alphas learn from; the weights have the "
+        "cutout": Flag(COUNT_OR_0, "Side of a square that is blanked in training images; 0: off."),
+        "validation_split": Flag(PART, "Part of the training set that scores candidates, and chooses best weights."),
+        "arch_split": Flag(PART, "Part of the remaining training set that the alphas learn from; the weights have the "
                            "rest."),
-        "batch_size": Flag(_COUNT, "Images a step of the search, from each half."),
-        "eval_batch_size": Flag(_COUNT, "Images a step of evaluation."),
+        "batch_size": Flag(COUNT, "Images a step of the search, from each half."),
+        "eval_batch_size": Flag(COUNT, "Images a step of evaluation."),
     },
     "Space": {
-        "space": Flag(_TEXT, f"Search space: {', '.join((*SPACES, NASB.name))}, or a file NAME.json that describes "
+        "space": Flag(TEXT, f"Search space: {', '.join((*SPACES, NASB.name))}, or a file NAME.json that describes "
                       "one. The flags below change parts of it."),
-        "backbone": Flag(_one_of(*BACKBONES), f"Network that --space=nasb binarizes: {', '.join(BACKBONES)}; one of "
+        "backbone": Flag(one_of(*BACKBONES), f"Network that --space=nasb binarizes: {', '.join(BACKBONES)}; one of "
                          "your own is described in a file for --space.", "resnet20"),
-        "width_multiplier": Flag(_POSITIVE, "Of the backbone's channels.", "1"),
-        "stem": Flag(_one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
-        "stem_channels": Flag(_COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
-        "init_channels": Flag(_COUNT, "Channels of a node in the first stage at full width; each later stage doubles "
+        "width_multiplier": Flag(POSITIVE, "Of the backbone's channels.", "1"),
+        "stem": Flag(one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
+        "stem_channels": Flag(COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
+        "init_channels": Flag(COUNT, "Channels of a node in the first stage at full width; each later stage doubles "
                               "them.", _BY_SPACE),
-        "layout": Flag(_TEXT, "N (normal cell) and R (reduction cell, opens a stage) in order, such as NNRNNRNN.",
+        "layout": Flag(TEXT, "N (normal cell) and R (reduction cell, opens a stage) in order, such as NNRNNRNN.",
                        _BY_SPACE),
-        "num_nodes": Flag(_COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
+        "num_nodes": Flag(COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
         "primitives": Flag(_PRIMITIVES, f"Candidates of an edge: some of {', '.join(PRIMITIVES)}.", _BY_SPACE),
-        "sharing": Flag(_one_of(*SHARING), "Cells with one topology: reduction (those of reduction cells are one), "
+        "sharing": Flag(one_of(*SHARING), "Cells with one topology: reduction (those of reduction cells are one), "
                         "none, stage (one a stage), all (one for normal, one for reduction cells).", _BY_SPACE),
         "width_choices": Flag(_WIDTHS, "Parts of the full width that a stage chooses from, increasing.", _BY_SPACE),
         "depth_choices": Flag(_DEPTHS, "Numbers of normal cells that a stage chooses from, increasing.", _BY_SPACE),
-        "input_quantizer": Flag(_one_of(*INPUT_QUANTIZERS), f"Of activations: {', '.join(INPUT_QUANTIZERS)}.",
+        "input_quantizer": Flag(one_of(*INPUT_QUANTIZERS), f"Of activations: {', '.join(INPUT_QUANTIZERS)}.",
                                 _BY_SPACE),
-        "kernel_quantizer": Flag(_one_of(*KERNEL_QUANTIZERS), f"Of kernels: {', '.join(KERNEL_QUANTIZERS)}.",
+        "kernel_quantizer": Flag(one_of(*KERNEL_QUANTIZERS), f"Of kernels: {', '.join(KERNEL_QUANTIZERS)}.",
                                  _BY_SPACE),
-        "latent_clip": Flag(_POSITIVE, "Latent weights stay between minus this and this.", _BY_SPACE),
-        "max_inputs": Flag(_COUNT, "Inputs of a node that are kept, at most.", _BY_SPACE),
-        "num_paths": Flag(_COUNT, "Parallel copies of every binary convolution, each with weights of its own and a "
+        "latent_clip": Flag(POSITIVE, "Latent weights stay between minus this and this.", _BY_SPACE),
+        "max_inputs": Flag(COUNT, "Inputs of a node that are kept, at most.", _BY_SPACE),
+        "num_paths": Flag(COUNT, "Parallel copies of every binary convolution, each with weights of its own and a "
                           "learnt shift before its sign.", _BY_SPACE),
     },
     "Budget (any of them; 250k, 12.5M, 1G or in full)": {
@@ -187,83 +133,83 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_flops": Flag(parse_quantity, "Float multiply-accumulates.", "no limit"),
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
-        "budgets": Flag(_budgets, "A family: one network for each of several increasing budgets from one search, such "
+        "budgets": Flag(budgets, "A family: one network for each of several increasing budgets from one search, such "
                         "as 300k,400k,600k (OPs) or bops:5M,10M; the largest is trained.", "one network"),
         "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
                              "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
                              "limit.", "0.1 with a backbone"),
     },
     "Search": {
-        "search_epochs": Flag(_COUNT, "Epochs of the search, warm-up included."),
-        "warmup_epochs": Flag(_COUNT_OR_0, "First epochs, in which only weights learn.", "a tenth of the epochs"),
-        "sampling": Flag(_one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
+        "search_epochs": Flag(COUNT, "Epochs of the search, warm-up included."),
+        "warmup_epochs": Flag(COUNT_OR_0, "First epochs, in which only weights learn.", "a tenth of the epochs"),
+        "sampling": Flag(one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
                          "(straight-through, computes what is sampled)."),
-        "temperature": Flag(_POSITIVE, "Of the samples, at first."),
-        "final_temperature": Flag(_POSITIVE, "Of the samples, at the end."),
-        "entropy_weight": Flag(_POSITIVE_OR_0, "Of the entropy of the choices in the arch objective, at the end."),
-        "weight_optimizer": Flag(_one_of(*OPTIMIZERS), f"Of the weights: {', '.join(OPTIMIZERS)}."),
-        "weight_lr": Flag(_POSITIVE, "Its first learning rate, which falls along a cosine."),
-        "arch_lr": Flag(_POSITIVE, "Learning rate of the alphas (Adam)."),
-        "cost_exponent": Flag(_POSITIVE_OR_0, "How strongly a cost off the budget weighs in the arch objective; 0: "
+        "temperature": Flag(POSITIVE, "Of the samples, at first."),
+        "final_temperature": Flag(POSITIVE, "Of the samples, at the end."),
+        "entropy_weight": Flag(POSITIVE_OR_0, "Of the entropy of the choices in the arch objective, at the end."),
+        "weight_optimizer": Flag(one_of(*OPTIMIZERS), f"Of the weights: {', '.join(OPTIMIZERS)}."),
+        "weight_lr": Flag(POSITIVE, "Its first learning rate, which falls along a cosine."),
+        "arch_lr": Flag(POSITIVE, "Learning rate of the alphas (Adam)."),
+        "cost_exponent": Flag(POSITIVE_OR_0, "How strongly a cost off the budget weighs in the arch objective; 0: "
                               "not at all."),
-        "clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
-        "num_candidates": Flag(_COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
+        "clip_norm": Flag(POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
+        "num_candidates": Flag(COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
                                "best stays."),
-        "num_evolved": Flag(_COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
+        "num_evolved": Flag(COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
     },
     "Training of the derived network": {
-        "train_epochs": Flag(_COUNT, "Epochs."),
-        "train_batch_size": Flag(_COUNT, "Images a step."),
-        "train_optimizer": Flag(_one_of(*OPTIMIZERS), f"Optimizer: {', '.join(OPTIMIZERS)}."),
-        "train_lr": Flag(_POSITIVE, "Highest learning rate, which falls along a cosine."),
-        "train_warmup_epochs": Flag(_COUNT_OR_0, "First epochs, in which the learning rate rises.",
+        "train_epochs": Flag(COUNT, "Epochs."),
+        "train_batch_size": Flag(COUNT, "Images a step."),
+        "train_optimizer": Flag(one_of(*OPTIMIZERS), f"Optimizer: {', '.join(OPTIMIZERS)}."),
+        "train_lr": Flag(POSITIVE, "Highest learning rate, which falls along a cosine."),
+        "train_warmup_epochs": Flag(COUNT_OR_0, "First epochs, in which the learning rate rises.",
                                     "a tenth of the epochs, at most 5"),
-        "label_smoothing": Flag(_PART_OR_0, "Part of a label that goes to all classes."),
-        "dropout": Flag(_PART_OR_0, "Part of the features that is dropped before the last layer."),
-        "train_clip_norm": Flag(_POSITIVE_OR_0, "Limit of the norm of the gradient; 0: none."),
+        "label_smoothing": Flag(PART_OR_0, "Part of a label that goes to all classes."),
+        "dropout": Flag(PART_OR_0, "Part of the features that is dropped before the last layer."),
+        "train_clip_norm": Flag(POSITIVE_OR_0, "Limit of the norm of the gradient; 0: none."),
         "xla": Flag(boolean, "Compiles the training step by XLA: slower on a processor."),
         "mixed_precision": Flag(boolean, "Trains in bfloat16, with variables in float32: for GPUs. What is saved "
                                 "computes in float32."),
-        "pretrain_epochs": Flag(_COUNT_OR_0, "Epochs of pre-training with binary activations and float kernels; 0: "
+        "pretrain_epochs": Flag(COUNT_OR_0, "Epochs of pre-training with binary activations and float kernels; 0: "
                                 "none."),
-        "teacher": Flag(_TEXT, "Teacher of the training: twin (the float twin of the network, of its backbone if it "
+        "teacher": Flag(TEXT, "Teacher of the training: twin (the float twin of the network, of its backbone if it "
                         "has one, trained along) or a Keras model file .h5 for the same images and classes.", "none"),
-        "distillation": Flag(_PART, "Part of the loss that is the distance to the teacher.", "0.5 with a teacher"),
+        "distillation": Flag(PART, "Part of the loss that is the distance to the teacher.", "0.5 with a teacher"),
         "train_backbone": Flag(boolean, "Trains the plain backbone too, by the same settings, to compare with."),
-        "precision": Flag(_one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
+        "precision": Flag(one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
                           "convolutions alone."),
     },
     "Tuning": {
-        "what": Flag(_one_of(*TUNED), "training: settings of the training of --genotype; architecture: networks of the "
+        "what": Flag(one_of(*TUNED), "training: settings of the training of --genotype; architecture: networks of the "
                      "space within the budget, as bin/search looks for."),
-        "tuner": Flag(_one_of(*TUNERS), f"Of keras-tuner: {', '.join(TUNERS)}."),
-        "max_trials": Flag(_COUNT, "Trials at most."),
-        "trial_epochs": Flag(_COUNT, "Epochs of a trial; the most that hyperband gives to one. The best one is then "
+        "tuner": Flag(one_of(*TUNERS), f"Of keras-tuner: {', '.join(TUNERS)}."),
+        "max_trials": Flag(COUNT, "Trials at most."),
+        "trial_epochs": Flag(COUNT, "Epochs of a trial; the most that hyperband gives to one. The best one is then "
                              "trained for --train_epochs.", "a fifth of --train_epochs"),
-        "tune_minutes": Flag(_POSITIVE_OR_0, "No trial begins after so many minutes, those before a resumption "
+        "tune_minutes": Flag(POSITIVE_OR_0, "No trial begins after so many minutes, those before a resumption "
                              "included; 0: no limit."),
-        "as_long_as": Flag(_TEXT, "Work directory of a search: no trial begins after the minutes that this one took.",
+        "as_long_as": Flag(TEXT, "Work directory of a search: no trial begins after the minutes that this one took.",
                            "no limit"),
     },
     "Comparison": {
         "genotypes": Flag(_GENOTYPES, "What was searched: genotype files or work directories of searches, separated by "
                           "commas.", "none"),
-        "num_random": Flag(_COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
-        "repeat_random": Flag(_COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
+        "num_random": Flag(COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
+        "repeat_random": Flag(COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
         "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
                            f"{', '.join(REFERENCES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
                            "backbone,widened"),
-        "train_seeds": Flag(_COUNT, "Trainings of each searched network and each reference."),
+        "train_seeds": Flag(COUNT, "Trainings of each searched network and each reference."),
     },
     "Measurement": {
-        "measure": Flag(_list_of(_one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
+        "measure": Flag(list_of(one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
                         f"Some of {', '.join(MEASUREMENTS)}, separated by commas."),
-        "rounds": Flag(_COUNT, "How often everything is timed, in turn with the bare convolutions."),
+        "rounds": Flag(COUNT, "How often everything is timed, in turn with the bare convolutions."),
         "quick": Flag(boolean, "A small space and few rounds: shows that it works, not how fast it is."),
     },
     "Export": {
-        "name": Flag(_TEXT, "What the model is called, in Python and in the names of its files."),
-        "output": Flag(_TEXT, "Directory for the files of the model, new or empty."),
+        "name": Flag(TEXT, "What the model is called, in Python and in the names of its files."),
+        "output": Flag(TEXT, "Directory for the files of the model, new or empty."),
         "overwrite": Flag(boolean, "Writes into a directory that has files, over those of the same names."),
         "allow_float_fallback": Flag(boolean, "Warns, instead of refusing, where the deployment file does not run "
                                      "binary or does not compute what was trained."),

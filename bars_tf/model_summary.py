@@ -6,7 +6,8 @@ import json
 import os
 
 from bars_tf import evaluate, tflite
-from bars_tf.config import SearchConfig, blame
+from bars_tf.config import SearchConfig
+from bars_tf.errors import blame
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.summary import print_table
 

@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from bars_tf import command_line, noise, screen
-from bars_tf.config import Failure, InputError, SearchConfig
+from bars_tf.config import SearchConfig
+from bars_tf.errors import Failure, InputError
 
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf import complexity, derive
+from bars_tf import complexity, derive, evolution, overhead
 from bars_tf.complexity import Budget, CostTables
 from bars_tf.genotype import Genotype
 from bars_tf.spaces import SearchSpace
@@ -49,12 +49,15 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
 
     Widths and depths are drawn uniformly from those with a network there; then the topologies uniformly from those that
     bring the cost there, by rejection (of more inputs of a node than the space keeps any stay). More networks under the
-    same seed begin with the same ones.
+    same seed begin with the same ones. With a backbone, beside which next to no topology is so small, they are found by
+    a random walk.
 
     Raises: ValueError if the space has none, or fewer than `count`.
     """
     rng = np.random.default_rng(seed)
     space, found = tables.space, {}
+    if space.backbone:
+        return _walk(tables, budget, count, rng)
     macros = reachable = given_up = topologies = since = failures = 0
     while len(found) < count:
         if since == MOST_MACROS or failures == MOST_GIVEN_UP:
@@ -80,6 +83,30 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
         else:
             given_up, failures = given_up + 1, failures + 1
     return Draws(list(found), macros, reachable, given_up, topologies)
+
+
+WALK = 500  # proposed steps from one network to the next
+
+
+def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generator) -> Draws:
+    """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
+    here, found, accepted, proposed = overhead.backbone(tables.space), {}, 0, 0
+
+    def inside(genotype):
+        return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1
+
+    while len(found) < count and proposed < MOST_GIVEN_UP * WALK:
+        here = evolution.filled(here, tables, budget, rng, LOWEST)
+        for _ in range(WALK):
+            proposed += 1
+            following = evolution.mutated(here, rng)
+            if inside(following):
+                here, accepted = following, accepted + 1
+        if inside(here):
+            found[here] = None
+    if len(found) < count:
+        raise ValueError(_too_few(tables, budget, len(found), count))
+    return Draws(list(found), 1, accepted, 0, proposed)
 
 
 def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from bars_tf import __version__, complexity, page, pictures, run_files, workdir
-from bars_tf.config import SearchConfig, blame
+from bars_tf.config import SearchConfig
+from bars_tf.errors import blame
 from bars_tf.files import write_bytes
 from bars_tf.flags import PROGRAMS
 from bars_tf.results import UNITS

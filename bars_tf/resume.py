@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import screen
-from bars_tf.config import InputError
+from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.tfds_sets import one_line
 

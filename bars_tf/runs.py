@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf import __version__, charts, page, pictures, run_files
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError, blame
 from bars_tf.files import write_bytes
 from bars_tf.report import PAGE
 from bars_tf.results import UNITS

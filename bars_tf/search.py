@@ -20,10 +20,11 @@ from bars_tf import (
     workdir,
 )
 from bars_tf.complexity import Budget
-from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
-from bars_tf.flags import parse_budgets
+from bars_tf.errors import InputError, as_text, blame
+from bars_tf.flag_values import parse_budgets
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress

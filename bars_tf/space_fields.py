@@ -75,6 +75,8 @@ def validate(space: SearchSpace) -> None:
         refuse("num_nodes", "must be at most 8")
     if space.num_paths > 8:
         refuse("num_paths", "must be at most 8")
+    if not isinstance(space.plain_convolutions, bool):
+        refuse("plain_convolutions", "must be true or false")
     if space.max_inputs is not None and (not integer(space.max_inputs) or space.max_inputs < 1):
         refuse("max_inputs", "must be an integer of at least 1, or null")
     if type(space.latent_clip) not in (int, float) or not 0 < space.latent_clip < math.inf:

@@ -61,6 +61,7 @@ class SearchSpace:
         backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
             convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
             stage. Empty: cells of BARS, as the layout says.
+        plain_convolutions: whether the package's convolutions stand on edges without ReLU and shortcut of their own.
         max_inputs: inputs that derivation keeps at a node, at most; None: all.
         num_paths: every binary convolution stands so many times in parallel, each with weights, batch norm and a
             learnt shift before its sign of its own.
@@ -81,6 +82,7 @@ class SearchSpace:
     latent_clip: float = 1.0
     own_primitives: tuple[tuple[str, Primitive], ...] = ()
     backbone: tuple[Group, ...] = ()
+    plain_convolutions: bool = False
     max_inputs: int | None = None
     num_paths: int = 1
 
@@ -169,7 +171,12 @@ class SearchSpace:
 
     def primitive(self, name: str) -> Primitive:
         """What a candidate of this space is."""
-        return PRIMITIVES[name] if name in PRIMITIVES else dict(self.own_primitives)[name]
+        if name not in PRIMITIVES:
+            return dict(self.own_primitives)[name]
+        found = PRIMITIVES[name]
+        if self.plain_convolutions and found.branch == "bin_conv":
+            return found._replace(shortcut=False, activation="none")
+        return found
 
     def node_channels(self, stage: int) -> Channels:
         """Channels of a node at full width."""
@@ -214,4 +221,4 @@ SPACES = {space.name: space for space in (BARS, BARS_SMALL)}
 # NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
 NASB = SearchSpace(
     name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),
-    input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))
+    plain_convolutions=True, input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bars_tf import overhead, training
-from bars_tf.config import TWIN, InputError, SearchConfig
+from bars_tf.config import TWIN, SearchConfig
 from bars_tf.data import ImageData
+from bars_tf.errors import InputError
 from bars_tf.evaluate import load_model
 from bars_tf.legacy_keras import tf
 from bars_tf.references import Network

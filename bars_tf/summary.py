@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError, blame
 from bars_tf.genotype import Genotype, read_json
 
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10

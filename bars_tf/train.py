@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from bars_tf import complexity, distribution, overhead, references, report, results, screen, stages, training, workdir
-from bars_tf.config import TWIN, InputError, SearchConfig, blame
+from bars_tf.config import TWIN, SearchConfig
 from bars_tf.data import ImageData
+from bars_tf.errors import InputError, blame
 from bars_tf.evaluate import accuracy
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, read_json, write_json

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from bars_tf import callbacks, data, distribution, own_data, resume, schedules, workdir
 from bars_tf.augmentation import Augmentation
-from bars_tf.config import InputError, SearchConfig, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network, in_float32
 from bars_tf.distillation import Distillation
+from bars_tf.errors import InputError, blame
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import keras_tuner
 
 from bars_tf import complexity, oracles, run_files, screen, training, tuning_spaces, workdir
-from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
+from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import write_bytes
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from bars_tf.command_line import find_flagfile, parse
-from bars_tf.config import InputError, SearchConfig, as_text, blame
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json

@@ -29,8 +29,8 @@ from bars_tf import (
 )
 from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget, Cost
-from bars_tf.config import InputError
 from bars_tf.derived import build_network
+from bars_tf.errors import InputError
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.quicknet import QuickNet

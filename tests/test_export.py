@@ -29,8 +29,9 @@ from bars_tf import (
 )
 from bars_tf.augmentation import prepare_for_evaluation
 from bars_tf.complexity import cost, cost_tables
-from bars_tf.config import Failure, InputError, SearchConfig
+from bars_tf.config import SearchConfig
 from bars_tf.derived import KerasOps, build_network
+from bars_tf.errors import Failure, InputError
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, write_json
 from bars_tf.legacy_keras import lq, tf

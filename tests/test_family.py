@@ -9,7 +9,7 @@ from test_laws import NASB, random_alphas
 
 from bars_tf import complexity, derive, evolution, family, scoring, spaces
 from bars_tf.complexity import Budget
-from bars_tf.flags import parse_budgets
+from bars_tf.flag_values import parse_budgets
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet

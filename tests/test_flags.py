@@ -13,7 +13,8 @@ import pytest
 import bars_tf
 from bars_tf import programs, workdir
 from bars_tf.command_line import find_flagfile, help_text, parse
-from bars_tf.config import InputError, SearchConfig
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError
 from bars_tf.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.legacy_keras import tf
 from bars_tf.space_fields import SAMPLING

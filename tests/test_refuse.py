@@ -20,7 +20,8 @@ from test_data import images, write
 from test_programs import changed, refused
 
 from bars_tf import command_line, data, programs, records, screen, search, summary, train, training, workdir
-from bars_tf.config import InputError, SearchConfig, as_text
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError, as_text
 from bars_tf.evaluate import load_model
 from bars_tf.flags import PROGRAMS
 from bars_tf.legacy_keras import tf

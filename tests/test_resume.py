@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bars_tf import callbacks, data, resume, schedules, spaces
-from bars_tf.config import InputError
+from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet
 
