@@ -299,7 +299,7 @@ def test_bad_input(flags, words, tmp_path):
 
 def test_bad_flags(program, tmp_path):
     refused(program("compare", "--num_random=0", "--references=none", "--budget_ops=1M"), ["--num_random=0"])
-    for flags, words in ((["--references=resnet"], "--references=.*bars_uniform, quicknet"),
+    for flags, words in ((["--references=vgg"], "--references=vgg: must be some of resnet, quicknet, bars_uniform"),
                          (["--num_random=2", "--repeat_random=3"], "--repeat_random=3: must be at most --num_random=2"),
                          (["--train_seeds=0"], "--train_seeds=0|train_seeds"),
                          (["--genotypes=a,a"], "different files")):
@@ -347,5 +347,5 @@ def test_quickstart_compare(program, tmp_path):
     assert done.returncode == 0, done.stderr
     print(done.stdout)
     found = json.loads((tmp_path / "work" / "compare.json").read_text())
-    assert len(found["networks"]) == found["trainings"] == 10
+    assert len(found["networks"]) == found["trainings"] == 11
     assert all(row["cost"]["bops"] <= 3e6 and row["epochs"] == 5 for row in found["networks"])
