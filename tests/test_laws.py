@@ -19,7 +19,7 @@ from bars_tf.relaxation import Choices
 from bars_tf.supernet import Supernet
 
 ALL_PRIMITIVES = tuple(PRIMITIVES)
-SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=3, primitives=ALL_PRIMITIVES)
+SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
 TINY = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
 # A group of two convolutions, one with a stride, one with neither, one with other channels alone.
