@@ -21,10 +21,11 @@ _NAMES = {
     "SearchSpace": "spaces",
     "Supernet": "supernet",
     "build_network": "derived",
+    "nasb": "backbones",
 }
 
-__all__ = ["Budget", "Genotype", "SearchSpace", "Supernet", "build_network", "callbacks", "complexity", "data",
-           "derive", "genotype", "own_data", "schedules", "spaces"]
+__all__ = ["Budget", "Genotype", "SearchSpace", "Supernet", "backbones", "build_network", "callbacks", "complexity",
+           "data", "derive", "genotype", "nasb", "overhead", "own_data", "schedules", "spaces"]
 
 
 def __getattr__(name: str):

@@ -32,8 +32,9 @@ QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
 def main(config: SearchConfig) -> int:
     if config.quick:
         given = config.space_overrides
+        quick = {"num_nodes": 2} if config.search_space.backbone else QUICK
         config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
-                                     **{name: value for name, value in QUICK.items() if name not in given})
+                                     **{name: value for name, value in quick.items() if name not in given})
     training.start(config)
     results: dict[str, Any] = {"settings": settings(config), "machine": machine.describe()}
     for part in config.measure:

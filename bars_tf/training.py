@@ -179,12 +179,12 @@ def train_network(config: SearchConfig, genotype: Network, train: ImageData, val
 def trainable_network(config: SearchConfig, genotype: Network, input_shape: tuple[int, int, int],
                       num_classes: int, precision: str | None = None) -> tf.keras.Model:
     """The derived network in the precision that it is trained in, by default that of the flags."""
-    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else "float32")
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if config.mixed_precision else None)
     try:
         return build_network(genotype, input_shape, num_classes, dropout=config.dropout,
                              precision=precision or config.precision)
     finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+        tf.keras.mixed_precision.set_global_policy(None)  # Keras's default again, whatever that is set to
 
 
 def logs(directory: Path) -> list[tf.keras.callbacks.Callback]:
