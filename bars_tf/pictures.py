@@ -134,13 +134,14 @@ def _candidates(run: Run) -> Iterator[Picture]:
     if not run.candidates:
         return
     measure = next((name for name in run.budget if name in UNITS), "ops")
-    costs = np.array([c["cost"][measure] for c in run.candidates], float)
-    scores = np.array([c["accuracy"] for c in run.candidates], float)
+    found = [*run.candidates, *({**member, "origin": "family"} for member in run.family)]
+    costs = np.array([c["cost"][measure] for c in found], float)
+    scores = np.array([c["accuracy"] for c in found], float)
     order = np.lexsort((-scores, costs))
     best = [i for n, i in enumerate(order) if scores[i] > max(scores[order[:n]], default=-1)]
     groups = {}
-    for origin in dict.fromkeys(str(c.get("origin", "candidate")) for c in run.candidates):
-        at = [i for i, c in enumerate(run.candidates) if str(c.get("origin", "candidate")) == origin]
+    for origin in dict.fromkeys(str(c.get("origin", "candidate")) for c in found):
+        at = [i for i, c in enumerate(found) if str(c.get("origin", "candidate")) == origin]
         groups[origin] = (costs[at], scores[at])
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "

@@ -29,6 +29,7 @@ class Run:
         config: its settings.
         shape, num_classes: of the images, where the genotype file tells them.
         candidates: as `candidates.json` lists them, the best first.
+        family: the members that `family.json` lists, in the same form.
         search_log, train_log: rows of `log.csv` as numbers, without those that are none.
         trajectory: lines of `trajectory.jsonl`, an epoch each.
         confusion: `confusion.json`.
@@ -42,6 +43,7 @@ class Run:
     shape: tuple[int, int, int] | None = None
     num_classes: int | None = None
     candidates: list[dict] = dataclasses.field(default_factory=list)
+    family: list[dict] = dataclasses.field(default_factory=list)
     search_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
     trajectory: list[dict] = dataclasses.field(default_factory=list)
     train_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
@@ -87,6 +89,7 @@ def read(directory: Path) -> Run:
     take("summary.json", lambda path: {"summary": _summary(path)})
     take("genotype.json", _genotype)
     take("candidates.json", lambda path: {"candidates": _candidates(path)})
+    take("family.json", lambda path: {"family": _candidates(path, "members")})
     take("search/log.csv", lambda path: {"search_log": read_log(path)})
     take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
     take("train/log.csv", lambda path: {"train_log": read_log(path)})
@@ -144,8 +147,8 @@ def _genotype(path: Path) -> dict[str, Any]:
     return {"genotype": Genotype.from_dict_of(path, values), "shape": shape, "num_classes": classes}
 
 
-def _candidates(path: Path) -> list[dict]:
-    candidates = _object(path)["candidates"]
+def _candidates(path: Path, name: str = "candidates") -> list[dict]:
+    candidates = _object(path)[name]
     for candidate in candidates:
         for value in (candidate["accuracy"], *candidate["cost"].values()):
             if _number(value) is None:

@@ -7,7 +7,7 @@ import pytest
 from conftest import TINY, run_program
 from test_laws import NASB, random_alphas
 
-from bars_tf import complexity, derive, evolution, family, scoring, spaces
+from bars_tf import complexity, derive, evolution, family, run_files, scoring, spaces
 from bars_tf.complexity import Budget
 from bars_tf.flag_values import parse_budgets
 from bars_tf.genotype import Genotype
@@ -101,6 +101,7 @@ def test_a_search_for_a_family(tmp_path):
         assert genotype == Genotype.from_dict(member["genotype"])
         assert complexity.cost(genotype, tables).ops == member["cost"]["ops"] <= limit
     assert all(a["accuracy"] <= b["accuracy"] for a, b in zip(listed, listed[1:]))
+    assert len(run_files.read(work).family) == 5
     assert Genotype.load(work / "genotype.json") == Genotype.from_dict(listed[-1]["genotype"])
 
 
