@@ -199,7 +199,14 @@ def _random_words(random: Mapping[str, Any]) -> list[str]:
     return [f"Best minus mean: {points('head_room')} ({random['best_name']}). Standard deviation of one training each: "
             f"{points('spread_of_one_training_each')}; between seeds of one network: {points('spread_between_seeds')} "
             f"({random['repeated']} repeated); so between architectures: {points('spread_between_architectures')}.", "",
-            f"Widths and depths drawn uniformly, then topologies uniformly until the cost lay at "
-            f"{draws['lowest_part_of_budget']:.0%} to 100% of the budget: {draws['acceptance']:.3%} of "
-            f"{draws['topologies']:,} were accepted; {draws['given_up']} of {draws['reachable']} widths and depths "
-            "were given up."]
+            _how_drawn(draws)]
+
+
+def _how_drawn(draws: dict[str, Any]) -> str:
+    band = f"{draws['lowest_part_of_budget']:.0%} to 100% of the budget"
+    if draws["is_walk"]:
+        return (f"A random walk over the networks at {band}, of mutations that stay there: {draws['acceptance']:.3%} "
+                f"of {draws['topologies']:,} proposed steps were taken.")
+    return (f"Widths and depths drawn uniformly, then topologies uniformly until the cost lay at {band}: "
+            f"{draws['acceptance']:.3%} of {draws['topologies']:,} were accepted; {draws['given_up']} of "
+            f"{draws['reachable']} widths and depths were given up.")

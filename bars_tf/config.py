@@ -171,7 +171,7 @@ class SearchConfig:
         fill("workdir", "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in
                                            (self.data_name, subject, *twin, str(self.seed))))
         self._check()
-        fill("max_overhead", "0.1" if self._space.backbone else None)
+        fill("max_overhead", "0.1" if self._space.backbone and not self.budgets else None)
         fill("references", ("backbone", "widened") if self._space.backbone else ("resnet", "quicknet", "bars_uniform"))
         fill("distillation", 0.5 if self.teacher else None)
         if self.network and not self.has_budget:
@@ -181,6 +181,9 @@ class SearchConfig:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
             if getattr(self, name) >= getattr(self, limit):
                 raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
+        if self.budgets and self.max_overhead not in (None, "none"):
+            raise InputError.of("budgets", self.budgets, "takes the place of the overhead: give --max_overhead=none "
+                                "with it")
         if self.precision == "float":
             for name in ("pretrain_epochs", "teacher"):
                 if getattr(self, name):

@@ -97,7 +97,8 @@ def _randoms(config: SearchConfig, budget: Budget, tables: complexity.CostTables
     count = len(drawn.genotypes)
     screen.say(f"compare  {count} random networks at {random_networks.LOWEST:.0%} of the budget at least: "
                f"{drawn.topologies:,} topologies drawn, {drawn.acceptance:.3%} accepted; {drawn.given_up} of "
-               f"{drawn.reachable} widths and depths given up")
+               f"{drawn.reachable} widths and depths given up" if not drawn.is_walk else
+               f"compare  {count} random networks along a walk at {random_networks.LOWEST:.0%} of the budget at least")
     return [Contender(f"random_{i}", RANDOM, genotype, complexity.cost(genotype, tables),
                       2 if i < config.repeat_random else 1) for i, genotype in enumerate(drawn.genotypes)
             ], drawn.to_dict()

@@ -76,7 +76,7 @@ def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate
     most = float("inf")
     for limit in sorted(found, reverse=True):
         ranked = found[limit]
-        member = next((c for c in ranked if c.accuracy <= most), ranked[-1])
+        member = next((c for c in ranked if c.accuracy <= most), min(ranked, key=lambda c: c.accuracy))
         if member is not ranked[0]:
             screen.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
                        "a higher --num_evolved may find a better one for that")

@@ -134,7 +134,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
         "budgets": Flag(budgets, "A family: one network for each of several increasing budgets from one search, such "
-                        "as 300k,400k,600k (OPs) or bops:5M,10M; the largest is trained.", "one network"),
+                        "as 300k,400k,600k (OPs) or bops:5M,10M, in place of the limit of that measure; the largest is "
+                        "trained.", "one network"),
         "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
                              "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
                              "limit.", "0.1 with a backbone"),
@@ -173,7 +174,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "pretrain_epochs": Flag(COUNT_OR_0, "Epochs of pre-training with binary activations and float kernels; 0: "
                                 "none."),
         "teacher": Flag(TEXT, "Teacher of the training: twin (the float twin of the network, of its backbone if it "
-                        "has one, trained along) or a Keras model file .h5 for the same images and classes.", "none"),
+                        "has one, trained along) or a Keras model file .h5 from the same images to logits.", "none"),
         "distillation": Flag(PART, "Part of the loss that is the distance to the teacher.", "0.5 with a teacher"),
         "train_backbone": Flag(boolean, "Trains the plain backbone too, by the same settings, to compare with."),
         "precision": Flag(one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
@@ -238,12 +239,13 @@ PROGRAMS = {
         "Trains the network of a genotype file, or a reference within a budget, and evaluates it.",
         "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
         tuple(n for n in ("genotype", "network", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN)
-              if n not in ("json", "arch_split", "batch_size")), one_of=("genotype", "network")),
+              if n not in ("json", "arch_split", "batch_size", "budgets")), one_of=("genotype", "network")),
     "compare": Program(
         "Trains searched networks, random ones and hand-made ones of equal cost alike, and says how they compare.",
         "bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *COMPARE)
-              if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "train_backbone")),
+              if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "train_backbone",
+                           "budgets")),
         suffix="_compare"),
     "evaluate": Program(
         "Tells the accuracy of a trained network.",

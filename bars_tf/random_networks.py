@@ -26,6 +26,7 @@ class Draws(NamedTuple):
         macros: combinations of widths and depths that were drawn; `reachable`: those of them that the bounds of their
             cost did not rule out; `given_up`: of these, those without a network in the band after many topologies.
         topologies: sets of topologies that were drawn for the reachable ones.
+        is_walk: whether they are of a walk: `topologies` then are its proposed steps, `reachable` those taken.
         acceptance: the part of these that lay in the band, given-up combinations included.
     """
 
@@ -34,6 +35,7 @@ class Draws(NamedTuple):
     reachable: int
     given_up: int
     topologies: int
+    is_walk: bool = False
 
     @property
     def acceptance(self) -> float:
@@ -106,7 +108,7 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
             found[here] = None
     if len(found) < count:
         raise ValueError(_too_few(tables, budget, len(found), count))
-    return Draws(list(found), 1, accepted, 0, proposed)
+    return Draws(list(found), 1, accepted, 0, proposed, is_walk=True)
 
 
 def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:

@@ -112,10 +112,12 @@ def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
         input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
 
 
-def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype:
+def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]
+             ) -> Genotype | None:
     """The backbone of the space as it is: it costs less than the budget by what the search may add."""
     _require_backbone(space)
-    return overhead.backbone(space)
+    found = overhead.backbone(space)
+    return found if fits(found) else None
 
 
 def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype | None:
@@ -123,8 +125,13 @@ def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[
     width."""
     _require_backbone(space)
     stages = [space.node_channels(stage).size for stage in range(space.num_stages)]
-    # By more than the root of its share no stage can grow.
-    options = [range(size, max(size + 2, round(size * 1.15) + 1)) for size in stages]
+
+    def scaled(thousandths):
+        return [size + size * thousandths // 1000 for size in stages]
+
+    most = _largest(lambda n: fits(_with_channels(space, scaled(n))), 3000)
+    # As wide as all can be, then a little wider in some.
+    options = [range(size, size + (3 if size >= 128 else 2 + size // 32)) for size in scaled(most)]
     return max(filter(fits, (_with_channels(space, each) for each in itertools.product(*options))), key=used,
                default=None)
 

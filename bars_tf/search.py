@@ -20,7 +20,7 @@ from bars_tf import (
     workdir,
 )
 from bars_tf.complexity import Budget
-from bars_tf.config import SearchConfig
+from bars_tf.config import TWIN, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
 from bars_tf.errors import InputError, as_text, blame
@@ -227,7 +227,9 @@ def estimate(config: SearchConfig, train: ImageData, seconds: float, first_epoch
     weight_step = seconds if first_epoch < config.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
     pairs = config.search_epochs - config.warmup_epochs
     searching = steps * weight_step * (config.warmup_epochs + pairs * PAIR_PER_WEIGHT_STEP)
-    training_seconds = config.train_epochs * train.num_images / config.batch_size * weight_step
+    epochs = (config.train_epochs + config.pretrain_epochs) * (1 + config.train_backbone)
+    epochs += config.train_epochs if config.teacher == TWIN else 0
+    training_seconds = epochs * train.num_images / config.batch_size * weight_step
     return (f"the whole run: about {duration(searching)} for the search and {duration(training_seconds)} for the "
             "training, by the first steps")
 

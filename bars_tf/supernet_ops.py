@@ -47,7 +47,9 @@ class SupernetOps:
         coefficients = choices.edges
         if "none" in space.primitives:
             alive = self._nodes_alive()
-            coefficients *= tf.stack([alive[source] for source, _ in space.edges], axis=1)[:, :, None]
+            sources = tf.stack([alive[source] for source, _ in space.edges], axis=1)
+            coefficients *= tf.stop_gradient(sources)[:, :, None]
+            # With its gradient: behind a batch norm, no other one tells what it is worth to have an input at all.
             self._any_alive = 1.0 - tf.reduce_prod(1.0 - tf.stack(alive[1:]), axis=0)
         self._coefficients = _unstacked(coefficients)
         self._parts = None
@@ -71,7 +73,7 @@ class SupernetOps:
     def _nodes_alive(self):
         """How much of each node has an input, [groups] a node: 1 or 0 for sampled choices. Nodes without one pass
         nothing on."""
-        none = tf.stop_gradient(self.choices.edges[:, :, self.space.primitives.index("none")])
+        none = self.choices.edges[:, :, self.space.primitives.index("none")]
         alive = [tf.ones_like(none[:, 0])]
         for target in range(1, self.space.num_nodes + 1):
             edges = [self.space.edges.index((source, target)) for source in range(target)]

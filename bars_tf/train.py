@@ -34,12 +34,15 @@ def main(config: SearchConfig) -> int:
     training.read(train, test)
     training.check_shares(config, strategy, "train_batch_size")
     check_teacher(config, train)
-    if config.train_backbone and not (genotype and genotype.space.backbone):
+    if genotype and config.train_backbone and not genotype.space.backbone:
         raise InputError.of("train_backbone", config.train_backbone, "the network of --genotype has no backbone")
+    if isinstance(network, Genotype):
+        with blame("genotype" if genotype else "network", config.genotype or config.network):
+            network.space.check_image(train.image_shape)
     if workdir.is_chief(config) and isinstance(network, Genotype):
         network.save(trained, train.image_shape, train.num_classes)
     finish(config, network, train, validation, test, directory, strategy,
-           **({"reference": config.network} if config.network else {}))
+           **({"reference": config.network, "budget": budget(config, train).limits()} if config.network else {}))
     return 0
 
 
@@ -81,7 +84,8 @@ Trained = tuple[tf.keras.Model, dict[str, float]]  # a network, and the seconds 
 def trained(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, directory: Path
             ) -> tuple[Trained, Trained | None]:
     """The network through all its stages, and its backbone if that is asked for; on one device or under a strategy."""
-    backbone = overhead.backbone(network.space) if config.train_backbone else None
+    # A reference is what others are compared with.
+    backbone = overhead.backbone(network.space) if config.train_backbone and not config.network else None
     teacher, seconds = stages.teacher_of(config, network, train, validation, directory)
     other = stages.train(config, backbone, train, validation, directory / "backbone", teacher) if backbone else None
     model, own_seconds = stages.train(config, network, train, validation, directory, teacher)
@@ -100,7 +104,7 @@ def train_and_test(config: SearchConfig, network: Network, train: ImageData, val
     write_json(directory / "confusion.json", {"split": "test", "class_names": list(test.class_names),
                                               "counts": confusion.tolist()})
     cost = references.cost(network, train.image_shape, train.num_classes)
-    if isinstance(network, Genotype) and network.space.backbone:
+    if isinstance(network, Genotype) and network.space.backbone and not config.network:
         found |= compared(config, network, cost, train, other, test)
     summary = results.summary(
         config, network, cost.as_float() if config.precision == "float" else cost, train.sha256, training.devices(),

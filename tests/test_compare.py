@@ -146,6 +146,11 @@ def test_references_of_a_backbone():
     widened = references.make("widened", space, budget, (32, 32, 3), CLASSES)
     above = overhead.of(references.cost(widened, (32, 32, 3), CLASSES), complexity.cost(base, tables))
     assert all(share <= 0.1 for share in above.values()) and max(above.values()) > 0.08
+    wider = overhead.budget(Budget(), "1.0", tables)
+    assert wider.used(references.cost(references.make("widened", space, wider, (32, 32, 3), CLASSES), (32, 32, 3),
+                                      CLASSES)) > 0.97
+    with pytest.raises(ValueError, match="smallest network is above"):
+        references.make("backbone", space, Budget(bops=1e6), (32, 32, 3), CLASSES)
     with pytest.raises(ValueError, match="has no backbone"):
         references.make("widened", SPACE, Budget(bops=1e6), SHAPE, CLASSES)
 

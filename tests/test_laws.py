@@ -328,9 +328,11 @@ def test_partition_law(sampling, space, rng):
     assert changed(supernet.arch_step) == {"alphas"}
 
 
-def test_arch_gradient_is_that_of_the_expected_loss(rng):
+@pytest.mark.parametrize("space", [
+    spaces.BARS.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
+    TINY_NASB.replace(backbone=((4, 1, 1),))], ids=["bars", "nasb"])
+def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
     """On a space small enough to enumerate, the mean gradient of each sampling form points where the exact one does."""
-    space = spaces.BARS.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0))
     tf.keras.utils.set_random_seed(0)
     supernet = Supernet(space, (8, 8, 1), 3)
     supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.0))
@@ -343,8 +345,8 @@ def test_arch_gradient_is_that_of_the_expected_loss(rng):
     loss = tf.function(lambda c: supernet.compiled_loss(labels, supernet(images, c, mode="arch")), autograph=False)
     probabilities, exact = [p.numpy() for p in supernet.probabilities()], 0.0
     for (widths, depths, picked), _ in all_choices(space):
-        hard = [np.eye(2, dtype=np.float32)[list(widths)], np.eye(2, dtype=np.float32)[list(depths)],
-                np.eye(3, dtype=np.float32)[picked]]
+        hard = [np.eye(p.shape[-1], dtype=np.float32)[np.array(choice)]
+                for p, choice in zip(probabilities, (widths, depths, picked))]
         probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
         value = float(loss(Choices(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
         exact += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
@@ -361,10 +363,13 @@ def test_arch_gradient_is_that_of_the_expected_loss(rng):
                     tf.range(64), tf.stack([0, tf.cast(supernet.search_step, tf.int32)]), 63)
                 logits = supernet(tf.gather(images, order), supernet.draw(1, 64), mode="arch")
                 value = supernet.compiled_loss(tf.gather(labels, order), logits)
-            return tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(value, supernet.arch_variables)], 0)
+            gradients = tape.gradient(value, supernet.arch_variables, unconnected_gradients="zero")
+            return tf.concat([tf.reshape(g, [-1]) for g in gradients], 0)
 
         mean = np.mean([gradient().numpy() for _ in range(draws)], axis=0)
-        assert mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact) > 0.7, sampling
+        cosine = mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact)
+        print(sampling, "cosine", cosine)
+        assert cosine > 0.85, sampling
 
 
 @pytest.mark.parametrize("space", [SMALL, TWO_PATHS], ids=["bars", "nasb"])

@@ -126,6 +126,8 @@ def test_a_teacher_teaches(rng):
     (["--teacher=nowhere.h5"], "--teacher="),
     (["--width_choices=0.5,1"], "--width_choices=0.5,1: must be 1 with a backbone"),
     (["--layout=NR"], "the backbone says which cells there are"),
+    (["--primitives=skip,bin_conv_3x3"], "needs none with a backbone"),
+    (["--budgets=200k,220k"], "takes the place of the overhead"),
     (["--space=bars", "--backbone=resnet20"], "needs --space=nasb"),
     (["--space=bars", "--max_overhead=0.1"], "has no backbone"),
     (["--budget_ops=1k"], "--budget_ops=1000: is below the smallest network"),
@@ -142,12 +144,17 @@ def test_bad_stages(program, tmp_path):
     genotype = overhead.backbone(make_space())
     genotype.save(tmp_path / "genotype.json")
     build_network(genotype, (28, 28, 1), 7).save(tmp_path / "teacher.h5")
+    logits = build_network(genotype, (28, 28, 1), 10)
+    tf.keras.Model(logits.input, tf.keras.layers.Softmax()(logits.output)).save(tmp_path / "layer.h5")
+    tf.keras.Model(logits.input, tf.keras.layers.Dense(10, "softmax")(logits.output)).save(tmp_path / "softmax.h5")
     base = [f"--genotype={tmp_path / 'genotype.json'}", f"--workdir={tmp_path / 'work'}"]
     for flags, words in (
             (["--precision=float", "--pretrain_epochs=2"], "--pretrain_epochs=2: has no place in the training of"),
             (["--precision=float", "--teacher=twin"], "--teacher=twin: has no place"),
             (["--distillation=0.5"], "--distillation=0.5: needs --teacher=twin"),
-            ([f"--teacher={tmp_path / 'teacher.h5'}"], "is for images (28, 28, 1) of 7 classes; fashion_mnist")):
+            ([f"--teacher={tmp_path / 'teacher.h5'}"], "is for images (28, 28, 1) of 7 classes; fashion_mnist"),
+            ([f"--teacher={tmp_path / 'softmax.h5'}"], "must end in logits"),
+            ([f"--teacher={tmp_path / 'layer.h5'}"], "Softmax")):
         done = program("train", *base, *flags)
         assert done.returncode == 2 and words in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
