@@ -56,6 +56,8 @@ def finish(config: SearchConfig, network: Network, train: ImageData, validation:
            directory: Path, strategy: tf.distribute.Strategy, **found: object) -> None:
     """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
     if earlier := finished(config, directory):
+        if workdir.is_chief(config) and not (directory / report.PAGE).exists():  # stopped in the very end
+            _report(directory)
         results.print_closing_table(earlier, network, directory, os.environ)
         return
     if distribution.is_shared(strategy):
@@ -63,12 +65,16 @@ def finish(config: SearchConfig, network: Network, train: ImageData, validation:
             trained(config, network, train, validation, directory)
     if workdir.is_chief(config):
         summary = train_and_test(config, network, train, validation, test, directory, **found)
-        try:
-            report.write(directory)
-        except (OSError, ValueError) as error:  # all else is done
-            screen.say(f"no report: {error}")
+        _report(directory)
         results.print_closing_table(summary, network, directory, os.environ)
     distribution.wait_for_all(strategy)
+
+
+def _report(directory: Path) -> None:
+    try:
+        report.write(directory)
+    except (OSError, ValueError) as error:  # all else is done
+        screen.say(f"no report: {error}")
 
 
 def finished(config: SearchConfig, directory: Path) -> dict[str, Any] | None:

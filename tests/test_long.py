@@ -22,7 +22,8 @@ def test_quickstart_of_three_seeds(program, tmp_path):
     """At least 86 % at no more than 0.6 M operations on 2,000 images, mean of three seeds."""
     found = []
     for seed in range(3):
-        done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / str(seed)}", f"--seed={seed}")
+        done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / str(seed)}", f"--seed={seed}",
+                       timeout=3600)
         assert done.returncode == 0, done.stderr
         print(done.stdout)
         found.append(json.loads((tmp_path / str(seed) / "summary.json").read_text()))
@@ -52,7 +53,7 @@ def test_cifar_flags_with_capped_steps(program, tmp_path):
         pytest.skip("BARS_DATA_DIR names no directory with cifar10")
     done = program("search", "--flagfile=cifar.flags", "--max_steps=8", "--search_epochs=2", "--warmup_epochs=1",
                    "--train_epochs=2", "--train_warmup_epochs=0", f"--workdir={tmp_path / 'work'}",
-                   f"--data_dir={os.environ['BARS_DATA_DIR']}")
+                   f"--data_dir={os.environ['BARS_DATA_DIR']}", timeout=3600)
     assert done.returncode == 0, done.stderr
     assert "test accuracy" in done.stdout and "the whole run: about" in done.stderr
 
