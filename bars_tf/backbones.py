@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bars_tf.space_fields import Group
 from bars_tf.spaces import NASB, SearchSpace
 
@@ -27,6 +29,11 @@ def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpa
         raise ValueError(f"search space: width_multiplier={width_multiplier!r}: must make whole numbers of "
                          f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")
     stages = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
-    groups = [Group(channels, 2 if stage and not block else 1, 2)
-              for stage, (channels, blocks) in enumerate(stages) for block in range(blocks)]
-    return NASB.replace(stem=stem, init_channels=stages[0][0], backbone=tuple(groups))
+    return NASB.replace(stem=stem, init_channels=stages[0][0], backbone=residual_groups(stages))
+
+
+def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
+    """A group for each residual block of two convolutions, from (channels, blocks) of each stage; every stage but the
+    first begins with stride 2."""
+    return tuple(Group(channels, 2 if stage and not block else 1, 2)
+                 for stage, (channels, blocks) in enumerate(stages) for block in range(blocks))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 4.4  # inches: 9 point letters can be read where a phone shows it 390 pixels wide
@@ -120,18 +121,7 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
         axes.scatter(xs, ys, c=color, marker=marker, s=32, label=name, zorder=3)
     if chosen is not None:
         axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
-    if limit is not None:
-        axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
-    axes.margins(0.09)
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
-    _numbers(axes.xaxis, False)
-    _numbers(axes.yaxis, True)
-    axes.grid(color="#dddddd")
-    axes.set_axisbelow(True)
-    _legend(figure, axes)
-    return figure
+    return _against_cost(figure, axes, xlabel, ylabel, limit)
 
 
 def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
@@ -145,6 +135,11 @@ def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel
                 [max(values) - y for y, (_, values) in zip(ys, networks)]]
         axes.errorbar([x for x, _ in networks], ys, yerr=np.maximum(bars, 0), fmt=marker, color=color, ms=6,
                       elinewidth=1.2, capsize=2, label=name)
+    return _against_cost(figure, axes, xlabel, ylabel, limit)
+
+
+def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: float | None) -> Figure:
+    """Gives axes of accuracy against cost their names, numbers, the budget and the legend."""
     if limit is not None:
         axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
     axes.margins(0.09)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import sysconfig
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,21 @@ def config_directories() -> list[Path]:
     return [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
                                         Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
             if directory.is_dir()]
+
+
+@contextlib.contextmanager
+def _blame_field(value: Callable[[str], Any]) -> Iterator[None]:
+    """Turns "search space: FIELD=VALUE: REMEDY" into an InputError that names the flag of the field, with its value."""
+    try:
+        yield
+    except ValueError as error:
+        field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
+        raise InputError.of(field, value(field), remedy) from None
+
+
+def budget_flag(measure: str) -> str:
+    """The flag that limits a measure of `complexity.MEASURES`."""
+    return "budget_size" if measure == "size_bytes" else f"budget_{measure}"
 
 
 # The teacher that is trained along: the float twin of the network, or of its backbone.
@@ -229,11 +246,8 @@ class SearchConfig:
 
     def _backbone_space(self) -> SearchSpace:
         """NASB for the backbone that the flags name."""
-        try:
+        with _blame_field(lambda field: getattr(self, field)):
             return nasb(self.backbone or "resnet20", self.width_multiplier or 1.0)
-        except ValueError as error:
-            field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
-            raise InputError.of(field, getattr(self, field), remedy) from None
 
     @property
     def data_flag(self) -> tuple[str, str]:
@@ -253,13 +267,9 @@ class SearchConfig:
     @property
     def search_space(self) -> SearchSpace:
         """The named space, or that of the file, with its overrides."""
-        try:
+        # The field may be another one than was given, if they do not agree.
+        with _blame_field(lambda field: getattr(self if field in self.space_overrides else self._space, field)):
             return self._space.replace(**self.space_overrides)
-        except ValueError as error:
-            # "search space: FIELD=VALUE: REMEDY". The field may be another one than was given, if they do not agree.
-            field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
-            value = getattr(self, field) if field in self.space_overrides else getattr(self._space, field)
-            raise InputError.of(field, value, remedy) from None
 
     @property
     def has_budget(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bars_tf import complexity, overhead, random_networks, references, screen
 from bars_tf.complexity import Budget, Cost
-from bars_tf.config import SearchConfig
+from bars_tf.config import SearchConfig, budget_flag
 from bars_tf.data import ImageData
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.genotype import Genotype, read_json
@@ -90,9 +90,8 @@ def _randoms(config: SearchConfig, budget: Budget, tables: complexity.CostTables
     try:
         drawn = random_networks.draw(tables, budget, config.num_random, config.seed)
     except ValueError as error:
-        given = config.budget.limits() or {"max_overhead": config.max_overhead}
-        name, limit = next(iter(given.items()))
-        flag = {"size_bytes": "budget_size", "max_overhead": name}.get(name, f"budget_{name}")
+        given = {budget_flag(name): limit for name, limit in config.budget.limits().items()}
+        flag, limit = next(iter(given.items()), ("max_overhead", config.max_overhead))
         raise InputError.of(flag, as_text(limit), f"{error}; choose another budget or fewer --num_random") from None
     count = len(drawn.genotypes)
     screen.say(f"compare  {count} random networks at {random_networks.LOWEST:.0%} of the budget at least: "

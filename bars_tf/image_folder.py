@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from bars_tf import screen
 from bars_tf.images import ImageData, described
 from bars_tf.legacy_keras import tf
-from bars_tf.records import Records
+from bars_tf.records import OwnRecords
 from bars_tf.tfds_sets import one_line
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -30,7 +30,7 @@ UNBALANCED = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FileRecords(Records):
+class FileRecords(OwnRecords):
     """Image files and their labels: paths as bytes, int64 labels [N]."""
 
     directory: Path
@@ -46,14 +46,6 @@ class FileRecords(Records):
     @property
     def origin(self) -> tuple[str, str]:
         return "image_dir", str(self.directory)
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.name}/{self.digest[:16]}:{self.split}"
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.names
 
     @functools.cached_property
     def encoded(self) -> tf.data.Dataset:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from bars_tf.image_folder import from_folder
 from bars_tf.images import ImageData, described
 from bars_tf.legacy_keras import tf
-from bars_tf.records import Records
+from bars_tf.records import OwnRecords
 from bars_tf.tfds_sets import one_line
 
 __all__ = ["from_folder", "from_function"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FunctionRecords(Records):
+class FunctionRecords(OwnRecords):
     """Images and labels that a function returned as a `tf.data.Dataset`."""
 
     dataset: tf.data.Dataset
@@ -28,14 +28,6 @@ class FunctionRecords(Records):
 
     def __len__(self) -> int:
         return self.count
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.name}/{self.digest[:16]}:{self.split}"
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.names
 
     @functools.cached_property
     def encoded(self) -> tf.data.Dataset:

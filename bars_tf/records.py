@@ -178,3 +178,16 @@ class Records:
             if count != part.examples_in_shard:
                 return ValueError(f"{what}: {part.filename} has {count} of {part.examples_in_shard} records")
         return ValueError(f"{what}, split {self.split}, can't be read: {one_line(error)}")
+
+
+class OwnRecords(Records):
+    """Images of a user's own, which are known by a digest of them. Those that follow have `names` of classes and a
+    `digest`."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.name}/{self.digest[:16]}:{self.split}"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.names

@@ -9,10 +9,11 @@ import itertools
 from collections.abc import Callable
 
 from bars_tf import complexity, overhead
+from bars_tf.backbones import residual_groups
 from bars_tf.complexity import Budget, Cost
 from bars_tf.genotype import Genotype
 from bars_tf.quicknet import QuickNet
-from bars_tf.space_fields import MAX_CHANNELS, Group
+from bars_tf.space_fields import MAX_CHANNELS
 from bars_tf.spaces import NASB, SearchSpace
 
 Network = Genotype | QuickNet
@@ -104,12 +105,10 @@ BLOCKS = 2
 
 def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
     """A residual network with stem and quantizers of `space`, as a backbone without searched edges."""
-    groups = [Group(c, 2 if stage and not block else 1, 2)
-              for stage, c in enumerate(channels) for block in range(BLOCKS)]
     return overhead.backbone(NASB.replace(
         name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
-        init_channels=channels[0], backbone=tuple(groups), num_nodes=1, primitives=("none", "skip"),
-        input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
+        init_channels=channels[0], backbone=residual_groups([(c, BLOCKS) for c in channels]), num_nodes=1,
+        primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
 
 
 def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]

@@ -20,7 +20,7 @@ from bars_tf import (
     workdir,
 )
 from bars_tf.complexity import Budget
-from bars_tf.config import TWIN, SearchConfig
+from bars_tf.config import TWIN, SearchConfig, budget_flag
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
 from bars_tf.errors import InputError, as_text, blame
@@ -86,9 +86,9 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     except ValueError as error:
         given = config.budget.limits()
         name = next((n for n in given if f"budget {n}=" in str(error)), next(iter(given)))
-        flag = {"size_bytes": "budget_size"}.get(name, f"budget_{name}")
         remedy = str(error).partition(" is ")[2] or str(error)
-        raise InputError.of(flag, as_text(given[name]), f"is {remedy}" if remedy in str(error) else remedy) from None
+        remedy = f"is {remedy}" if remedy in str(error) else remedy
+        raise InputError.of(budget_flag(name), as_text(given[name]), remedy) from None
 
 
 def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,

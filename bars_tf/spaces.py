@@ -8,6 +8,7 @@ what is searched stands beside the convolutions of a given network. Nothing here
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -106,7 +107,8 @@ class SearchSpace:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
         return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives},
                          "backbone": [list(group) for group in self.backbone]}
 
@@ -127,6 +129,11 @@ class SearchSpace:
 
     def cells(self) -> tuple[CellPosition, ...]:
         """All cells at full depth, in order."""
+        return self._cells
+
+    @functools.cached_property
+    def _cells(self) -> tuple[CellPosition, ...]:
+        # Once: making and costing a genotype asks for them again and again.
         positions, stage, depth, normals = [], 0, 0, 0
         for index, (opens_stage, stride) in enumerate(self._plan()):
             if opens_stage:

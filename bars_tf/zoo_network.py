@@ -108,10 +108,10 @@ def _methods(genotype: Genotype, groups: dict[str, Topology]) -> str:
         parts += _blocks(space, strides)
         if opens:
             parts.append(_fill(templates.MAPPED, cut=templates.CUT if cut else ""))
-        cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(groups, strides)
+        missing = any(not node for topology in groups.values() for node in topology)
+        cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(missing, strides)
         edge = _fill(templates.EDGE, branches=_branches(space, groups),
                      block=templates.BLOCK_2 if strides else templates.BLOCK)
-        missing = any(not node for topology in groups.values() for node in topology)
         parts.append(_fill(
             edge + "\n" + cell, strides_argument=", strides=1" if opens else "",
             strided_block="strided_block" if space.backbone else "factorized_block",
@@ -133,8 +133,7 @@ def _blocks(space: SearchSpace, strides: bool) -> list[str]:
               for name, path in zip(names, paths))]
 
 
-def _bars_cell(groups: dict[str, Topology], reduces: bool) -> str:
-    missing = any(not node for topology in groups.values() for node in topology)
+def _bars_cell(missing: bool, reduces: bool) -> str:
     return _fill(
         templates.CELL, nodes=templates.NODES, reduction=templates.REDUCE if reduces else "",
         node_filters=" A node has `filters` channels." + (
