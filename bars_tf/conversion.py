@@ -83,6 +83,55 @@ def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
     return arranged
 
 
+class EngineBatchNorm(tf.keras.layers.BatchNormalization):
+    """Batch norm as a binary convolution of the engine computes it.
+
+    The engine counts the products that are -1. From twice their number, which is `products` - x for a sum of products
+    x, it comes to the result by one multiplication and one addition, whose constant holds `products` times the scale:
+    that is large, and rounds a thousand times as coarsely as x does (its `output_transform.h`).
+    """
+
+    def __init__(self, products: int, **options):
+        super().__init__(**options)
+        self.products = products
+
+    def call(self, x, training=False):
+        scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        shift, scale_64 = (tf.cast(values, tf.float64) for values in (self.beta - self.moving_mean * scale, scale))
+        return (self.products - x) * -scale + tf.cast(shift + self.products * scale_64, x.dtype)
+
+
+def with_engine_rounding(model: tf.keras.Model) -> tf.keras.Model:
+    """The same network, which rounds where and as the engine does: it tells rounding from a fault of the file.
+
+    For kernels that are signs alone; scaled ones stay as they are.
+    """
+
+    def copy(layer):
+        config = layer.get_config()
+        if isinstance(layer, tf.keras.layers.BatchNormalization) and (products := _fused_products(layer)):
+            return EngineBatchNorm(products, **config)
+        return layer.from_config(config)
+
+    twin = tf.keras.models.clone_model(model, clone_function=copy)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _fused_products(batch_norm: tf.keras.layers.Layer) -> int | None:
+    """Of how many products the sums are that the engine normalises with its binary convolution; None without one."""
+    source = _source(batch_norm)
+    if isinstance(source, tf.keras.layers.ReLU):
+        source = _source(source)
+    if not isinstance(source, lq.layers.QuantConv2D) or not source.kernel_quantizer.name.startswith("ste_sign"):
+        return None
+    return int(np.prod(source.kernel.shape[:3]))
+
+
+def _source(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+    return layer.input._keras_history.layer
+
+
 def convert(model: tf.keras.Model) -> bytes:
     """The `.tflite` of a model, for one image a call.
 

@@ -142,12 +142,15 @@ def _deploy(config: SearchConfig, run: Run, directory: Path, images: np.ndarray,
         print(f"export: no {config.name}.tflite, all else is written: {conversion.MISSING}", file=sys.stderr)
         return None
     _note("converting")
-    converted = conversion.convert(conversion.fusible(run.genotype, run.model))
+    fusible = conversion.fusible(run.genotype, run.model)
+    converted = conversion.convert(fusible)
     contents = tflite.parse(converted)
     problems = proof.fallbacks(run.model, contents)
     _refuse_or_warn(config, problems)
-    agreement = proof.agreement(logits, conversion.interpreter(converted)(images))
-    if not agreement.holds:
+    in_file = conversion.interpreter(converted)(images)
+    agreement = proof.agreement(logits, in_file)
+    rounded = proof.agreement(predict(conversion.with_engine_rounding(fusible), images), in_file)
+    if not (agreement.holds or rounded.holds):
         problems.append(f"the file does not compute what was trained: {agreement}; needed are "
                         f"{proof.CLOSE_SHARE:.0%} and {proof.SAME_CLASS_SHARE:.0%}")
         _refuse_or_warn(config, problems[-1:])
@@ -155,10 +158,13 @@ def _deploy(config: SearchConfig, run: Run, directory: Path, images: np.ndarray,
     left = ", ".join(f"{count} {kind}" for kind, count in contents.unfused.items())
     _note(f"{config.name}.tflite: {binary} binary convolutions, {len(contents.convolutions) - binary} float ones; left "
           f"unfused: {left}; {contents.size_bytes:,} bytes")
-    _note(f"{config.name}.tflite: {agreement}" + (
-        "; in the others a sum rounds across 0" if agreement.close < agreement.images else ""))
+    _note(f"{config.name}.tflite: {agreement}; of the network rounded as the engine does: {rounded.close:,} within "
+          f"it, {rounded.same_class:,} of the same class")
+    if not agreement.holds and rounded.holds:
+        _note(f"warning: the file computes the network, but the engine's rounding flips signs in it on "
+              f"{agreement.images - agreement.close:,} images; judge it by bin/evaluate --model={config.name}.tflite")
     (directory / f"{config.name}.tflite").write_bytes(converted)
-    return model_card.Deployment(contents, agreement, tuple(problems))
+    return model_card.Deployment(contents, agreement, rounded, tuple(problems))
 
 
 def _refuse_or_warn(config: SearchConfig, problems: list[str]) -> None:

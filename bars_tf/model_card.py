@@ -20,11 +20,13 @@ class Deployment(NamedTuple):
     """What was found out about NAME.tflite; `problems` were allowed by --allow_float_fallback."""
 
     contents: Contents
-    agreement: Agreement
+    agreement: Agreement  # with the model
+    rounded: Agreement  # with the model as the engine rounds it
     problems: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        return {**self.contents.to_dict(), "agreement": self.agreement._asdict(), "problems": list(self.problems)}
+        return {**self.contents.to_dict(), "agreement": self.agreement._asdict(),
+                "agreement_rounded_as_engine": self.rounded._asdict(), "problems": list(self.problems)}
 
 
 TEXT = '''\
@@ -81,6 +83,7 @@ DEPLOYED = '''\
 
 `$name.tflite` is for the [Larq Compute Engine](https://docs.larq.dev/compute-engine/). It has $size bytes:
 $constants of constants, $structure of structure. Against `$name.h5`: $agreement.
+Against the same network in Keras, its batch norm rounded as the engine does: $rounded.
 
 | operation | number |
 |---|---|
@@ -117,6 +120,7 @@ def _deployment(name: str, deployment: Deployment) -> str:
     return fill(DEPLOYED, {
         "name": name, "size": f"{contents.size_bytes:,}", "constants": f"{contents.constant_bytes:,}",
         "structure": f"{contents.structure_bytes:,}", "agreement": str(deployment.agreement),
+        "rounded": str(deployment.rounded),
         "kinds": "\n".join(f"| {kind} | {count} |" for kind, count in contents.kinds.items()),
         "binary": str(len(contents.convolutions) - len(floats)), "floats": str(len(floats)),
         "float_names": ", ".join(map(escape, floats)),

@@ -22,6 +22,7 @@ class Agreement(NamedTuple):
     """How far two functions from images to logits agree.
 
     Where a sum rounds across 0 a sign flips, and one image comes out visibly different: such images are not `close`.
+    Whether it was rounding tells a comparison with `conversion.with_engine_rounding`.
     """
 
     images: int
