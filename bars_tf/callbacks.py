@@ -67,6 +67,14 @@ class Log(tf.keras.callbacks.Callback):
             writer.writerows([*rows, row])
 
 
+class TensorBoard(tf.keras.callbacks.TensorBoard):
+    """Keras's, but at the end of epochs alone: beside others that look at every step it calls for a summary of each
+    one, which nobody writes and which takes some kilobytes that never come back."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
 class BestModel(tf.keras.callbacks.Callback):
     """Keeps the model of the epoch with the highest validation accuracy.
 

@@ -118,6 +118,8 @@ class SearchConfig:
     clip_norm: float = 5.0
     num_candidates: int = 8
     num_evolved: int = 0
+    num_finalists: int = 0
+    finalist_epochs: int = 2
     # train
     train_epochs: int = 200
     train_batch_size: int = 128
@@ -201,6 +203,12 @@ class SearchConfig:
         if self.budgets and self.max_overhead not in (None, "none"):
             raise InputError.of("budgets", self.budgets, "takes the place of the overhead: give --max_overhead=none "
                                 "with it")
+        if self.budgets and self.num_finalists:
+            raise InputError.of("num_finalists", self.num_finalists, "trains candidates of one budget: leave out "
+                                "--budgets, or bin/train the members of the family")
+        if self.num_finalists > self.num_candidates + self.num_evolved:
+            raise InputError.of("num_finalists", self.num_finalists, "must be at most the number of candidates, "
+                                f"{self.num_candidates + self.num_evolved}")
         if self.precision == "float":
             for name in ("pretrain_epochs", "teacher"):
                 if getattr(self, name):

@@ -152,5 +152,7 @@ def _finished(dataset: tf.data.Dataset, cardinality: int) -> tf.data.Dataset:
     options.deterministic = True
     # Workers share batches, not files: only so is their work together that of one device.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    # tf.data would add a buffer of its own, which grows over hours to a thousand batches.
+    options.experimental_optimization.inject_prefetch = False
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return dataset.prefetch(4).with_options(options)

@@ -157,6 +157,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_candidates": Flag(COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
                                "best stays."),
         "num_evolved": Flag(COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
+        "num_finalists": Flag(COUNT_OR_0, "So many of the best are trained for a few epochs each, the better half for "
+                              "twice as many, and so on; the last one stays. 0: the best one by the supernet."),
+        "finalist_epochs": Flag(COUNT, "Epochs of the first round of these trainings."),
     },
     "Training of the derived network": {
         "train_epochs": Flag(COUNT, "Epochs."),

@@ -12,6 +12,7 @@ from bars_tf import (
     derive,
     distribution,
     family,
+    finals,
     resume,
     schedules,
     scoring,
@@ -127,6 +128,9 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
             candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
                                       config.num_evolved, limits(config, train))
     seconds += time.monotonic() - started
+    if config.num_finalists:
+        candidates, took = finals.play(config, candidates, train, validation, directory)
+        seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)

@@ -190,7 +190,7 @@ def trainable_network(config: SearchConfig, genotype: Network, input_shape: tupl
 def logs(directory: Path) -> list[tf.keras.callbacks.Callback]:
     """What writes the values of every epoch."""
     return [callbacks.Log(str(directory / "log.csv")),
-            tf.keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False)]
+            callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False)]
 
 
 def loss_function(num_classes: int, label_smoothing: float) -> Callable:

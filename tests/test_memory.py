@@ -1,0 +1,63 @@
+"""What a step takes, it gives back: a run of days needs no more memory than one of minutes."""
+
+import ctypes
+import gc
+
+import pytest
+
+from bars_tf import data, spaces, training
+from bars_tf.legacy_keras import tf
+from bars_tf.supernet import Supernet
+
+ALLOWED = 2**20
+SIZES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+
+
+class MallInfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in SIZES]
+
+
+@pytest.fixture
+def used():
+    """A function that tells the bytes in use outside Python's own heap."""
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallinfo2"):
+        pytest.skip("only glibc tells")
+    library.mallinfo2.restype = MallInfo
+
+    def count():
+        gc.collect()
+        return library.mallinfo2().uordblks
+
+    return count
+
+
+def test_the_steps_of_a_search_take_no_memory(used, tmp_path):
+    class Watch(tf.keras.callbacks.Callback):
+        found = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.found.append(used())
+
+    space = spaces.BARS.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
+    train, _ = data.load("fashion_mnist_small")
+    supernet = Supernet(space, train.image_shape, train.num_classes)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(1e-3), tf.keras.optimizers.legacy.Adam(1e-3))
+    supernet.fit(data.bilevel(train, 2, start_epoch=0), steps_per_epoch=300, epochs=4, verbose=0,
+                 callbacks=[Watch(), *training.logs(tmp_path)])
+    assert Watch.found[-1] - Watch.found[1] < ALLOWED, Watch.found
+    assert any((tmp_path / "tensorboard" / "train").iterdir())
+
+
+def test_batches_are_not_piled_up(used):
+    train, _ = data.load("fashion_mnist_small")
+    batches = iter(data.bilevel(train, 8, start_epoch=0))
+    found = []
+    for i in range(4501):
+        next(batches)
+        if i % 1500 == 0:
+            found.append(used())
+    assert found[-1] - found[1] < ALLOWED, found
