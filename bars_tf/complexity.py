@@ -66,6 +66,10 @@ MEASURES = {
 }
 
 
+# A network that takes a smaller part of its budget wastes it.
+NEARLY_ALL = 0.9
+
+
 @dataclasses.dataclass(frozen=True)
 class Budget:
     """Upper limits, any of them None: operations in multiply-accumulates, size in bytes."""

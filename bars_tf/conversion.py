@@ -88,7 +88,7 @@ class EngineBatchNorm(tf.keras.layers.BatchNormalization):
 
     The engine counts the products that are -1. From twice their number, which is `products` - x for a sum of products
     x, it comes to the result by one multiplication and one addition, whose constant holds `products` times the scale:
-    that is large, and rounds a thousand times as coarsely as x does (its `output_transform.h`).
+    that is large, and rounds about a hundred times as coarsely as x does (its `output_transform.h`).
     """
 
     def __init__(self, products: int, **options):
@@ -123,7 +123,8 @@ def _fused_products(batch_norm: tf.keras.layers.Layer) -> int | None:
     source = _source(batch_norm)
     if isinstance(source, tf.keras.layers.ReLU):
         source = _source(source)
-    if not isinstance(source, lq.layers.QuantConv2D) or not source.kernel_quantizer.name.startswith("ste_sign"):
+    if not isinstance(source, lq.layers.QuantConv2D) or not getattr(
+            source.kernel_quantizer, "name", "").startswith("ste_sign"):
         return None
     return int(np.prod(source.kernel.shape[:3]))
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.complexity import Budget, Cost, CostTables
+from bars_tf.complexity import NEARLY_ALL, Budget, Cost, CostTables
 from bars_tf.fronts import Front, group_front, join
 from bars_tf.genotype import Genotype
+from bars_tf.spaces import SearchSpace
 
 
 class Alphas(NamedTuple):
@@ -40,19 +42,22 @@ class Candidate(NamedTuple):
 
 
 def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
-    """The most probable genotype within the budget, then up to `num_samples` different sampled ones within it.
+    """The most probable genotype within the budget, then up to `num_samples` different sampled ones within it, each
+    `filled`.
 
     A sample is the most probable genotype within the budget under alphas with Gumbel noise added (perturb and MAP, our
     choice): always within the budget, whatever share of the space is.
     """
     rng = np.random.default_rng(seed)
-    best = most_probable(alphas, tables, budget)
-    found = {best: "most probable"}
+
+    def likely(alphas):
+        return filled(most_probable(alphas, tables, budget), alphas, tables, budget)
+
+    found = {likely(alphas): "most probable"}
     for _ in range(4 * num_samples):
         if len(found) > num_samples:
             break
-        noisy = Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas))
-        found.setdefault(most_probable(noisy, tables, budget), "sampled")
+        found.setdefault(likely(Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas))), "sampled")
     return [Candidate(g, complexity.cost(g, tables), origin) for g, origin in found.items()]
 
 
@@ -138,6 +143,63 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
     return Genotype(space, tuple(space.width_choices[w] for w in widths),
                     tuple(grid[s][d] for s, d in enumerate(depths)),
                     tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
+
+
+def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budget,
+           lowest: float = NEARLY_ALL) -> Genotype:
+    """The genotype, or where it takes less than the part `lowest` of the budget, one that grew from it until it does,
+    as far as that goes: of the single changes that cost more, the one that the alphas mind least comes first (our
+    choice).
+
+    The most probable network can lie well below the budget, and weights that networks share do not tell what its
+    unused part is worth.
+    """
+    space, grid = genotype.space, complexity.depth_grid(genotype.space)
+    none = space.primitives.index("none") if "none" in space.primitives else -1
+    targets = np.array([target for _, target in space.edges])
+    picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
+    used = budget.used(complexity.cost(genotype, tables))
+
+    def changes():
+        loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
+        at = [(level, index) for level in range(3) for index in np.ndindex(loss[level].shape)]
+        return sorted(at, key=lambda change: loss[change[0]][change[1]])
+
+    def changed(level, index):
+        """The picks after a change, None where the space has no such genotype."""
+        if level == 1 and grid[index[0]][index[1]] < 0:
+            return None
+        after = [p.copy() for p in picks]
+        after[level][index[:-1]] = index[-1]
+        if level == 2 and space.max_inputs is not None:
+            inputs = after[2][index[0]][targets == targets[index[1]]] != none
+            if inputs.sum() > space.max_inputs:
+                return None
+        return after
+
+    def grown():
+        for change in changes():
+            if after := changed(*change):
+                found = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
+                part = budget.used(complexity.cost(found, tables))
+                if used < part <= 1:
+                    return found, after, part
+        return None
+
+    while used < lowest and (found := grown()):
+        genotype, picks, used = found
+    return genotype
+
+
+def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:
+    """The genotype of indices of widths [stages], of depths [stages], and of indices of primitives [groups, edges],
+    where -1 is none."""
+    names = [["none" if k < 0 else space.primitives[k] for k in group] for group in edges]
+    topologies = tuple(
+        tuple(tuple((source, name) for source in range(target)
+                    if (name := chosen[space.edges.index((source, target))]) != "none")
+              for target in range(1, space.num_nodes + 1)) for chosen in names)
+    return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(map(int, depths)), topologies)
 
 
 def random_genotype(space, rng: np.random.Generator) -> Genotype:

@@ -11,18 +11,16 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.complexity import Budget, CostTables
+from bars_tf.complexity import NEARLY_ALL, Budget, CostTables
 from bars_tf.genotype import Genotype
 
-# A network that costs less wastes its budget.
-MIN_SHARE = 0.9
 PARENTS = 8
 TRIES = 400
 
 
 def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTables, budget: Budget,
           rng: np.random.Generator) -> Genotype | None:
-    """A new genotype within the budget, which uses `MIN_SHARE` of it if that can be had; None if none is found.
+    """A new genotype within the budget, which uses `NEARLY_ALL` of it if that can be had; None if none is found.
 
     Args:
         scored: genotypes, the best first; the first `PARENTS` of them have children.
@@ -34,24 +32,10 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
         found = mutated(crossed(first, second, rng), rng)
         if found in seen or not budget.allows(cost := complexity.cost(found, tables)):
             continue
-        if budget.used(cost) >= MIN_SHARE:
+        if budget.used(cost) >= NEARLY_ALL:
             return found
         smaller = smaller or found
     return smaller
-
-
-def filled(genotype: Genotype, tables: CostTables, budget: Budget, rng: np.random.Generator,
-           lowest: float = MIN_SHARE) -> Genotype:
-    """A genotype that uses the part `lowest` of the budget or comes near to it, by changes that cost more."""
-    cost = complexity.cost(genotype, tables)
-    for _ in range(TRIES):
-        if budget.used(cost) >= lowest:
-            break
-        changed = mutated(genotype, rng)
-        new_cost = complexity.cost(changed, tables)
-        if budget.allows(new_cost) and budget.used(new_cost) > budget.used(cost):
-            genotype, cost = changed, new_cost
-    return genotype
 
 
 def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:

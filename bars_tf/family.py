@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bars_tf import derive, scoring, screen
-from bars_tf.complexity import Budget, CostTables
+from bars_tf.complexity import NEARLY_ALL, Budget, CostTables
 from bars_tf.config import SearchConfig
 from bars_tf.derive import Candidate
 from bars_tf.errors import InputError, as_text
-from bars_tf.evolution import MIN_SHARE
 from bars_tf.flag_values import parse_budgets
 from bars_tf.genotype import Genotype
 
@@ -26,7 +25,7 @@ def check(config: SearchConfig, tables: CostTables) -> None:
     """Raises: InputError that names the reachable budgets, where no network keeps and uses some of them."""
     measure, limits = parse_budgets(config.budgets)
     smallest, largest = derive.cost_range(tables, measure)
-    reachable = [limit for limit in limits if smallest <= limit and MIN_SHARE * limit <= largest]
+    reachable = [limit for limit in limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(limits):
         within = ", ".join(map(as_text, reachable)) or "none of these"
         raise InputError.of("budgets", config.budgets, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
@@ -48,7 +47,7 @@ def steered(config: SearchConfig, limits: Budget) -> Budget:
 def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int, num_evolved: int,
             known: Mapping[Genotype, tuple[float, float]] | None = None,
             progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
-    """Candidates of each budget, its member first: one that uses `MIN_SHARE` of it if there is one, and is scored no
+    """Candidates of each budget, its member first: one that takes `NEARLY_ALL` of it if there is one, and is scored no
     worse than the members of smaller budgets.
 
     Args:
@@ -62,7 +61,6 @@ def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budge
             ranked = scoring.rank(supernet, batches, num_samples, progress, known, rounds * num_evolved, budget,
                                   relatives, scorer)
             known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
-            ranked = sorted(ranked, key=lambda c, budget=budget: budget.used(c.cost) < MIN_SHARE)
             if ranked[0].accuracy >= best_smaller or not num_evolved:
                 break
         found[limit] = ranked

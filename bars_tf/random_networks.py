@@ -77,7 +77,7 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
                 topologies += int(inside[0]) + 1
-                genotype = _genotype(space, widths, depths, picks[inside[0]])
+                genotype = derive.genotype_of(space, widths, depths, picks[inside[0]])
                 if genotype not in found:
                     found[genotype], since, failures = None, 0, 0
                 break
@@ -94,11 +94,13 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
     """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
     here, found, accepted, proposed = overhead.backbone(tables.space), {}, 0, 0
 
+    alphas = derive.Alphas(*(rng.random(choices.shape) for choices in complexity.one_hot(here)))
+
     def inside(genotype):
         return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1
 
     while len(found) < count and proposed < MOST_GIVEN_UP * WALK:
-        here = evolution.filled(here, tables, budget, rng, LOWEST)
+        here = derive.filled(here, alphas, tables, budget, LOWEST)
         for _ in range(WALK):
             proposed += 1
             following = evolution.mutated(here, rng)
@@ -162,12 +164,3 @@ def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
             rank = order[..., edges].argsort(-1).argsort(-1)
             picks[..., edges] = np.where(rank < space.max_inputs, picks[..., edges], none)
     return picks
-
-
-def _genotype(space: SearchSpace, widths, depths, picks: np.ndarray) -> Genotype:
-    names = [[space.primitives[k] if k >= 0 else "none" for k in group] for group in picks]
-    topologies = tuple(
-        tuple(tuple((source, name) for source in range(target)
-                    if (name := chosen[space.edges.index((source, target))]) != "none")
-              for target in range(1, space.num_nodes + 1)) for chosen in names)
-    return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(depths), topologies)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bars_tf import complexity, derive, evolution
-from bars_tf.complexity import Budget
+from bars_tf.complexity import NEARLY_ALL, Budget
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 
@@ -58,7 +58,8 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
          budget: Budget | None = None, relatives: Iterable[Genotype] = (),
          scorer: Scorer | None = None) -> list[derive.Candidate]:
     """Candidates within the budget with their scores, the best first: the most probable genotype, `num_samples` sampled
-    ones, and `num_evolved` that evolution makes of these.
+    ones, and `num_evolved` that evolution makes of these. Behind all others are those that do not take `NEARLY_ALL` of
+    the budget.
 
     Args:
         progress: called with each scored candidate, its number from 1, and how many there are.
@@ -69,9 +70,10 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
     """
     budget, tables, known = budget or supernet.budget, supernet.tables, known or {}
     rng = np.random.default_rng([supernet.seed, 1])
-    candidates = derive.candidates(supernet.alphas(), tables, budget, num_samples, supernet.seed)
+    alphas = supernet.alphas()
+    candidates = derive.candidates(alphas, tables, budget, num_samples, supernet.seed)
     for genotype in relatives:
-        grown = evolution.filled(genotype, tables, budget, rng)
+        grown = derive.filled(genotype, alphas, tables, budget)
         if grown not in [c.genotype for c in candidates]:
             candidates.append(derive.Candidate(grown, complexity.cost(grown, tables), "grown"))
     scorer, scored = scorer or Scorer(supernet), []
@@ -82,6 +84,9 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
         if progress:
             progress(scored[-1], len(scored), len(candidates) + num_evolved)
 
+    def order(candidate):
+        return budget.used(candidate.cost) < NEARLY_ALL, -candidate.accuracy, candidate.loss
+
     for candidate in candidates:
         score(candidate)
     for _ in range(num_evolved):
@@ -91,8 +96,3 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
             break
         score(derive.Candidate(found, complexity.cost(found, tables), "evolved"))
     return sorted(scored, key=order)
-
-
-def order(candidate: derive.Candidate) -> tuple[float, float]:
-    """Sorts the best first."""
-    return -candidate.accuracy, candidate.loss

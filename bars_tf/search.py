@@ -87,9 +87,8 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     except ValueError as error:
         given = config.budget.limits()
         name = next((n for n in given if f"budget {n}=" in str(error)), next(iter(given)))
-        remedy = str(error).partition(" is ")[2] or str(error)
-        remedy = f"is {remedy}" if remedy in str(error) else remedy
-        raise InputError.of(budget_flag(name), as_text(given[name]), remedy) from None
+        _, verb, reach = str(error).partition("is ")
+        raise InputError.of(budget_flag(name), as_text(given[name]), verb + reach or str(error)) from None
 
 
 def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,

@@ -55,7 +55,7 @@ def test_costs_of_drawn_topologies_are_exact(space, rng):
                                2, size=(2, len(space.groups), len(space.edges)))
         widths = [space.width_choices.index(w) for w in genotype.widths]
         costs = random_networks._MacroCosts(tables, budget, widths, genotype.depths)
-        made = random_networks._genotype(space, widths, genotype.depths, picks[0])
+        made = derive.genotype_of(space, widths, genotype.depths, picks[0])
         assert costs.used(picks)[0] == pytest.approx(budget.used(complexity.cost(made, tables)))
         assert not costs.used(picks)[0] >= 0.95 or costs.used(picks)[0] > 1 or costs.reach(0.95)
 
