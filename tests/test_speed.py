@@ -12,9 +12,10 @@ from bars_tf.legacy_keras import lq, tf
 from bars_tf.masked import BatchNorm
 from bars_tf.supernet_ops import SupernetOps
 
+# Without max pooling, whose gradient goes elsewhere where rounding breaks a tie.
 SPACE = spaces.BARS.replace(
     init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
-    primitives=("none", "skip", "bin_conv_3x3", "bin_conv_5x5"))
+    primitives=("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "avg_pool_3x3"))
 
 
 class PlainOps(SupernetOps):
@@ -25,8 +26,9 @@ class PlainOps(SupernetOps):
         x = tf.pad(x, layer._get_padding_same(x), constant_values=1.0)
         with lq.context.quantized_scope(True):
             kernel = tf.convert_to_tensor(layer.kernel)
-        return tf.nn.conv2d(x if self._part is None else x[: self._part.size[0]],
-                            kernel if mask is None else kernel * mask, layer.strides, "VALID")
+        return tf.nn.convolution(x if self._part is None else x[: self._part.size[0]],
+                                 kernel if mask is None else kernel * mask, layer.strides, "VALID",
+                                 dilations=layer.dilation_rate)
 
     def batch_norm(self, x, channels, name, scale=None):
         layer = self.supernet.layers_by_name[name]
