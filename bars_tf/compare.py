@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bars_tf import comparison, contenders, run_files, screen, training, workdir
+from bars_tf import comparison, contenders, ranking, run_files, screen, training, workdir
 from bars_tf.config import SearchConfig
 from bars_tf.contenders import Contender
 from bars_tf.data import ImageData
@@ -56,6 +56,8 @@ def main(config: SearchConfig) -> int:
         rows.append(row(contender, one, done, where))
         if pace.worked or len(rows) == len(jobs):
             comparison.write(directory, config, budget(config, train), rows, draws, len(jobs))
+    if scored := scores(found, directory):
+        comparison.write(directory, config, budget(config, train), rows, draws, len(jobs), scored)
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
     files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")
@@ -67,6 +69,16 @@ def ordered(found: Sequence[Contender]) -> list[tuple[Contender, int]]:
     kinds = (contenders.RANDOM, contenders.SEARCHED, contenders.REFERENCE)
     return [(contender, seed) for kind in kinds for seed in range(max(c.num_seeds for c in found))
             for contender in found if contender.kind == kind and seed < contender.num_seeds]
+
+
+def scores(found: Sequence[Contender], directory: Path) -> dict[str, Any]:
+    """What the supernet of each search gives the random networks; nothing for too few of these."""
+    randoms = {c.name: c.network for c in found if c.kind == contenders.RANDOM}
+    if len(randoms) < ranking.FEWEST:
+        return {}
+    (directory / "scores").mkdir(exist_ok=True)
+    return {c.name: ranking.scores(c.supernet, randoms, directory / "scores" / f"{c.name}.json")
+            for c in found if c.supernet}
 
 
 def settings(config: SearchConfig, contender: Contender, seed: int, where: Path) -> SearchConfig:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import charts, page, significance
+from bars_tf import charts, page, ranking, significance
 from bars_tf.complexity import Budget
 from bars_tf.config import SearchConfig
 from bars_tf.contenders import RANDOM, REFERENCE, SEARCHED
@@ -25,11 +25,15 @@ Networks = dict[str, list[Row]]  # the trainings of each network, by its name
 
 
 def write(directory: Path, config: SearchConfig, budget: Budget, rows: Sequence[Row], draws: Mapping[str, Any],
-          total: int) -> None:
-    """Writes `compare.json`, `compare.md` and the pictures of the trainings that there are, `total` when all are."""
+          total: int, scored: Mapping[str, Any] | None = None) -> None:
+    """Writes `compare.json`, `compare.md` and the pictures of the trainings that there are, `total` when all are.
+
+    `scored`: by search the scores that its supernet gives the random networks (see `ranking`).
+    """
     found = {"dataset": config.data_name, "space": config.search_space.name, "budget": budget.limits(),
              "trainings": total, "networks": list(rows), "differences": differences(rows),
-             "random": {**of_random(rows), "draws": dict(draws)}}
+             "random": {**of_random(rows), "draws": dict(draws)},
+             "ranking": ranking.of_networks(by_name(rows, RANDOM), scored or {})}
     write_json(directory / JSON, found)
     write_bytes(directory / TABLE, markdown(found).encode())
     for name, picture in zip(("ops", "size_bytes"), PICTURES):
@@ -153,6 +157,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     if random["networks"]:
         lines += ["", "## Random networks", "", *_random_words(random), "", *_table(HEAD, _table_rows(
             by_name(rows, RANDOM)))]
+    if found["ranking"]:
+        lines += ["", "## Ranking", "", *_ranking(found["ranking"])]
     lines += ["", "## Pictures", "", *(f"![Test accuracy and {unit}]({name})\n" for unit, name in
                                       zip(("OPs", "bytes"), PICTURES))]
     return "\n".join(lines).rstrip() + "\n"
@@ -210,3 +216,17 @@ def _how_drawn(draws: dict[str, Any]) -> str:
     return (f"Widths and depths drawn uniformly, then topologies uniformly until the cost lay at {band}: "
             f"{draws['acceptance']:.3%} of {draws['topologies']:,} were accepted; {draws['given_up']} of "
             f"{draws['reachable']} widths and depths were given up.")
+
+
+def _ranking(ranking: Mapping[str, Any]) -> list[str]:
+    def tau(value: float | None) -> str:
+        return "-" if value is None else f"{value:+.2f}"
+
+    rows = [[f"{kind} by the supernet of {search['search']}", tau(search[f"{kind}_tau"])]
+            for search in ranking["searches"] for kind in ("accuracy", "loss")]
+    rows += [[UNITS[name], tau(value)] for name, value in ranking["cost_tau"].items()]
+    rows += [[f"another training of {ranking['trained_twice']} of them", tau(ranking["two_seeds_tau"])]]
+    best = [f"The network that the supernet of {search['search']} scores best, {search['best_scored']}, reaches "
+            f"{search['its_test_accuracy']:.2%}." for search in ranking["searches"]]
+    return [f"Kendall's tau with the test accuracy of {ranking['networks']} random networks.", "",
+            *_table(("ranked by", "tau"), rows), *(["", *best] if best else [])]

@@ -21,7 +21,8 @@ LITTLE = 0.9  # part of the budget below which a network is not of equal cost
 
 
 class Contender(NamedTuple):
-    """A network that is trained with `num_seeds` seeds; `search_seconds` where a search is known to have found it."""
+    """A network that is trained with `num_seeds` seeds; where a search is known to have found it, `search_seconds`, and
+    the work directory in which its supernet is kept."""
 
     name: str
     kind: str
@@ -29,6 +30,7 @@ class Contender(NamedTuple):
     cost: Cost
     num_seeds: int
     search_seconds: float | None = None
+    supernet: Path | None = None
 
 
 def check(config: SearchConfig) -> None:
@@ -67,7 +69,7 @@ def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str)
     _warn_of_little(budget, f"--genotypes={path}", cost)
     known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, cost, config.train_seeds,
-                     seconds if known else None)
+                     seconds if known else None, directory if (directory / "search" / "checkpoints").is_dir() else None)
 
 
 def _reference(config: SearchConfig, budget: Budget, train: ImageData, name: str) -> Contender:

@@ -89,6 +89,14 @@ def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float |
     return total, None if seeds is None else math.sqrt(max(0.0, total**2 - seeds**2))
 
 
+def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Kendall's tau-b of two rankings of the same things: 1 where they agree on every pair, -1 on none; ties count as
+    neither. None where all values of one are equal."""
+    signs = [np.sign(np.subtract.outer(values, values)) for values in (np.array(one, float), np.array(other, float))]
+    norm = math.sqrt((signs[0] ** 2).sum() * (signs[1] ** 2).sum())
+    return float((signs[0] * signs[1]).sum() / norm) if norm else None
+
+
 def best_of(validation: Sequence[float], test: Sequence[float], size: int) -> float:
     """The expected test accuracy of that one among `size` networks, drawn without replacement, whose validation
     accuracy is the highest. Networks of equal validation accuracy share its chance."""

@@ -23,6 +23,7 @@ from bars_tf import (
     files,
     overhead,
     random_networks,
+    ranking,
     references,
     spaces,
     train,
@@ -226,6 +227,32 @@ def test_differences_by_hand(tmp_path):
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in comparison.PICTURES)
 
 
+def test_ranking_by_hand():
+    trained = rows("random", {"a": [0.5, 0.6], "b": [0.6, 0.8], "c": [0.7, 0.9], "d": [0.8, 0.7]})
+    scored = {"found": {name: {"accuracy": accuracy, "loss": 1 - i / 10} for i, (name, accuracy) in enumerate(
+        zip("abcd", (0.1, 0.2, 0.4, 0.3)))}}
+    found = ranking.of_networks(comparison.by_name(trained, "random"), scored)
+    # Means are 0.55, 0.7, 0.8, 0.75: ranked as by accuracy; by loss one pair of six is the other way round.
+    assert found["networks"] == found["trained_twice"] == 4
+    assert found["searches"] == [{"search": "found", "accuracy_tau": 1, "loss_tau": pytest.approx(4 / 6),
+                                  "best_scored": "c", "its_test_accuracy": pytest.approx(0.8)}]
+    assert found["two_seeds_tau"] == pytest.approx((4 - 2) / 6) and found["cost_tau"]["ops"] is None
+    assert ranking.of_networks(comparison.by_name(trained[:6], "random"), {}) is None
+
+
+def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng):
+    run, _ = finished
+    candidate = json.loads((run / "candidates.json").read_text())["candidates"][0]
+    genotype = Genotype.from_dict(candidate["genotype"])
+    networks = {"best": genotype, **{str(i): derive.random_genotype(genotype.space, rng) for i in range(3)}}
+    found = ranking.scores(run, networks, tmp_path / "scores.json")
+    assert found["best"] == {key: pytest.approx(candidate[key], rel=1e-5) for key in ("accuracy", "loss")}
+    assert len({values["loss"] for values in found.values()}) == 4
+    assert ranking.scores(tmp_path / "gone", networks, tmp_path / "scores.json") == found
+    with pytest.raises(InputError, match="searched another space"):
+        ranking.scores(run, {"other": derive.random_genotype(SPACE, rng)}, tmp_path / "other.json")
+
+
 def test_too_few_to_tell():
     trained = rows("random", {"random_0": [0.5]}) + rows("searched", {"a": [0.6]})
     assert all(d["p"] is None and d["interval"] is None for d in comparison.differences(trained))
@@ -348,9 +375,17 @@ def test_a_killed_comparison_ends_as_one_that_was_not(program, tmp_path):
 @pytest.mark.long
 def test_quickstart_compare(program, tmp_path):
     """At most 10 minutes on two quiet cores."""
-    done = program("compare", "--flagfile=quickstart_compare.flags", f"--workdir={tmp_path / 'work'}", timeout=1800)
+    flags = ["--flagfile=quickstart_compare.flags", f"--workdir={tmp_path / 'work'}"]
+    done = program("compare", *flags, timeout=1800)
     assert done.returncode == 0, done.stderr
-    print(done.stdout)
     found = json.loads((tmp_path / "work" / "compare.json").read_text())
     assert len(found["networks"]) == found["trainings"] == 11
     assert all(row["cost"]["bops"] <= 3e6 and row["epochs"] == 5 for row in found["networks"])
+    done = program("search", flags[0], f"--workdir={tmp_path / 'found'}", timeout=1800)
+    assert done.returncode == 0, done.stderr
+    done = program("compare", *flags, f"--genotypes={tmp_path / 'found'}", timeout=1800)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    found = json.loads((tmp_path / "work" / "compare.json").read_text())["ranking"]
+    assert found["networks"] == 6 and [search["search"] for search in found["searches"]] == ["found"]
+    assert "accuracy by the supernet of found" in done.stdout

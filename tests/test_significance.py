@@ -53,6 +53,14 @@ def test_spreads():
     assert significance.architecture_spread([[1.0], [2.0]])[1] is None
 
 
+def test_kendall_tau_by_hand():
+    assert significance.kendall_tau([1, 2, 3, 4], [10, 20, 30, 40]) == 1
+    assert significance.kendall_tau([1, 2, 3, 4], [4, 3, 2, 1]) == -1
+    assert significance.kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx((5 - 1) / 6)
+    assert significance.kendall_tau([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / np.sqrt(2 * 3))  # one pair is tied
+    assert significance.kendall_tau([1, 1, 1], [1, 2, 3]) is None
+
+
 @pytest.mark.parametrize("validation", [[3, 1, 2, 5, 4], [1, 1, 2, 2, 2]])
 def test_best_of_is_the_mean_over_all_subsets(validation):
     test = [0.1, 0.9, 0.4, 0.7, 0.3]

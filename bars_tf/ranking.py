@@ -1,0 +1,76 @@
+"""How well the supernet of a search ranks networks that were trained alone: Kendall's tau, and that of their costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bars_tf import command_line, screen, search, training
+from bars_tf.errors import InputError
+from bars_tf.genotype import Genotype, read_json, write_json
+from bars_tf.legacy_keras import tf
+from bars_tf.scoring import Scorer
+from bars_tf.significance import kendall_tau
+from bars_tf.workdir import CONFIG
+
+COSTS = ("bops", "flops", "ops", "params", "size_bytes")
+FEWEST = 4  # networks; of fewer a tau says nothing
+
+
+def scores(directory: Path, networks: Mapping[str, Genotype], file: Path) -> dict[str, dict[str, float]]:
+    """Accuracy and loss that the supernet of a finished search gives each network, on the search's own validation
+    images; what `file` has of an earlier start is taken from there.
+
+    Args:
+        directory: the search's work directory.
+        networks: by name, of the search's space.
+        file: where they are kept.
+    Raises: InputError where they are networks of another space.
+    """
+    kept = read_json(file, 2**26) if file.exists() else []
+    found = {row["name"]: row for row in kept if networks.get(row["name"]) == Genotype.from_dict_of(
+        file, row["genotype"])}
+    missing = [name for name in networks if name not in found]
+    if missing:
+        config = command_line.parse("search", [f"--flagfile={directory / CONFIG}", f"--workdir={directory}"])
+        if networks[missing[0]].space != config.search_space:
+            raise InputError.of("genotypes", directory, "searched another space than that of the random networks: its "
+                                "supernet cannot score them; compare in its space, or give its genotype.json alone")
+        train, validation, _ = training.load_data(config)
+        supernet, _ = search.train_supernet(config, train, directory)
+        scorer, batches = Scorer(supernet), training.validation_batches(config, validation)
+        with training.reading(validation):
+            for i, name in enumerate(missing, 1):
+                accuracy, loss = scorer.score(networks[name], batches)
+                found[name] = {"name": name, "genotype": networks[name].to_dict(), "accuracy": accuracy, "loss": loss}
+                write_json(file, list(found.values()))
+                screen.say(f"compare  scored {i} of {len(missing)} by the supernet of {directory.name}: {accuracy:.2%}")
+        tf.keras.backend.clear_session()
+    return {name: {key: found[name][key] for key in ("accuracy", "loss")} for name in networks}
+
+
+def of_networks(networks: Mapping[str, Sequence[Mapping[str, Any]]],
+                scored: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Any] | None:
+    """The taus with the mean test accuracies of networks; None of fewer than `FEWEST`.
+
+    Args:
+        networks: the trainings of each network, rows of `compare.json`.
+        scored: by search the `scores` of these networks.
+    """
+    if len(networks) < FEWEST:
+        return None
+    tested = [float(np.mean([row["test_accuracy"] for row in rows])) for rows in networks.values()]
+    twice = [[row["test_accuracy"] for row in rows[:2]] for rows in networks.values() if len(rows) > 1]
+    searches = []
+    for name, found in scored.items():
+        accuracies, losses = ([found[network][key] for network in networks] for key in ("accuracy", "loss"))
+        best = int(np.lexsort((losses, -np.array(accuracies)))[0])
+        searches.append({"search": name, "accuracy_tau": kendall_tau(accuracies, tested),
+                         "loss_tau": kendall_tau([-loss for loss in losses], tested),
+                         "best_scored": list(networks)[best], "its_test_accuracy": tested[best]})
+    costs = {name: kendall_tau([rows[0]["cost"][name] for rows in networks.values()], tested) for name in COSTS}
+    return {"networks": len(networks), "searches": searches, "cost_tau": costs, "trained_twice": len(twice),
+            "two_seeds_tau": kendall_tau(*zip(*twice)) if len(twice) >= FEWEST else None}
