@@ -30,10 +30,10 @@ def write(directory: Path, config: SearchConfig, budget: Budget, rows: Sequence[
 
     `scored`: by search the scores that its supernet gives the random networks (see `ranking`).
     """
+    ranked = ranking.of_networks(by_name(rows, RANDOM), scored or {})
     found = {"dataset": config.data_name, "space": config.search_space.name, "budget": budget.limits(),
-             "trainings": total, "networks": list(rows), "differences": differences(rows),
-             "random": {**of_random(rows), "draws": dict(draws)},
-             "ranking": ranking.of_networks(by_name(rows, RANDOM), scored or {})}
+             "trainings": total, "networks": list(rows), "differences": differences(rows, ranked),
+             "random": {**of_random(rows), "draws": dict(draws)}, "ranking": ranked}
     write_json(directory / JSON, found)
     write_bytes(directory / TABLE, markdown(found).encode())
     for name, picture in zip(("ops", "size_bytes"), PICTURES):
@@ -54,12 +54,12 @@ def _test(networks: Networks) -> list[list[float]]:
     return [[row["test_accuracy"] for row in trainings] for trainings in networks.values()]
 
 
-def differences(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """The mean accuracy of the searched networks minus that of each opponent: an entry an opponent.
 
     `difference` is one of test accuracies (0.01: a point), `p` that of a two-sided permutation test on the means of
     networks, `interval` from a bootstrap over the searches and what stands in `drawn`. Both are None where there is too
-    little to tell: a chosen network (the best one) has no p.
+    little to tell: a chosen network (the best one) has no p. `ranked`: of the random networks, as by `ranking`.
     """
     searched, randoms = by_name(rows, SEARCHED), _test(by_name(rows, RANDOM))
     if not searched:
@@ -84,6 +84,10 @@ def differences(rows: Sequence[Row]) -> list[dict[str, Any]]:
         if chosen := best_of_equal_time(rows):
             found.append(entry(f"best of {chosen['size']} random by validation", chosen.pop("accuracy"), None,
                                chosen.pop("fixed"), "searches", opponent_networks=1, **chosen))
+        if ranked and ranked["searches"]:
+            best = float(np.mean([search["its_test_accuracy"] for search in ranked["searches"]]))
+            found.append(entry(f"best of {len(randoms)} random by the supernet", best, None, best, "searches",
+                               opponent_networks=len(ranked["searches"])))
     for name, trainings in by_name(rows, REFERENCE).items():
         seeds = [[row["test_accuracy"]] for row in trainings]
         accuracy = float(np.mean(seeds))

@@ -63,13 +63,19 @@ def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str)
         if not budget.allows(cost):
             name, limit = next((n, b) for n, b in budget.limits().items() if getattr(cost, n) > b)
             raise ValueError(f"its {name} are {getattr(cost, name):,.0f}, above the budget of {limit:,.0f}")
-        summary = directory / "summary.json"
-        values = read_json(summary, 2**28) if directory.is_dir() and summary.exists() else {}
-        seconds = values.get("search_seconds") if isinstance(values, dict) else None
+        seconds = _search_seconds(directory)
     _warn_of_little(budget, f"--genotypes={path}", cost)
-    known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0
-    return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, cost, config.train_seeds,
-                     seconds if known else None, directory if (directory / "search" / "checkpoints").is_dir() else None)
+    return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, cost, config.train_seeds, seconds,
+                     directory if (directory / "search" / "checkpoints").is_dir() else None)
+
+
+def _search_seconds(directory: Path) -> float | None:
+    for file in (directory / "summary.json", directory / "candidates.json"):
+        values = read_json(file, 2**28) if file.exists() else {}
+        seconds = values.get("search_seconds") if isinstance(values, dict) else None
+        if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0:
+            return seconds
+    return None
 
 
 def _reference(config: SearchConfig, budget: Budget, train: ImageData, name: str) -> Contender:

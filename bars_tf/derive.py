@@ -61,7 +61,7 @@ def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: 
     return [Candidate(g, complexity.cost(g, tables), origin) for g, origin in found.items()]
 
 
-@functools.lru_cache(maxsize=16)  # a large space takes seconds, and both a program and `Supernet.compile` ask
+@functools.lru_cache(maxsize=16)  # of two limits in a large space it takes seconds, and `Supernet.compile` asks again
 def check_budget(tables: CostTables, budget: Budget) -> None:
     """Raises: ValueError with the reachable range if no genotype of the space keeps the budget."""
     for name, limit in budget.limits().items():
@@ -80,6 +80,7 @@ def _macro_shape(tables: CostTables, level: int) -> tuple[int, int]:
     return space.num_stages, (len(space.width_choices), len(complexity.depth_grid(space)[0]))[level]
 
 
+@functools.lru_cache(maxsize=16)
 def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
     """The smallest and the largest value of a measure over all genotypes of the space."""
     extremes = []

@@ -82,8 +82,13 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
         family.check(config, tables)
     for note in config.search_space.deployment_notes():
         screen.say(f"search: note: {note}")
+    found = limits(config, train)
+    largest = {name: derive.cost_range(tables, name)[1] for name in found.limits()}
+    if found.limits() and all(found.limits()[name] > largest[name] for name in largest):
+        reach = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
+        screen.say(f"search: note: the budget leaves out no network: the largest of the space has {reach}")
     try:
-        derive.check_budget(tables, limits(config, train))
+        derive.check_budget(tables, found)
     except ValueError as error:
         given = config.budget.limits()
         name = next((n for n in given if f"budget {n}=" in str(error)), next(iter(given)))

@@ -238,6 +238,9 @@ def test_ranking_by_hand():
                                   "best_scored": "c", "its_test_accuracy": pytest.approx(0.8)}]
     assert found["two_seeds_tau"] == pytest.approx((4 - 2) / 6) and found["cost_tau"]["ops"] is None
     assert ranking.of_networks(comparison.by_name(trained[:6], "random"), {}) is None
+    differences = comparison.differences(trained + rows("searched", {"found": [0.9]}), found)
+    (best,) = (d for d in differences if d["opponent"] == "best of 4 random by the supernet")
+    assert best["difference"] == pytest.approx(0.1)
 
 
 def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng):
