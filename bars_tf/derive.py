@@ -159,36 +159,24 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
     none = space.primitives.index("none") if "none" in space.primitives else -1
     targets = np.array([target for _, target in space.edges])
     picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
-    used = budget.used(complexity.cost(genotype, tables))
-
-    def changes():
-        loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
-        at = [(level, index) for level in range(3) for index in np.ndindex(loss[level].shape)]
-        return sorted(at, key=lambda change: loss[change[0]][change[1]])
-
-    def changed(level, index):
-        """The picks after a change, None where the space has no such genotype."""
-        if level == 1 and grid[index[0]][index[1]] < 0:
-            return None
-        after = [p.copy() for p in picks]
-        after[level][index[:-1]] = index[-1]
-        if level == 2 and space.max_inputs is not None:
-            inputs = after[2][index[0]][targets == targets[index[1]]] != none
-            if inputs.sum() > space.max_inputs:
-                return None
-        return after
-
-    def grown():
-        for change in changes():
-            if after := changed(*change):
-                found = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
-                part = budget.used(complexity.cost(found, tables))
-                if used < part <= 1:
-                    return found, after, part
-        return None
-
-    while used < lowest and (found := grown()):
-        genotype, picks, used = found
+    loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
+    changes = sorted(((level, index) for level in range(3) for index in np.ndindex(loss[level].shape)
+                      if level != 1 or grid[index[0]][index[1]] >= 0), key=lambda at: loss[at[0]][at[1]])
+    used, before = budget.used(complexity.cost(genotype, tables)), None
+    while used < lowest and used != before:  # again, as some changes cost nothing before others are made
+        before = used
+        for level, index in changes:
+            after = [p.copy() for p in picks]
+            after[level][index[:-1]] = index[-1]
+            if level == 2 and space.max_inputs is not None and np.sum(
+                    after[2][index[0]][targets == targets[index[1]]] != none) > space.max_inputs:
+                continue
+            changed = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
+            part = budget.used(complexity.cost(changed, tables))
+            if used < part <= 1:
+                genotype, picks, used = changed, after, part
+                if used >= lowest:
+                    break
     return genotype
 
 
