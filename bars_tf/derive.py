@@ -156,7 +156,6 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
     unused part is worth.
     """
     space, grid = genotype.space, complexity.depth_grid(genotype.space)
-    none = space.primitives.index("none") if "none" in space.primitives else -1
     targets = np.array([target for _, target in space.edges])
     picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
     loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
@@ -168,9 +167,10 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
         for level, index in changes:
             after = [p.copy() for p in picks]
             after[level][index[:-1]] = index[-1]
-            if level == 2 and space.max_inputs is not None and np.sum(
-                    after[2][index[0]][targets == targets[index[1]]] != none) > space.max_inputs:
-                continue
+            if level == 2 and space.max_inputs is not None:
+                inputs = after[2][index[0]][targets == targets[index[1]]]
+                if np.sum(inputs != space.primitives.index("none")) > space.max_inputs:
+                    continue
             changed = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
             part = budget.used(complexity.cost(changed, tables))
             if used < part <= 1:
@@ -181,9 +181,8 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
 
 
 def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:
-    """The genotype of indices of widths [stages], of depths [stages], and of indices of primitives [groups, edges],
-    where -1 is none."""
-    names = [["none" if k < 0 else space.primitives[k] for k in group] for group in edges]
+    """The genotype of indices of widths [stages], of depths [stages], and of indices of primitives [groups, edges]."""
+    names = [[space.primitives[k] for k in group] for group in edges]
     topologies = tuple(
         tuple(tuple((source, name) for source in range(target)
                     if (name := chosen[space.edges.index((source, target))]) != "none")

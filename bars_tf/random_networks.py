@@ -143,9 +143,8 @@ class _MacroCosts:
         return bool((self.fixed <= 1).all() and (most >= lowest).any())
 
     def used(self, picks: np.ndarray) -> np.ndarray:
-        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives, or -1."""
-        # A row of zeros more, for edges that are left out (-1).
-        one_hot = np.vstack([np.eye(len(self.space.primitives)), np.zeros(len(self.space.primitives))])[picks]
+        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
+        one_hot = np.eye(len(self.space.primitives))[picks]
         count, groups = picks.shape[:2]
         active, any_active = complexity.activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
         cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
@@ -153,11 +152,11 @@ class _MacroCosts:
 
 
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
-    """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; -1 for those beyond the inputs
-    that a node keeps."""
+    """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; none for those beyond the
+    inputs that a node keeps."""
     picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
     if space.max_inputs is not None:
-        none = space.primitives.index("none") if "none" in space.primitives else -1
+        none = space.primitives.index("none")
         order = np.where(picks == none, 2.0, rng.random(picks.shape))  # "none" behind all others
         for target in range(1, space.num_nodes + 1):
             edges = [space.edges.index((source, target)) for source in range(target)]
