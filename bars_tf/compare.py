@@ -56,7 +56,7 @@ def main(config: SearchConfig) -> int:
         rows.append(row(contender, one, done, where))
         if pace.worked or len(rows) == len(jobs):
             comparison.write(directory, config, budget(config, train), rows, draws, len(jobs))
-    if scored := scores(found, directory):
+    if scored := scores(config, found, directory):
         comparison.write(directory, config, budget(config, train), rows, draws, len(jobs), scored)
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
     files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
@@ -71,14 +71,19 @@ def ordered(found: Sequence[Contender]) -> list[tuple[Contender, int]]:
             for contender in found if contender.kind == kind and seed < contender.num_seeds]
 
 
-def scores(found: Sequence[Contender], directory: Path) -> dict[str, Any]:
+def scores(config: SearchConfig, found: Sequence[Contender], directory: Path) -> dict[str, Any]:
     """What the supernet of each search gives the random networks; nothing for too few of these."""
-    randoms = {c.name: c.network for c in found if c.kind == contenders.RANDOM}
-    if len(randoms) < ranking.FEWEST:
-        return {}
-    (directory / "scores").mkdir(exist_ok=True)
-    return {c.name: ranking.scores(c.supernet, randoms, directory / "scores" / f"{c.name}.json")
-            for c in found if c.supernet}
+    randoms, scored = {c.name: c.network for c in found if c.kind == contenders.RANDOM}, {}
+    searches = [c for c in found if c.search and len(randoms) >= ranking.FEWEST]
+    if searches:
+        (directory / "scores").mkdir(exist_ok=True)
+    for contender in searches:
+        file = directory / "scores" / f"{contender.name}.json"
+        try:
+            scored[contender.name] = ranking.scores(contender.search, config, randoms, file)
+        except (ValueError, OSError) as error:
+            screen.say(f"compare: note: {contender.search}: {error}: its supernet does not score the random networks")
+    return scored
 
 
 def settings(config: SearchConfig, contender: Contender, seed: int, where: Path) -> SearchConfig:

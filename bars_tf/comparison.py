@@ -73,6 +73,19 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
                 "opponent_accuracy": accuracy, "searched_networks": len(ours), "p": p,
                 "interval": interval and list(interval), "drawn": drawn, **more}
 
+    def best_by_supernet() -> list[dict[str, Any]]:
+        """The opponent that chooses among random networks by the supernet: search by search, as each has its own."""
+        chosen = {search["search"]: search["its_test_accuracy"] for search in ranked["searches"]} if ranked else {}
+        pairs = [(float(np.mean([row["test_accuracy"] for row in trainings])), chosen[name])
+                 for name, trainings in by_name(rows, SEARCHED).items() if name in chosen]
+        if not pairs:
+            return []
+        searched_mean, accuracy = np.mean(pairs, axis=0).tolist()
+        interval = significance.bootstrap_interval([[one - other] for one, other in pairs], 0.0)
+        return [{"opponent": f"best of {len(randoms)} random by the supernet", "difference": searched_mean - accuracy,
+                 "searched_accuracy": searched_mean, "opponent_accuracy": accuracy, "searched_networks": len(pairs),
+                 "p": None, "interval": interval and list(interval), "drawn": "pairs of search and choice"}]
+
     found = []
     if randoms:
         values = significance.means(randoms)
@@ -84,10 +97,7 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
         if chosen := best_of_equal_time(rows):
             found.append(entry(f"best of {chosen['size']} random by validation", chosen.pop("accuracy"), None,
                                chosen.pop("fixed"), "searches", opponent_networks=1, **chosen))
-        if ranked and ranked["searches"]:
-            best = float(np.mean([search["its_test_accuracy"] for search in ranked["searches"]]))
-            found.append(entry(f"best of {len(randoms)} random by the supernet", best, None, best, "searches",
-                               opponent_networks=len(ranked["searches"])))
+        found += best_by_supernet()
     for name, trainings in by_name(rows, REFERENCE).items():
         seeds = [[row["test_accuracy"]] for row in trainings]
         accuracy = float(np.mean(seeds))

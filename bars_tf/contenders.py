@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bars_tf import complexity, overhead, random_networks, references, screen
-from bars_tf.complexity import Budget, Cost
+from bars_tf import complexity, overhead, random_networks, ranking, references, screen
+from bars_tf.complexity import NEARLY_ALL, Budget, Cost
 from bars_tf.config import SearchConfig, budget_flag
 from bars_tf.data import ImageData
 from bars_tf.errors import InputError, as_text, blame
@@ -17,12 +17,11 @@ from bars_tf.genotype import Genotype, read_json
 from bars_tf.references import Network
 
 SEARCHED, RANDOM, REFERENCE = "searched", "random", "reference"
-LITTLE = 0.9  # part of the budget below which a network is not of equal cost
 
 
 class Contender(NamedTuple):
     """A network that is trained with `num_seeds` seeds; where a search is known to have found it, `search_seconds`, and
-    the work directory in which its supernet is kept."""
+    its work directory where its supernet can score the random networks."""
 
     name: str
     kind: str
@@ -30,7 +29,7 @@ class Contender(NamedTuple):
     cost: Cost
     num_seeds: int
     search_seconds: float | None = None
-    supernet: Path | None = None
+    search: Path | None = None
 
 
 def check(config: SearchConfig) -> None:
@@ -65,8 +64,15 @@ def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str)
             raise ValueError(f"its {name} are {getattr(cost, name):,.0f}, above the budget of {limit:,.0f}")
         seconds = _search_seconds(directory)
     _warn_of_little(budget, f"--genotypes={path}", cost)
-    return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, cost, config.train_seeds, seconds,
-                     directory if (directory / "search" / "checkpoints").is_dir() else None)
+    search = directory if directory.is_dir() else None
+    if search:
+        try:
+            ranking.settings(search, config)
+        except (ValueError, OSError) as error:
+            screen.say(f"compare: note: --genotypes={path}: {error}: its supernet will not score the random networks")
+            search = None
+    name = directory.name.removesuffix(".json")
+    return Contender(name, SEARCHED, genotype, cost, config.train_seeds, seconds, search)
 
 
 def _search_seconds(directory: Path) -> float | None:
@@ -87,8 +93,9 @@ def _reference(config: SearchConfig, budget: Budget, train: ImageData, name: str
 
 
 def _warn_of_little(budget: Budget, what: str, cost: Cost) -> None:
-    if (used := budget.used(cost)) < LITTLE:
-        screen.say(f"compare: warning: {what}: takes {used:.0%} of the budget, less than {LITTLE:.0%}: no equal cost")
+    if (used := budget.used(cost)) < NEARLY_ALL:
+        screen.say(f"compare: warning: {what}: takes {used:.0%} of the budget, less than {NEARLY_ALL:.0%}: no equal "
+                   "cost")
 
 
 def _randoms(config: SearchConfig, budget: Budget, tables: complexity.CostTables

@@ -149,15 +149,20 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
 def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budget,
            lowest: float = NEARLY_ALL) -> Genotype:
     """The genotype, or where it takes less than the part `lowest` of the budget, one that grew from it until it does,
-    as far as that goes: of the single changes that cost more, the one that the alphas mind least comes first (our
-    choice).
+    as far as that goes (our choice). Single changes that cost more are tried in the order of what the alphas lose by
+    them, again and again. Where the budget leaves out no network, nothing grows.
 
     The most probable network can lie well below the budget, and weights that networks share do not tell what its
     unused part is worth.
     """
     space, grid = genotype.space, complexity.depth_grid(genotype.space)
-    targets = np.array([target for _, target in space.edges])
+    if all(limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
+        return genotype
     picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
+    kept = {position.group for position in genotype.active_cells()}
+    for group, chosen in enumerate(picks[2]):
+        if space.groups[group] not in kept:  # of which a genotype says nothing
+            chosen[:] = _likely_inputs(space, alphas.edges[group])
     loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
     changes = sorted(((level, index) for level in range(3) for index in np.ndindex(loss[level].shape)
                       if level != 1 or grid[index[0]][index[1]] >= 0), key=lambda at: loss[at[0]][at[1]])
@@ -167,10 +172,8 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
         for level, index in changes:
             after = [p.copy() for p in picks]
             after[level][index[:-1]] = index[-1]
-            if level == 2 and space.max_inputs is not None:
-                inputs = after[2][index[0]][targets == targets[index[1]]]
-                if np.sum(inputs != space.primitives.index("none")) > space.max_inputs:
-                    continue
+            if level == 2 and _has_too_many_inputs(space, after[2][index[0]]):
+                continue
             changed = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
             part = budget.used(complexity.cost(changed, tables))
             if used < part <= 1:
@@ -178,6 +181,23 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
                 if used >= lowest:
                     break
     return genotype
+
+
+def _likely_inputs(space: SearchSpace, alphas: np.ndarray) -> np.ndarray:
+    """The most probable primitives [edges] of a group that has an input, by its alphas [edges, primitives]."""
+    group = group_front(space, alphas - alphas.max(-1, keepdims=True)).picks[0]
+    if not any(group):
+        group = (((0, max((name for name in space.primitives if name != "none"),
+                          key=lambda name: alphas[0, space.primitives.index(name)])),), *group[1:])
+    names = {(source, target): name for target, node in enumerate(group, 1) for source, name in node}
+    return np.array([space.primitives.index(names.get(edge, "none")) for edge in space.edges])
+
+
+def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
+    if space.max_inputs is None or space.max_inputs >= space.num_nodes:
+        return False
+    inputs = np.array([target for _, target in space.edges])[chosen != space.primitives.index("none")]
+    return bool(np.bincount(inputs).max(initial=0) > space.max_inputs)
 
 
 def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:

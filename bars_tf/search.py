@@ -84,7 +84,7 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
         screen.say(f"search: note: {note}")
     found = limits(config, train)
     largest = {name: derive.cost_range(tables, name)[1] for name in found.limits()}
-    if found.limits() and all(found.limits()[name] > largest[name] for name in largest):
+    if found.limits() and all(found.limits()[name] >= largest[name] for name in largest):
         reach = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
         screen.say(f"search: note: the budget leaves out no network: the largest of the space has {reach}")
     try:
@@ -195,18 +195,9 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
     parts = halves(config, train)
     steps = training.steps_of(config, "batch_size", *parts)
     screen.say("search  building the supernet and tracing its first step: less than a minute")
-    supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
-    supernet.compile(
-        training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
-                           config.clip_norm),
-        # BARS's code: betas (0.5, 0.999).
-        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, train), config.sampling,
-        config.cost_exponent)
     subdirectory = directory / "search"
     strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)
-    checkpoints = resume.Checkpoints(str(subdirectory / "checkpoints"), steps, config.save_minutes, writes,
-                                     model=supernet)
-    first = checkpoints.restore()
+    supernet, checkpoints, first = restored(config, train, directory, writes)
 
     def batches(position):
         return distribution.distribute(strategy, config.batch_size, lambda shard: data.bilevel(
@@ -226,6 +217,26 @@ def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> t
                 callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
                 *([callbacks.WarnOfCollapse(), progress, trajectory, *training.logs(subdirectory)] if writes else [])])
     return supernet, checkpoints.seconds
+
+
+def restored(config: SearchConfig, train: ImageData, directory: Path, writes: bool
+             ) -> tuple[Supernet, resume.Checkpoints, resume.Position]:
+    """The supernet as the newest readable checkpoint of a search has it, and how far that is.
+
+    Args:
+        writes: whether the directory is this process's to write to.
+    """
+    steps = training.steps_of(config, "batch_size", *halves(config, train))
+    supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
+    supernet.compile(
+        training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
+                           config.clip_norm),
+        # BARS's code: betas (0.5, 0.999).
+        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, train), config.sampling,
+        config.cost_exponent)
+    checkpoints = resume.Checkpoints(str(directory / "search" / "checkpoints"), steps, config.save_minutes, writes,
+                                     model=supernet)
+    return supernet, checkpoints, checkpoints.restore()
 
 
 def estimate(config: SearchConfig, train: ImageData, seconds: float, first_epoch: int) -> str:

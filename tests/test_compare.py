@@ -1,9 +1,11 @@
 """bin/compare: random networks and references of equal cost, differences with known answers, the program itself."""
 
 import collections
+import dataclasses
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -243,17 +245,38 @@ def test_ranking_by_hand():
     assert best["difference"] == pytest.approx(0.1)
 
 
-def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng):
+def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng, capsys):
     run, _ = finished
     candidate = json.loads((run / "candidates.json").read_text())["candidates"][0]
     genotype = Genotype.from_dict(candidate["genotype"])
+    flags = [f"--flagfile={run / 'config.flags'}", "--deterministic=false"]
+    config = command_line.parse("compare", [
+        *flags, "--budget_ops=17k", "--num_random=4", "--repeat_random=0", "--references=none", "--train_seeds=1",
+        f"--genotypes={run}", "--train_epochs=1", f"--workdir={tmp_path / 'work'}"])
     networks = {"best": genotype, **{str(i): derive.random_genotype(genotype.space, rng) for i in range(3)}}
-    found = ranking.scores(run, networks, tmp_path / "scores.json")
+    file = tmp_path / "scores.json"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    found = ranking.scores(run, config, networks, file)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     assert found["best"] == {key: pytest.approx(candidate[key], rel=1e-5) for key in ("accuracy", "loss")}
     assert len({values["loss"] for values in found.values()}) == 4
-    assert ranking.scores(tmp_path / "gone", networks, tmp_path / "scores.json") == found
-    with pytest.raises(InputError, match="searched another space"):
-        ranking.scores(run, {"other": derive.random_genotype(SPACE, rng)}, tmp_path / "other.json")
+    # What is in the file is not computed again, but for another search.
+    copy = shutil.copytree(run, tmp_path / "copy")
+    shutil.rmtree(copy / "search" / "checkpoints")
+    assert ranking.scores(copy, config, networks, file) == found
+    (copy / "candidates.json").write_text("{}")
+    with pytest.raises(ValueError, match="keeps no checkpoint"):
+        ranking.scores(copy, config, networks, file)
+    for flag, words in (("--init_channels=8", "another space"), ("--dataset=mnist", "searched on fashion_mnist_small")):
+        with pytest.raises(ValueError, match=words):
+            ranking.settings(run, command_line.parse("compare", [*flags, flag]))
+    # The program: a search that cannot score is told of, and the rest goes on.
+    assert compare.main(dataclasses.replace(config, genotypes=(str(run), str(copy)))) == 0
+    told = capsys.readouterr()
+    assert "copy: keeps no checkpoint" in told.err and "| accuracy by the supernet of work |" in told.out
+    written = json.loads((tmp_path / "work" / "compare.json").read_text())
+    assert [search["search"] for search in written["ranking"]["searches"]] == ["work"]
+    assert "best of 4 random by the supernet" in [d["opponent"] for d in written["differences"]]
 
 
 def test_too_few_to_tell():

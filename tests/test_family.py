@@ -38,7 +38,7 @@ def test_a_small_network_grows_where_the_alphas_mind_it_least():
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     alphas = derive.Alphas(*(np.zeros(choices.shape) for choices in complexity.one_hot(
         derive.random_genotype(space, np.random.default_rng(0)))))
-    alphas.widths[:, 1:] = -8.0
+    alphas.widths[:, 1:] = alphas.depths[:, 1:] = -8.0
     alphas.edges[:, :, space.primitives.index("skip")] = 5.0
     alphas.edges[2, 4, space.primitives.index("bin_conv_3x3")] = 4.9
     small = derive.most_probable(alphas, tables, budget)
@@ -50,6 +50,23 @@ def test_a_small_network_grows_where_the_alphas_mind_it_least():
     grown = derive.filled(small, alphas, tables, budget)
     assert budget.allows(complexity.cost(grown, tables))
     assert budget.used(complexity.cost(grown, tables)) >= complexity.NEARLY_ALL
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"sharing": "all"}, {"num_nodes": 2, "max_inputs": 2, "primitives": ("skip", "bin_conv_3x3")},
+    {"num_nodes": 3, "max_inputs": 1}], ids=str)
+def test_a_shallow_network_grows_deeper(changes, rng):
+    space = spaces.BARS_SMALL.replace(layout="NNRN", **changes)
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    _, largest = derive.cost_range(tables, "bops")
+    for _ in range(5):
+        alphas = random_alphas(space, rng)
+        alphas.depths[:, 0] += 20
+        small = derive.most_probable(alphas, tables, Budget(bops=0.8 * largest))
+        assert small.depths == (0, 0)
+        grown = derive.filled(small, alphas, tables, Budget(bops=0.8 * largest))
+        assert 0.8 < complexity.cost(grown, tables).bops / (0.8 * largest) <= 1 and grown.depths != small.depths
+        assert derive.filled(small, alphas, tables, Budget(bops=largest)) == small
 
 
 @pytest.fixture(scope="module")
