@@ -26,6 +26,7 @@ def test_search_runs_the_whole_way(finished):
         assert word not in done.stdout + done.stderr
     assert "left" in done.stderr and "the whole run: about" in done.stderr
     assert "micro choices are undecided" in done.stderr  # three steps decide nothing
+    assert "the budget leaves out no network: the largest of the space has ops 16," in done.stderr
     for word in ("BOPs", "FLOPs", "OPs", "of 100,000", "parameters", "bytes", "search accuracy", "test accuracy",
                  "192 images", "times", "genotype.json"):
         assert word in done.stdout, done.stdout
