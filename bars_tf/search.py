@@ -233,7 +233,7 @@ def restored(config: SearchConfig, train: ImageData, directory: Path, writes: bo
                            config.clip_norm),
         # BARS's code: betas (0.5, 0.999).
         tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, train), config.sampling,
-        config.cost_exponent)
+        config.cost_exponent, config.uniform_share)
     checkpoints = resume.Checkpoints(str(directory / "search" / "checkpoints"), steps, config.save_minutes, writes,
                                      model=supernet)
     return supernet, checkpoints, checkpoints.restore()

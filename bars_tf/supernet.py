@@ -87,7 +87,10 @@ class Supernet(tf.keras.Model):
     @property
     def logits(self) -> list[tf.Tensor]:
         """The alphas of widths, depths and edges; minus infinity where a depth choice does not exist."""
-        width, depth, edge = self.arch_variables
+        return self._existing(self.arch_variables)
+
+    def _existing(self, alphas):
+        width, depth, edge = alphas
         missing = tf.constant(np.where(self._depth_exists, 0.0, -1e9), depth.dtype)
         return [tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge)]
 
@@ -96,11 +99,18 @@ class Supernet(tf.keras.Model):
         return [tf.nn.softmax(logits) for logits in self.logits]
 
     def draw(self, salt: int, batch_size: tf.Tensor | None = None) -> Choices:
-        """The choices of this step, drawn by (seed, step); with the batch size given they have gradients."""
+        """The choices of this step, drawn by (seed, step); with the batch size given they have gradients.
+
+        `salt` is 0 for the weights, 1 for the alphas.
+        """
         step_seed = tf.stack([tf.constant(self.seed, tf.int64), self.search_step])
         noises = [relaxation.gumbel(a.shape, step_seed + tf.constant([7919 * (8 * salt + i), 0], tf.int64), a.dtype)
                   for i, a in enumerate([*self.arch_variables, *self.arch_variables[1:]])]
         logits, still = self.logits, [tf.zeros_like(a) for a in self.arch_variables]
+        if salt == 0 and self.uniform_share:
+            number = tf.random.stateless_uniform([], step_seed + tf.constant([7919 * 5, 0], tf.int64))
+            counts = tf.cast(number >= self.uniform_share, self.compute_dtype)
+            logits = self._existing([counts * alphas for alphas in self.arch_variables])
         if self.sampling == "softmax":
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
@@ -115,7 +125,8 @@ class Supernet(tf.keras.Model):
     # Training
 
     def compile(self, weight_optimizer: Any = "adam", arch_optimizer: Any = "adam", budget: Budget | None = None,
-                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, **kwargs: Any) -> None:
+                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 0.0,
+                **kwargs: Any) -> None:
         """Configures the search.
 
         Args:
@@ -123,6 +134,9 @@ class Supernet(tf.keras.Model):
             budget: limits that steer the alphas, and that derived genotypes keep.
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through, computes what is sampled).
             cost_exponent: b of `cost_factor`, by which the loss is multiplied in the arch objective (1 in BARS's code).
+            uniform_share: the part of the weight steps whose choices are drawn uniformly, whatever the alphas are.
+                Drawn by the alphas alone, the networks that these came to prefer are trained more than others, and
+                score above better ones (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
         Raises:
             ValueError: on unknown sampling, or a budget below the smallest network of the space.
         """
@@ -132,6 +146,7 @@ class Supernet(tf.keras.Model):
         self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
         self.arch_optimizer = tf.keras.optimizers.get(arch_optimizer)
         self.budget, self.sampling, self.cost_exponent = budget or Budget(), sampling, cost_exponent
+        self.uniform_share = uniform_share
         derive.check_budget(self.tables, self.budget)
         for optimizer, variables in ((self.weight_optimizer, self.weight_variables),
                                      (self.arch_optimizer, self.arch_variables)):

@@ -306,6 +306,25 @@ def test_impossible_budgets_are_refused(enumerated):
     derive.check_budget(tables, Budget(ops=smallest))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_weight_steps_that_draw_uniformly(share):
+    """Under alphas that leave no choice, as many draws as are to be uniform differ from them."""
+    net = Supernet(TINY_NASB, (8, 8, 1), 3, seed=1)
+    net.compile("adam", "adam", uniform_share=share)
+    net.arch_variables[2].assign(50 * np.eye(3)[np.ones(net.arch_variables[2].shape[:2], int)])  # skip
+
+    @tf.function
+    def draw(salt):
+        return net.draw(salt).edges
+
+    differ = {0: [], 1: []}
+    for step in range(100):
+        net.search_step.assign(step)
+        for salt, found in differ.items():
+            found.append(bool((draw(salt).numpy()[..., 1] != 1).any()))
+    assert np.mean(differ[0]) == pytest.approx(share, abs=0.15) and not any(differ[1])
+
+
 @pytest.mark.parametrize("sampling, space", [
     ("softmax", TINY), ("gumbel", TINY), ("gumbel_hard", TINY), ("gumbel_hard", TINY_NASB.replace(num_paths=2))])
 def test_partition_law(sampling, space, rng):
