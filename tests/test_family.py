@@ -25,7 +25,7 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
     seen = set(parents)
     for _ in range(50):
         child = evolution.child(parents, seen, tables, budget, rng)
-        assert child not in seen
+        assert evolution._built(child) not in map(evolution._built, seen)
         seen.add(child)
     for genotype in seen:
         cost = complexity.cost(genotype, tables)
@@ -50,6 +50,16 @@ def test_a_small_network_grows_where_the_alphas_mind_it_least():
     grown = derive.filled(small, alphas, tables, budget)
     assert budget.allows(complexity.cost(grown, tables))
     assert budget.used(complexity.cost(grown, tables)) >= complexity.NEARLY_ALL
+
+
+def test_cells_without_edges_make_no_other_network():
+    space = spaces.BARS_SMALL.replace(layout="NRN")
+    dead, live = ((),) * space.num_nodes, (((0, "skip"),), *((),) * (space.num_nodes - 1))
+    shallow, deep = (Genotype(space, (1.0, 1.0), depths, (dead, live, dead)) for depths in ((0, 0), (1, 1)))
+    other = Genotype(space, (1.0, 1.0), (1, 1), (live, live, dead))
+    assert evolution._built(shallow) == evolution._built(deep) != evolution._built(other)
+    costs = [complexity.cost(g, complexity.cost_tables(space, (28, 28, 1), 10)) for g in (shallow, deep, other)]
+    assert costs[0] == costs[1] != costs[2]
 
 
 @pytest.mark.parametrize("changes", [
