@@ -4,7 +4,8 @@ Both kinds hold a directed graph: node 0 is given, node j sums one chosen primit
 change of channels stand on the edges that leave node 0.
 
 *BARS*: the main path is as wide as the concatenated nodes. A binary 1x1 convolution ("process") squeezes it to node 0;
-the nodes are concatenated, and the cell shortcut carries the full main path past all of it.
+the nodes are concatenated, and the cell shortcut carries the full main path past all of it. Or, our variant, nodes are
+as wide as the main path, which is node 0, and their sum is added to it.
 
 *NASB*: node 0 is the main path. The backbone's own binary convolutions, each with a float shortcut around it as in
 Bi-Real Net, are always on, and the batch-normalised sum of the nodes is added to what they give. Without edges the cell
@@ -30,10 +31,12 @@ def _bars_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> 
     path_in, path_out = space.path_channels(position.source_stage), space.path_channels(position.stage)
     shortcut = x
     if position.opens_stage:
-        shortcut = ops.add([
-            binary_branch(ops, x, path_in, path_out, f"{position.name}_shortcut", kernel=3, stride=2),
-            identity(ops, x, path_in, path_out, 2),
-        ])
+        shortcut = identity(ops, x, path_in, path_out, 2)
+        if space.reduction_kernel:
+            shortcut = ops.add([binary_branch(ops, x, path_in, path_out, f"{position.name}_shortcut",
+                                              kernel=space.reduction_kernel, stride=2), shortcut])
+    if space.full_width_nodes:
+        return ops.add([*_nodes(ops, space, x, path_in, position), shortcut])
     node_in = space.node_channels(position.source_stage)
     process = binary_branch(ops, x, path_in, node_in, f"{position.name}_process", kernel=1)
     return ops.add([ops.concat(_nodes(ops, space, process, node_in, position)), shortcut])

@@ -18,9 +18,9 @@ from bars_tf.genotype import read_json
 from bars_tf.spaces import NASB, SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
-SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "primitives", "sharing",
-                "width_choices", "depth_choices", "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs",
-                "num_paths")
+SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
+                "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices", "input_quantizer",
+                "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
 
 
 def config_directories() -> list[Path]:
@@ -86,6 +86,8 @@ class SearchConfig:
     init_channels: int | None = None
     layout: str | None = None
     num_nodes: int | None = None
+    full_width_nodes: bool | None = None
+    reduction_kernel: int | None = None
     primitives: tuple[str, ...] | None = None
     sharing: str | None = None
     width_choices: tuple[float, ...] | None = None

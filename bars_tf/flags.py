@@ -115,6 +115,10 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "layout": Flag(TEXT, "N (normal cell) and R (reduction cell, opens a stage) in order, such as NNRNNRNN.",
                        _BY_SPACE),
         "num_nodes": Flag(COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
+        "full_width_nodes": Flag(boolean, "Nodes as wide as the main path, to which their sum is added; no: narrow "
+                                 "ones that are concatenated, as in BARS.", _BY_SPACE),
+        "reduction_kernel": Flag(checked(int, (0, 1, 3, 5).__contains__, "must be 0, 1, 3 or 5"), "Kernel of the "
+                                 "binary convolution in the shortcut of reduction cells; 0: none.", _BY_SPACE),
         "primitives": Flag(_PRIMITIVES, f"Candidates of an edge: some of {', '.join(PRIMITIVES)}.", _BY_SPACE),
         "sharing": Flag(one_of(*SHARING), "Cells with one topology: reduction (those of reduction cells are one), "
                         "none, stage (one a stage), all (one for normal, one for reduction cells).", _BY_SPACE),

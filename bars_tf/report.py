@@ -24,8 +24,8 @@ MOST_CLASSES = 1000  # rows of the table of classes
 STATES = {run_files.FINISHED: "finished", run_files.RUNNING: "running",
           run_files.STOPPED: "not finished: the same command goes on with it"}
 SECTIONS = {
-    "network": ("The network", "Nodes sum what comes in; \"in\" is the cell's squeezed input; the nodes' concatenation "
-                "and a shortcut around the cell make its output."),
+    "network": ("The network", "Nodes sum what comes in; \"in\" is the cell's input, squeezed where nodes are "
+                "concatenated; the nodes and a shortcut around the cell make its output."),
     "cost": ("What it costs", ""),
     "search": ("The search", ""),
     "choices": ("The choices, epoch by epoch", "Probabilities of every choice. In the pictures of edges a colour that "

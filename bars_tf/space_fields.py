@@ -75,8 +75,11 @@ def validate(space: SearchSpace) -> None:
         refuse("num_nodes", "must be at most 8")
     if space.num_paths > 8:
         refuse("num_paths", "must be at most 8")
-    if not isinstance(space.plain_convolutions, bool):
-        refuse("plain_convolutions", "must be true or false")
+    for field in ("plain_convolutions", "full_width_nodes"):
+        if not isinstance(getattr(space, field), bool):
+            refuse(field, "must be true or false")
+    if not integer(space.reduction_kernel) or space.reduction_kernel not in (0, 1, 3, 5):
+        refuse("reduction_kernel", "must be 0, 1, 3 or 5")
     if space.max_inputs is not None and (not integer(space.max_inputs) or space.max_inputs < 1):
         refuse("max_inputs", "must be an integer of at least 1, or null")
     if type(space.latent_clip) not in (int, float) or not 0 < space.latent_clip < math.inf:

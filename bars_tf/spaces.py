@@ -48,7 +48,12 @@ class SearchSpace:
         stem_channels: channels between the stem's convolutions; None: as `init_channels`.
         layout: N (normal cell) and R (reduction cell, stride 2, opens a stage) in order. Reduction cells always
             stay; the normal cells of a stage are its chain (our reading of BARS's "sink connect").
-        num_nodes: intermediate nodes of a cell; the cell's output is their concatenation, with a backbone their sum.
+        num_nodes: intermediate nodes of a cell; the cell's output is their concatenation, with a backbone or
+            `full_width_nodes` their sum.
+        full_width_nodes: whether a node is as wide as the main path, which is node 0; the sum of the nodes is added to
+            it, and the package's convolutions on edges have no further shortcut. False: as in BARS.
+        reduction_kernel: kernel of the binary convolution in the shortcut of reduction cells (3 in BARS); 0: none, the
+            averages alone go there.
         primitives: names in `PRIMITIVES` or in `own_primitives`, the candidates of every edge.
         sharing: which cells share a topology. "reduction": the reduction cells share one, each normal cell has its
             own (BARS); "none": each cell its own; "stage": the normal cells of a stage share one, the reduction cells
@@ -74,6 +79,8 @@ class SearchSpace:
     stem_channels: int | None = None
     layout: str = "NNRNNRNN"
     num_nodes: int = 4
+    full_width_nodes: bool = False
+    reduction_kernel: int = 3
     primitives: tuple[str, ...] = ("none", "skip", "bin_conv_3x3")
     sharing: str = "reduction"
     width_choices: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
@@ -181,9 +188,11 @@ class SearchSpace:
         if name not in PRIMITIVES:
             return dict(self.own_primitives)[name]
         found = PRIMITIVES[name]
-        if self.plain_convolutions and found.branch == "bin_conv":
+        if found.branch != "bin_conv":
+            return found
+        if self.plain_convolutions:
             return found._replace(shortcut=False, activation="none")
-        return found
+        return found._replace(shortcut=False) if self.full_width_nodes else found
 
     def node_channels(self, stage: int) -> Channels:
         """Channels of a node at full width."""
@@ -193,8 +202,10 @@ class SearchSpace:
         return Channels(self.backbone[opening[stage - 1]].channels if stage else self.init_channels, 1, stage)
 
     def path_channels(self, stage: int) -> Channels:
-        """Channels of the main path: the concatenated nodes of a cell, with a backbone those of a node."""
-        return self.node_channels(stage)._replace(blocks=1 if self.backbone else self.num_nodes)
+        """Channels of the main path: the concatenated nodes of a cell; with a backbone or `full_width_nodes` those of
+        a node."""
+        blocks = 1 if self.backbone or self.full_width_nodes else self.num_nodes
+        return self.node_channels(stage)._replace(blocks=blocks)
 
     def check_image(self, image_shape: Sequence[int]) -> None:
         """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join."""
@@ -221,10 +232,15 @@ class SearchSpace:
 
 
 # The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
-BARS = SearchSpace()
+BARS_PAPER = SearchSpace(name="bars_paper")
+# The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
+BARS = SearchSpace(
+    name="bars", layout="NNNRNNNRNNN", init_channels=32, num_nodes=1, full_width_nodes=True, reduction_kernel=0,
+    primitives=("none", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5"),
+    width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0))
 # For small grey images and minutes: a stem of stride 2, one reduction.
 BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
-SPACES = {space.name: space for space in (BARS, BARS_SMALL)}
+SPACES = {space.name: space for space in (BARS, BARS_PAPER, BARS_SMALL)}
 # NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
 NASB = SearchSpace(
     name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),

@@ -54,7 +54,7 @@ def _constants(genotype: Genotype, groups: dict[str, Topology]) -> str:
                 lines.append(f'    "{name}": ({p.kernel}, {p.dilation}, {p.activation == "relu"}, {p.shortcut}),')
         lines.append("}")
         lines += ["# The inputs of each node: an earlier node, 0 for the " + (
-            "cell's" if space.backbone else "squeezed") + " input, and a primitive."]
+            "cell's" if space.backbone or space.full_width_nodes else "squeezed") + " input, and a primitive."]
     for group, topology in groups.items():
         lines += [f"{group.upper()} = ("]
         for node in topology:
@@ -109,7 +109,7 @@ def _methods(genotype: Genotype, groups: dict[str, Topology]) -> str:
         if opens:
             parts.append(_fill(templates.MAPPED, cut=templates.CUT if cut else ""))
         missing = any(not node for topology in groups.values() for node in topology)
-        cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(missing, strides)
+        cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(space, missing, strides)
         edge = _fill(templates.EDGE, branches=_branches(space, groups),
                      block=templates.BLOCK_2 if strides else templates.BLOCK)
         parts.append(_fill(
@@ -133,9 +133,16 @@ def _blocks(space: SearchSpace, strides: bool) -> list[str]:
               for name, path in zip(names, paths))]
 
 
-def _bars_cell(missing: bool, reduces: bool) -> str:
+def _bars_cell(space: SearchSpace, missing: bool, reduces: bool) -> str:
+    reduction = templates.REDUCE + (templates.REDUCE_CONV if space.reduction_kernel else "") if reduces else ""
+    reduction = _fill(reduction, reduction_kernel=space.reduction_kernel,
+                      path_filters="filters" if space.full_width_nodes else "filters * len(topology)")
+    if space.full_width_nodes:
+        return _fill(
+            templates.FULL_WIDTH_CELL, nodes=templates.NODES, reduction=reduction, node_0="x",
+            first_shortcut="x if strides == 1 else self.mapped(x, filters, strides)" if reduces else "x")
     return _fill(
-        templates.CELL, nodes=templates.NODES, reduction=templates.REDUCE if reduces else "",
+        templates.CELL, nodes=templates.NODES, reduction=reduction,
         node_filters=" A node has `filters` channels." + (
             "\n        A node without inputs gives zeros." if missing else ""),
         first_shortcut="process if strides == 1 else self.mapped(process, filters, strides)" if reduces else "process",

@@ -121,6 +121,14 @@ $nodes$missing        x = tf.keras.layers.Concatenate()(nodes[1:]) if len(topolo
         return tf.keras.layers.Add()([x, shortcut])
 '''
 
+FULL_WIDTH_CELL = '''\
+    def cell(self, x, filters, topology, name$strides_argument):
+        """Sums the edges of each node, and adds all nodes to the main path, which is as wide as they are."""
+        shortcut = x
+$reduction$nodes        terms = [node for node in (*nodes[1:], shortcut) if node is not None]
+        return tf.keras.layers.Add()(terms) if len(terms) > 1 else shortcut
+'''
+
 BACKBONE_CELL = '''\
     def cell(self, x, filters, repeats, topology, name$strides_argument):
         """The backbone's convolutions with the batch-normalised sum of the nodes beside them.
@@ -173,9 +181,11 @@ BLOCK_2 = '''\
 '''
 REDUCE = '''\
         if strides == 2:
-            channels = filters * len(topology)
-            block = self.factorized_block(x, channels, 3, 1, f"{name}_shortcut")
-            shortcut = tf.keras.layers.Add()([block, self.mapped(x, channels, 2)])
+            shortcut = self.mapped(x, $path_filters, 2)
+'''
+REDUCE_CONV = '''\
+            block = self.factorized_block(x, $path_filters, $reduction_kernel, 1, f"{name}_shortcut")
+            shortcut = tf.keras.layers.Add()([block, shortcut])
 '''
 MISSING = '''\
         present = [node for node in nodes[1:] if node is not None]

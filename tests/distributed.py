@@ -11,7 +11,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet
 
 BATCH, STEPS, EPOCHS = 32, 10, 2
-SPACE = spaces.BARS.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
+SPACE = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
 
 
 class Draws(tf.keras.callbacks.Callback):

@@ -47,7 +47,7 @@ TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR
 # Random networks
 
 
-@pytest.mark.parametrize("space", [SPACE, spaces.BARS.replace(stem="cifar_2"), SPACE.replace(
+@pytest.mark.parametrize("space", [SPACE, spaces.BARS_PAPER.replace(stem="cifar_2"), SPACE.replace(
     primitives=("skip", "bin_conv_3x3"), sharing="all")], ids=["small", "bars", "no_none"])
 def test_costs_of_drawn_topologies_are_exact(space, rng):
     tables, budget = complexity.cost_tables(space, SHAPE, CLASSES), Budget(bops=2e6, size_bytes=10e3)

@@ -42,8 +42,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHAPE, CLASSES = (28, 28, 1), 10
 SPACE = spaces.BARS_SMALL.replace(layout="NRN", init_channels=8, stem_channels=4, num_nodes=2, width_choices=(0.5, 1.0))
 # Reductions between all ratios of widths, every primitive, nodes without inputs.
-WIDE = spaces.BARS.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2",
-                           primitives=tuple(PRIMITIVES))
+WIDE = spaces.BARS_PAPER.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2",
+                                 primitives=tuple(PRIMITIVES))
 # A group of two convolutions, one with a stride, one with other channels alone. So many channels that no two random
 # kernels are equal.
 NASB = spaces.NASB.replace(init_channels=32, num_nodes=2, backbone=((32, 1, 2), (64, 2, 1), (96, 1, 1)))
@@ -302,8 +302,8 @@ def test_generated_python_of_random_genotypes_of_a_backbone(rng, tmp_path, numbe
 def test_random_genotypes_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
     # Multiples of 32 channels and others, which are padded; so many that no two random kernels are equal.
-    found = (SPACE.replace(init_channels=(8, 16, 32)[i]) if number == 3 else
-             WIDE.replace(init_channels=(32, 48, 64)[i % 3]) for i in range(number))
+    found = (SPACE.replace(init_channels=(8, 16, 32)[i], full_width_nodes=i == 2) if number == 3 else
+             WIDE.replace(init_channels=(32, 48, 64)[i % 3], full_width_nodes=i % 2 > 0) for i in range(number))
     require(*(check_conversion(derive.random_genotype(space, rng), rng) for space in found))
 
 
@@ -343,7 +343,8 @@ def test_equal_kernels_on_one_input_are_one_convolution(rng):
 def test_generated_python_of_random_genotypes(rng, tmp_path, number):
     for i in range(number):
         space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
-                             sharing=space_fields.SHARING[i % 4])
+                             sharing=space_fields.SHARING[i % 4], full_width_nodes=i % 3 > 0,
+                             reduction_kernel=(3, 1, 0)[i % 3])
         check_code(derive.random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
 
 

@@ -14,11 +14,12 @@ from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet
 
-SPACE = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
+SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
 
 
 @pytest.mark.parametrize("space, budget", [
-    (spaces.BARS, Budget(bops=15e6)), (spaces.BARS, Budget(ops=1.2e6, size_bytes=60e3)), (NASB, Budget(bops=4e6))])
+    (spaces.BARS_PAPER, Budget(bops=15e6)), (spaces.BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
+    (NASB, Budget(bops=4e6))])
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
     tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
     parents = [c.genotype for c in derive.candidates(alphas, tables, budget, 5, seed=0)]
@@ -34,7 +35,7 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
 
 
 def test_a_small_network_grows_where_the_alphas_mind_it_least():
-    space, budget = spaces.BARS, Budget(bops=15e6)
+    space, budget = spaces.BARS_PAPER, Budget(bops=15e6)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     alphas = derive.Alphas(*(np.zeros(choices.shape) for choices in complexity.one_hot(
         derive.random_genotype(space, np.random.default_rng(0)))))
@@ -105,7 +106,7 @@ def supernet(batches):
 
 def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
     """By a score that needs no training, whose rounding depends on the machine: the share of skips."""
-    space, budget = spaces.BARS, Budget(bops=15e6)
+    space, budget = spaces.BARS_PAPER, Budget(bops=15e6)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
 
     def score(genotype):

@@ -19,16 +19,18 @@ from bars_tf.relaxation import Choices
 from bars_tf.supernet import Supernet
 
 ALL_PRIMITIVES = tuple(PRIMITIVES)
-SMALL = spaces.BARS.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
+SMALL = spaces.BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
+FULL_WIDTH = SMALL.replace(full_width_nodes=True, reduction_kernel=1)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
-TINY = spaces.BARS.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
+TINY = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
 # A group of two convolutions, one with a stride, one with neither, one with other channels alone.
 NASB = spaces.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
 TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", backbone=((8, 1, 1), (16, 2, 1)))
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
 
-@pytest.fixture(scope="module", params=[(SMALL, 40), (NASB, 20), (TWO_PATHS, 8)], ids=["bars", "nasb", "two_paths"])
+@pytest.fixture(scope="module", params=[(SMALL, 40), (FULL_WIDTH, 20), (NASB, 20), (TWO_PATHS, 8)],
+                ids=["bars", "full_width", "nasb", "two_paths"])
 def supernet(request):
     """A supernet, and how many of its genotypes the tests look at."""
     space, number = request.param
@@ -186,7 +188,7 @@ def all_convolutions(space):
 def test_reference_costs_of_bars(topology, bops, binary_params):
     """Figures in the convention of the authors' code, two operations a multiply-accumulate, millions:
     stem 9*3*16*1024 + 16*64*1024, head 256*10."""
-    space = spaces.BARS
+    space = spaces.BARS_PAPER
     genotype = Genotype(space, (1.0,) * 3, (2,) * 3, (topology(space),) * len(space.groups))
     cost = complexity.cost(genotype, complexity.cost_tables(space, (32, 32, 3), 10))
     assert cost.flops == 9 * 3 * 16 * 1024 + 16 * 64 * 1024 + 256 * 10
@@ -225,7 +227,8 @@ def all_choices(space):
         yield (widths, depths, picked), genotype
 
 
-ENUMERABLE = spaces.BARS.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), sharing="all")
+ENUMERABLE = spaces.BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
+                                       sharing="all")
 ENUMERABLE_NASB = TINY_NASB.replace(max_inputs=1, num_paths=2)
 
 
@@ -254,7 +257,7 @@ def test_expected_cost_is_full_enumeration(enumerated, rng):
         np.testing.assert_allclose(complexity.expected_cost(tables, *probabilities, xp=tf), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("space", [spaces.BARS, nasb("resnet20")], ids=["bars", "nasb"])
+@pytest.mark.parametrize("space", [spaces.BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
 def test_expected_cost_is_the_mean_of_samples(space, rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for scale in (0.5, 2.0):
@@ -283,7 +286,7 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
 
 
 def test_budget_law_never_exceeded(rng):
-    space = spaces.BARS
+    space = spaces.BARS_PAPER
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for i in range(200):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
@@ -348,7 +351,7 @@ def test_partition_law(sampling, space, rng):
 
 
 @pytest.mark.parametrize("space", [
-    spaces.BARS.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
+    spaces.BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
     TINY_NASB.replace(backbone=((4, 1, 1),))], ids=["bars", "nasb"])
 def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
     """On a space small enough to enumerate, the mean gradient of each sampling form points where the exact one does."""

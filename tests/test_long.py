@@ -81,7 +81,8 @@ def test_imagenet_flags_build_and_step(rng):
 
 def test_sampling_forms_against_the_exact_gradient(rng):
     """The mean arch gradient of each sampling form, on an enumerable space trained for a while on real images."""
-    space = spaces.BARS.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4, width_choices=(0.5, 1.0))
+    space = spaces.BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4,
+                                      width_choices=(0.5, 1.0))
     train, _ = data.load("fashion_mnist_small", image_size=14)
     tf.keras.utils.set_random_seed(0)
     supernet = Supernet(space, train.image_shape, train.num_classes)

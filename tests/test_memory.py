@@ -42,7 +42,7 @@ def test_the_steps_of_a_search_take_no_memory(used, tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             self.found.append(used())
 
-    space = spaces.BARS.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
+    space = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
     train, _ = data.load("fashion_mnist_small")
     supernet = Supernet(space, train.image_shape, train.num_classes)
     supernet.compile(tf.keras.optimizers.legacy.Adam(1e-3), tf.keras.optimizers.legacy.Adam(1e-3))

@@ -149,7 +149,7 @@ def changed(**changes):
     ("widths: 1", ["not JSON"]),
     (changed(format="another/1"), ["not a bars_tf.genotype/1"]),
     (changed(widths=[0.3, 1.0]), ["widths[0]=0.3", "0.25"]),
-    (changed(space={**spaces.BARS.to_dict()}), ["topologies must have the keys"]),
+    (changed(space={**spaces.BARS_PAPER.to_dict()}), ["topologies must have the keys"]),
     (changed(topologies={**GENOTYPE.to_dict()["topologies"], "normal_0": [[[1, "skip"]], [], [], []]}),
      ["node 1", "source 1", "earlier node"]),
     (changed(color="red"), ["unknown key 'color'"]),

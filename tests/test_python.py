@@ -13,7 +13,7 @@ import bars_tf as bars
 def test_search_in_python(tmp_path):
     from bars_tf.legacy_keras import tf
 
-    space = bars.spaces.BARS.replace(init_channels=4, layout="NR", num_nodes=2, stem="cifar_2")
+    space = bars.spaces.BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, stem="cifar_2")
     train, _ = bars.data.load("fashion_mnist_small")
     train, arch_data = train.split(seed=0, fractions=(0.1, 0.05))
     supernet = bars.Supernet(space, input_shape=train.image_shape, num_classes=train.num_classes)

@@ -24,7 +24,7 @@ SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2"
          "--search_epochs=4", "--warmup_epochs=1", "--train_epochs=4", "--num_candidates=3", "--dropout=0.2",
          "--num_evolved=2", "--num_finalists=2", "--finalist_epochs=1", "--eval_batch_size=100",
          "--save_minutes=0.0001", "--deterministic")
-SPACE = spaces.BARS.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
+SPACE = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
 EPOCHS, STEPS = 2, 3
 
 

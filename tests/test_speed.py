@@ -13,7 +13,7 @@ from bars_tf.masked import BatchNorm
 from bars_tf.supernet_ops import SupernetOps
 
 # Without max pooling, whose gradient goes elsewhere where rounding breaks a tie.
-SPACE = spaces.BARS.replace(
+SPACE = spaces.BARS_PAPER.replace(
     init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
     primitives=("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "avg_pool_3x3"))
 
@@ -88,7 +88,7 @@ import numpy as np
 from bars_tf import spaces
 from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet
-space = spaces.BARS.replace(init_channels=8, layout="R", num_nodes=2, primitives=("none", "skip", "bin_conv_1x1"))
+space = spaces.BARS_PAPER.replace(init_channels=8, layout="R", num_nodes=2, primitives=("none", "skip", "bin_conv_1x1"))
 net = Supernet(space, (16, 16, 3), 10)
 net.compile("adam", "adam")
 step = tf.function(net.weight_step, autograph=False)
