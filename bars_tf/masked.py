@@ -1,4 +1,5 @@
-"""The supernet's layers: those of the derived network, with masks for widths that are not chosen yet.
+"""The supernet's layers: those of the derived network, with masks for widths that are not chosen yet. (Chosen ones are
+cut out of their weights, see `kept`.)
 
 A width mask acts on the *input channels of kernels*. Masking values before the sign would leave sign(0) = 1, masking
 them after it would leave the padding of ones; a masked kernel sees neither. What stands in masked output channels is
@@ -7,22 +8,24 @@ of no account, since every later kernel masks it.
 
 from __future__ import annotations
 
+from bars_tf.kept import Cut
 from bars_tf.legacy_keras import lq, tf
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
-    """A `QuantConv2D` on inputs that are binary already, whose quantized kernel is multiplied by a mask
-    [input channels, 1], and which computes a part of the batch.
+    """A `QuantConv2D` on inputs that are binary already, whose quantized kernel is cut to what a width keeps, or
+    multiplied by a mask [input channels, 1], and which computes a part of the batch.
 
     Its gradient is that of what is being learnt: in mode "arch" that of the mask, else that of the kernel; each costs
     one convolution less than both. `pad` is `tf.pad` with the layer's value: given from outside, so that the
     convolutions which read one tensor can share it padded.
     """
 
-    def call(self, inputs, pad, input_mask=None, mode="eval", part=None):
-        padded = pad(inputs, self._get_padding_same(inputs))
+    def call(self, inputs, pad, kept=(), input_mask=None, mode="eval", part=None):
+        padded = pad(inputs, self._get_spatial_padding_same(inputs.shape[1:3].as_list()))
         with lq.context.quantized_scope(True):
             kernel = tf.convert_to_tensor(self.kernel)
+        kernel = Cut(kernel.shape, kept).of(kernel)
         if mode == "arch" and input_mask is not None:
             return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
         return self._with_gradient(padded, [_masked(kernel, input_mask)], part, [])
@@ -61,10 +64,11 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
 
 
 class MaskedDense(tf.keras.layers.Dense):
-    """A dense layer whose kernel is multiplied by a mask [inputs, 1]."""
+    """A dense layer whose kernel is cut to what a width keeps, or multiplied by a mask [inputs, 1]."""
 
-    def call(self, inputs, input_mask=None):
-        return tf.matmul(inputs, _masked(self.kernel, input_mask)) + self.bias
+    def call(self, inputs, kept=(), input_mask=None):
+        kernel = Cut(self.kernel.shape, kept).of(tf.convert_to_tensor(self.kernel))
+        return tf.matmul(inputs, _masked(kernel, input_mask)) + self.bias
 
 
 def _rows(*values):
@@ -103,7 +107,7 @@ class BatchNorm(tf.keras.layers.Layer):
     - "eval": moving statistics.
 
     `scale` multiplies the result; `counts` is 0 where the inputs are of a candidate that is not computed, whose
-    statistics stay.
+    statistics stay; `kept` are the channels that the inputs have.
     """
 
     def __init__(self, momentum: float, epsilon: float, **kwargs):
@@ -119,10 +123,12 @@ class BatchNorm(tf.keras.layers.Layer):
             trainable=False, aggregation=tf.VariableAggregation.MEAN,
             synchronization=tf.VariableSynchronization.ON_READ)
 
-    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None):
-        gamma, beta = tf.unstack(self.affine if scale is None else self.affine * scale)
+    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None, kept=()):
+        cut = Cut(self.affine.shape, kept)
+        affine = cut.of(tf.convert_to_tensor(self.affine))
+        gamma, beta = tf.unstack(affine if scale is None else affine * scale)
         if mode == "eval":
-            mean, variance = tf.unstack(self.moving)
+            mean, variance = tf.unstack(cut.of(tf.convert_to_tensor(self.moving)))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
         if replicas() > 1:
@@ -136,7 +142,8 @@ class BatchNorm(tf.keras.layers.Layer):
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else rate
             step = step if counts is None else step * counts
-            self.moving.assign_add((tf.stop_gradient(tf.stack([mean, variance])) - self.moving) * step)
+            change = tf.stop_gradient(tf.stack([mean, variance])) - cut.of(tf.convert_to_tensor(self.moving))
+            self.moving.assign_add(cut.restored(change * step))
         return outputs
 
 

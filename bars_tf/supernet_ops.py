@@ -12,6 +12,7 @@ import numpy as np
 
 from bars_tf.channels import Channels
 from bars_tf.derived import BATCH_NORM, input_quantizer, latent_clip
+from bars_tf.kept import Cut, Kept
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
 from bars_tf.parts import Part, add, take
@@ -28,14 +29,20 @@ class SupernetOps:
         self.supernet, self.space, self.choices = supernet, supernet.space, choices
         self.mode, self.rate = mode, rate
         self._quantizer = input_quantizer(self.space)
-        self._masks, self._maps, self._shared = {}, {}, {}
+        self._masks, self._kept_channels, self._maps, self._shared = {}, {}, {}, {}
+        # Drawn widths, whose gradient nobody asks for, are cut; others are masks.
+        cuts = mode != "arch" and choices.computed_edges is not None and self.space.width_choices != (1.0,)
+        self._widths = tf.unstack(tf.argmax(choices.widths, -1, output_type=tf.int32)) if cuts else None
         self._part = None  # of what is being built; None: all of the batch is computed
         self._read_choices(batch_size)
 
-    def _layer(self, name, source, target, make):
+    def _layer(self, name, source, target, make, build_shape):
         layers = self.supernet.layers_by_name
         if name not in layers:
-            layers[name] = make()
+            layers[name] = layer = make()
+            with tf.name_scope(name):
+                layer.build(tf.TensorShape(build_shape))
+            layer.built, layer.input_spec = True, None  # the inputs may be cut
             self.supernet.channels_by_name[name] = (source, target)
         return layers[name]
 
@@ -131,10 +138,21 @@ class SupernetOps:
 
     # Widths
 
+    def _kept(self, channels: Channels | None):
+        """The channels that the drawn width of their stage keeps, or None where all are there."""
+        if self._widths is None or channels is None or channels.stage is None:
+            return None
+        if channels not in self._kept_channels:
+            counts = [channels.count(width) // channels.blocks for width in self.space.width_choices]
+            count = tf.gather(tf.constant(counts, tf.int32), self._widths[channels.stage])
+            self._kept_channels[channels] = Kept(channels.blocks, channels.size, count)
+        return self._kept_channels[channels]
+
     def _mask(self, source: Channels):
-        """1 for the channels that the width of the source's stage keeps [channels], or None where all are."""
+        """1 for the channels that the width of the source's stage keeps [channels], or None where all are, or no others
+        are there."""
         widths = self.space.width_choices
-        if source.stage is None or widths == (1.0,):
+        if source.stage is None or widths == (1.0,) or self._widths is not None:
             return None
         if source not in self._masks:
             prefixes = np.zeros((len(widths), source.total))
@@ -154,6 +172,12 @@ class SupernetOps:
         return tf.nn.conv2d(x, self._maps[key], 1, "VALID")
 
     def map_channels(self, x, source, target):
+        if self._widths is not None:
+            if (source, target) not in self._maps:
+                given, wanted = self._kept(source).total, self._kept(target).total
+                matrix = tf.one_hot(tf.range(wanted) % given, given, axis=0, dtype=x.dtype)
+                self._maps[source, target] = matrix[None, None]
+            return tf.nn.conv2d(x, self._maps[source, target], 1, "VALID")
         widths, chosen = self.space.width_choices, self.choices.widths
         matrices = np.zeros((len(widths), len(widths), source.total, target.total))
         for a, given in enumerate(widths):
@@ -166,6 +190,8 @@ class SupernetOps:
     def merge_halves(self, halves, target):
         """The halves concatenated, in the order that their kept channels have in the derived network."""
         x, half, widths = tf.concat(halves, -1), target.half(), self.space.width_choices
+        if self._widths is not None:
+            return x
         matrices = np.zeros((len(widths), target.total, target.total))
         for matrix, width in zip(matrices, widths):
             inputs = half.slots(width)
@@ -178,8 +204,11 @@ class SupernetOps:
     # Layers
 
     def conv(self, x, source, target, kernel, stride, name):
-        return self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
-            target.total, kernel, strides=stride, padding="same", use_bias=False, name=name))(x)
+        layer = self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
+            target.total, kernel, strides=stride, padding="same", use_bias=False, name=name),
+            (None, None, None, source.total))
+        kept = Cut(layer.kernel.shape, (self._kept(source), self._kept(target)))
+        return tf.nn.conv2d(x, kept.of(tf.convert_to_tensor(layer.kernel)), stride, "SAME")
 
     def _once(self, x, key, make):
         """make(x), once for all that read it."""
@@ -192,24 +221,28 @@ class SupernetOps:
         return self._once(x, "sign", self._quantizer)
 
     def _pad(self, x, paddings):
+        """x with ones around its pixels: `paddings` of rows and of columns."""
         if not np.any(paddings):
             return x
-        return self._once(x, str(paddings), lambda x: tf.pad(x, paddings, constant_values=1.0))
+        return self._once(x, str(paddings), lambda x: tf.pad(x, [[0, 0], *paddings, [0, 0]], constant_values=1.0))
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         layer = self._layer(name, source, target, lambda: MaskedQuantConv2D(
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             kernel_quantizer=self.space.kernel_quantizer, kernel_constraint=latent_clip(self.space),
-            kernel_initializer="glorot_normal", use_bias=False, name=name))
-        return layer(x, pad=self._pad, input_mask=self._mask(source), mode=self.mode, part=self._part)
+            kernel_initializer="glorot_normal", use_bias=False, name=name), (None, None, None, source.total))
+        return layer(x, pad=self._pad, kept=(self._kept(source), self._kept(target)), input_mask=self._mask(source),
+                     mode=self.mode, part=self._part)
 
     def batch_norm(self, x, channels, name, scale=None):
-        layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name))
-        return layer(x, mode=self.mode, scale=scale, rate=self.rate, counts=self._part and self._part.counts)
+        layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name), (None, channels.total))
+        return layer(x, mode=self.mode, scale=scale, rate=self.rate, counts=self._part and self._part.counts,
+                     kept=(self._kept(channels),))
 
     def head(self, x, source):
-        layer = self._layer("head", source, None, lambda: MaskedDense(self.supernet.num_classes, name="head"))
-        return layer(tf.reduce_mean(x, [1, 2]), input_mask=self._mask(source))
+        layer = self._layer("head", source, None, lambda: MaskedDense(self.supernet.num_classes, name="head"),
+                            (None, source.total))
+        return layer(tf.reduce_mean(x, [1, 2]), kept=(self._kept(source), None), input_mask=self._mask(source))
 
     def relu(self, x):
         return tf.nn.relu(x)

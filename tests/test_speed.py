@@ -19,7 +19,11 @@ SPACE = spaces.BARS_PAPER.replace(
 
 
 class PlainOps(SupernetOps):
-    """Slices, pads, convolutions, moments and sums whose gradients TensorFlow finds by itself."""
+    """Slices, pads, convolutions, moments and sums whose gradients TensorFlow finds by itself; widths are masks."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._widths = None
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         layer, mask = self.supernet.layers_by_name[name], self._mask(source)
@@ -36,6 +40,7 @@ class PlainOps(SupernetOps):
         y = layer.affine[0] * (x - mean) / tf.sqrt(variance + 1e-3) + layer.affine[1]
         if self.mode == "train":
             counts = 1.0 if self._part is None else self._part.counts
+            counts = counts if self._mask(channels) is None else counts * tf.stop_gradient(self._mask(channels)[:, 0])
             layer.moving.assign_add(tf.stop_gradient(tf.stack([mean, variance]) - layer.moving) * 0.1 * counts)
         return y if scale is None else y * scale
 
