@@ -226,6 +226,20 @@ def random_genotype(space, rng: np.random.Generator) -> Genotype:
                     tuple(pick(space.depths(s)) for s in range(space.num_stages)), topologies)
 
 
+# Networks that are drawn uniformly, and how many of them are near the budget (our choice).
+DRAWN, NEAREST = 4096, 1024
+
+
+def drawn_uniformly(tables: CostTables, budget: Budget, seed: int) -> list[np.ndarray]:
+    """One-hot choices of widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives]: of
+    networks drawn uniformly the quarter whose costs are nearest to the budget, as those are what is compared later."""
+    rng = np.random.default_rng([seed, 2])
+    networks = [random_genotype(tables.space, rng) for _ in range(DRAWN)]
+    used = [budget.used(complexity.cost(genotype, tables)) for genotype in networks]
+    nearest = np.argsort(np.abs(np.log(np.maximum(used, 1e-9))), kind="stable")[:NEAREST]
+    return [np.stack(choices) for choices in zip(*(complexity.one_hot(networks[i]) for i in nearest))]
+
+
 def _macros(space):
     """All (widths, depths), as indices."""
     depths = [range(len(space.depths(s))) for s in range(space.num_stages)]

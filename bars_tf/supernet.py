@@ -108,9 +108,10 @@ class Supernet(tf.keras.Model):
                   for i, a in enumerate([*self.arch_variables, *self.arch_variables[1:]])]
         logits, still = self.logits, [tf.zeros_like(a) for a in self.arch_variables]
         if salt == 0 and self.uniform_share:
-            number = tf.random.stateless_uniform([], step_seed + tf.constant([7919 * 5, 0], tf.int64))
-            counts = tf.cast(number >= self.uniform_share, self.compute_dtype)
-            logits = self._existing([counts * alphas for alphas in self.arch_variables])
+            part, row = tf.unstack(tf.random.stateless_uniform([2], step_seed + tf.constant([7919 * 5, 0], tf.int64)))
+            row = tf.cast(row * len(self._drawn_uniformly[0]), tf.int32)
+            logits = [tf.where(part < self.uniform_share, 1e9 * (tf.gather(drawn, row) - 1), alphas)
+                      for drawn, alphas in zip(self._drawn_uniformly, logits)]
         if self.sampling == "softmax":
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
@@ -134,9 +135,10 @@ class Supernet(tf.keras.Model):
             budget: limits that steer the alphas, and that derived genotypes keep.
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through, computes what is sampled).
             cost_exponent: b of `cost_factor`, by which the loss is multiplied in the arch objective (1 in BARS's code).
-            uniform_share: the part of the weight steps whose choices are drawn uniformly, whatever the alphas are.
-                Drawn by the alphas alone, the networks that these came to prefer are trained more than others, and
-                score above better ones (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
+            uniform_share: the part of the weight steps that train networks drawn uniformly, whatever the alphas are;
+                of several the one whose cost is nearest to the budget (`derive.drawn_uniformly`). Drawn by the alphas
+                alone, the networks that these came to prefer are trained more than others, and score above better ones
+                (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
         Raises:
             ValueError: on unknown sampling, or a budget below the smallest network of the space.
         """
@@ -148,6 +150,9 @@ class Supernet(tf.keras.Model):
         self.budget, self.sampling, self.cost_exponent = budget or Budget(), sampling, cost_exponent
         self.uniform_share = uniform_share
         derive.check_budget(self.tables, self.budget)
+        if uniform_share:
+            drawn = derive.drawn_uniformly(self.tables, self.budget, self.seed)
+            self._drawn_uniformly = [tf.constant(choices, self.compute_dtype) for choices in drawn]
         for optimizer, variables in ((self.weight_optimizer, self.weight_variables),
                                      (self.arch_optimizer, self.arch_variables)):
             # Variables made while tracing would have the step traced twice.
