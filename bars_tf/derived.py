@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bars_tf.channels import Channels
+from bars_tf.chosen import ChosenOps, width_of
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network import network
-from bars_tf.primitives import primitive_branch
 from bars_tf.quicknet import QuickNet, tell
 from bars_tf.spaces import SearchSpace
 
@@ -53,20 +52,14 @@ def in_float32(model: tf.keras.Model) -> tf.keras.Model:
     return copy
 
 
-def _width(genotype: Genotype, channels: Channels) -> float:
-    return 1.0 if channels.stage is None else genotype.widths[channels.stage]
-
-
-class KerasOps:
-    """The factory of the derived network: every method adds layers. None stands for a node without inputs."""
+class KerasOps(ChosenOps):
+    """The factory of the derived network: every method adds layers."""
 
     binary_layer = lq.layers.QuantConv2D
 
     def __init__(self, genotype: Genotype | QuickNet, num_classes: int, dropout: float = 0.0):
-        self.genotype, self.space, self.num_classes, self.dropout = genotype, genotype.space, num_classes, dropout
-
-    def _count(self, channels: Channels) -> int:
-        return channels.count(_width(self.genotype, channels))
+        super().__init__(genotype, num_classes)
+        self.dropout = dropout
 
     def conv(self, x, source, target, kernel, stride, name):
         return tf.keras.layers.Conv2D(
@@ -91,27 +84,15 @@ class KerasOps:
     def relu(self, x):
         return tf.keras.layers.ReLU()(x)
 
-    def add(self, terms):
-        terms = [t for t in terms if t is not None]
-        return tf.keras.layers.Add()(terms) if len(terms) > 1 else (terms or [None])[0]
+    def _sum(self, terms):
+        return tf.keras.layers.Add()(terms)
 
-    def normalized_sum(self, position, nodes, channels, name):
-        total = self.add(nodes)
-        return None if total is None else self.batch_norm(total, channels, name)
-
-    def concat(self, nodes):
-        if all(node is None for node in nodes):
-            return None
-        present = next(node for node in nodes if node is not None)
-        zeros = tf.keras.layers.Rescaling(0.0)
-        return self._concatenate([zeros(present) if node is None else node for node in nodes])
+    def _zeros(self, like):
+        return tf.keras.layers.Rescaling(0.0)(like)
 
     @staticmethod
     def _concatenate(parts):
         return tf.keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-
-    def merge_halves(self, halves, target):
-        return self._concatenate(halves)
 
     def shift(self, x):
         # Cropping alone and "same" padding would return to the first grid.
@@ -140,24 +121,6 @@ class KerasOps:
         x = tf.keras.layers.Reshape((height * width, copies * given, 1))(x)
         x = tf.keras.layers.Cropping2D(((0, 0), (0, copies * given - wanted)))(x)
         return tf.keras.layers.Reshape((height, width, wanted))(x)
-
-    def edge(self, position, edge, x, identity, source, target, stride):
-        if x is None:
-            return None
-        chosen = self.genotype.primitive(position.group, edge)
-        primitive = self.space.primitive(chosen)
-        terms = []
-        if primitive.branch != "none":
-            name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
-            terms.append(primitive_branch(self, primitive, x, identity, source, target, stride, name))
-        if primitive.shortcut:
-            terms.append(identity)
-        return self.add(terms)
-
-    def chain(self, stage, x, positions, run):
-        for position in positions[: self.genotype.depths[stage]]:
-            x = run(x, position)
-        return x
 
     def head(self, x, source):
         x = tf.keras.layers.GlobalAveragePooling2D()(x)
@@ -194,7 +157,7 @@ def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> Non
         if not layer.weights:
             continue
         given = supernet.layers_by_name[layer.name]
-        source, target = (None if channels is None else channels.slots(_width(genotype, channels))
+        source, target = (None if channels is None else channels.slots(width_of(genotype, channels))
                           for channels in supernet.channels_by_name[layer.name])
         values = [v.numpy() for v in given.weights]
         if layer.name.endswith("_bn"):  # gamma and beta, mean and variance are rows of two variables
