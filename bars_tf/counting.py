@@ -9,6 +9,11 @@ from bars_tf.primitives import primitive_branch
 from bars_tf.spaces import SearchSpace
 
 
+def strided(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width) of what a stride leaves, padded as "same"."""
+    return tuple(-(-side // stride) for side in size)
+
+
 class CountOps:
     """Tensors are (height, width); `costs` has for each layer [BOPs, FLOPs, binary parameters, float parameters].
 
@@ -25,7 +30,7 @@ class CountOps:
         self.costs[name] = np.array([macs, 0, params, 0] if binary else [0, macs, 0, params], dtype=np.float64)
 
     def _conv(self, x, source, target, kernel, stride, name, binary):
-        size = tuple(-(-side // stride) for side in x)
+        size = strided(x, stride)
         params = kernel * kernel * self._channels(source) * self._channels(target)
         self._count(name, params * size[0] * size[1], params, binary)
         return size
@@ -73,9 +78,9 @@ class CountOps:
         return x
 
     def average_pool(self, x):
-        return tuple(-(-side // 2) for side in x)
+        return strided(x, 2)
 
     subsample = average_pool
 
     def pool(self, x, kind, size, stride=1, scale=None):
-        return tuple(-(-side // stride) for side in x)
+        return strided(x, stride)

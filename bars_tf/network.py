@@ -4,12 +4,13 @@
 
 - `derived.KerasOps` makes stock Keras and Larq layers for one genotype;
 - `supernet_ops.SupernetOps` makes every candidate and weighs them by the choices;
-- `counting.CountOps` makes nothing and counts.
+- `counting.CountOps` makes nothing and counts;
+- `deployment.LayerOps` makes nothing and lists the layers of one genotype.
 
 A factory has its `space`, and `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`,
 `merge_halves`, `shift`, `subsample`, `average_pool`, `pool`, `map_channels`, `head`; and the places where the worlds
 differ: `edge` (which primitives stand there), `normalized_sum` (of the nodes that have inputs) and `chain` (how many
-cells of a stage are kept).
+cells of a stage are kept). `chosen.ChosenOps` has these last for factories of one genotype.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bars_tf import complexity
+from bars_tf import complexity, deployment
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, blame
 from bars_tf.genotype import Genotype, read_json
@@ -29,17 +29,19 @@ def main(config: SearchConfig) -> int:
         shape = (config.image_size, config.image_size, shape[2])
     tables = complexity.cost_tables(genotype.space, shape, classes)
     rows = complexity.cost_by_part(genotype, tables)
-    total = complexity.cost(genotype, tables)
+    total, deployed = complexity.cost(genotype, tables), deployment.cost(genotype, shape, classes)
     if config.json:
         print(json.dumps({
             "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
-            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows]}))
+            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows], "deployment": deployed._asdict()}))
         return 0
     print("\n".join(genotype.describe()))
     print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
     header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes")
     table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
     print_table(table)
+    print("\ndeployed, one image\n")
+    print_table([(label, f"{getattr(deployed, name):,}") for name, label in deployment.LABELS.items()])
     return 0
 
 
