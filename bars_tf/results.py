@@ -12,6 +12,7 @@ from typing import Any
 
 from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
+from bars_tf.deployment import LABELS
 from bars_tf.references import Network
 from bars_tf.screen import duration
 
@@ -70,6 +71,8 @@ def print_closing_table(values: dict[str, Any], genotype: Network, directory: Pa
     for name, unit in UNITS.items():
         limit = values["budget"].get(name)
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
+    if deployed := values.get("deployment"):
+        rows.append(("deployed", ", ".join(f"{deployed[name]:,} {label}" for name, label in LABELS.items())))
     if values["search_accuracy"] is not None:
         by = "in its trial" if "tuner" in values else "by the supernet"
         rows.append(("search accuracy", f"{values['search_accuracy']:.2%} {by}, on validation images"))

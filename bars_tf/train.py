@@ -8,7 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import complexity, distribution, overhead, references, report, results, screen, stages, training, workdir
+from bars_tf import (
+    complexity,
+    deployment,
+    distribution,
+    overhead,
+    references,
+    report,
+    results,
+    screen,
+    stages,
+    training,
+    workdir,
+)
 from bars_tf.config import TWIN, SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.errors import InputError, blame
@@ -112,8 +124,11 @@ def train_and_test(config: SearchConfig, network: Network, train: ImageData, val
     cost = references.cost(network, train.image_shape, train.num_classes)
     if isinstance(network, Genotype) and network.space.backbone and not config.network:
         found |= compared(config, network, cost, train, other, test)
+    is_float = config.precision == "float"
+    if not is_float:  # whose convolutions are not packed
+        found["deployment"] = deployment.cost(network, train.image_shape, train.num_classes)._asdict()
     summary = results.summary(
-        config, network, cost.as_float() if config.precision == "float" else cost, train.sha256, training.devices(),
+        config, network, cost.as_float() if is_float else cost, train.sha256, training.devices(),
         test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
         train_seconds=sum(seconds.values()), stage_seconds=seconds, **found)
     write_json(directory / "summary.json", summary)

@@ -96,6 +96,7 @@ def test_evaluate_and_summary_agree_with_the_run(finished, program):
     done = program("summary", f"--genotype={directory / 'genotype.json'}", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["cost"] == summary["cost"]
+    assert json.loads(done.stdout)["deployment"] == summary["deployment"]
     assert "total" in program("summary", f"--genotype={directory / 'genotype.json'}").stdout
 
 
