@@ -103,6 +103,7 @@ class SearchConfig:
     budget_bops: float | None = None
     budget_flops: float | None = None
     budget_ops: float | None = None
+    budget_params: float | None = None
     budget_size: float | None = None
     budgets: str | None = None
     max_overhead: str | None = None  # None: a tenth where the space has a backbone
@@ -290,4 +291,5 @@ class SearchConfig:
     @property
     def budget(self) -> Budget:
         """The limits that were given; without any, the search is free."""
-        return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, size_bytes=self.budget_size)
+        return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, params=self.budget_params,
+                      size_bytes=self.budget_size)

@@ -137,10 +137,11 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_bops": Flag(parse_quantity, "Binary multiply-accumulates.", "no limit"),
         "budget_flops": Flag(parse_quantity, "Float multiply-accumulates.", "no limit"),
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
+        "budget_params": Flag(parse_quantity, "Parameters, binary and float ones alike.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
         "budgets": Flag(budgets, "A family: one network for each of several increasing budgets from one search, such "
-                        "as 300k,400k,600k (OPs) or bops:5M,10M, in place of the limit of that measure; the largest is "
-                        "trained.", "one network"),
+                        "as 300k,400k,600k (OPs), bops:5M,10M or params:100k,200k, in place of the limit of that "
+                        "measure; the largest is trained.", "one network"),
         "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
                              "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
                              "limit.", "0.1 with a backbone"),

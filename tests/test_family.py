@@ -161,7 +161,13 @@ def test_a_search_for_a_family(tmp_path):
     assert Genotype.load(work / "genotype.json") == Genotype.from_dict(listed[-1]["genotype"])
 
 
-@pytest.mark.parametrize("value", ["90k,50k", "50k,50k", "50k", "50k,12Q", "weight:1,2", ""])
+def test_measures_of_budgets():
+    for name, measure in (("", "ops"), ("bops:", "bops"), ("flops:", "flops"), ("params:", "params"),
+                          ("size:", "size_bytes")):
+        assert parse_budgets(f"{name}50k,90k") == (measure, (50e3, 90e3))
+
+
+@pytest.mark.parametrize("value", ["90k,50k", "50k,50k", "50k", "50k,12Q", "weight:1,2", "params:2k,1k", ""])
 def test_malformed_budgets(value):
     with pytest.raises(ValueError, match="must be"):
         parse_budgets(value)
@@ -169,7 +175,7 @@ def test_malformed_budgets(value):
 
 @pytest.mark.parametrize("value, words", [
     ("90k,50k", "must be two or more increasing"), ("1k,14k,9G", "within its reach: 14000"),
-    ("1,2", "within its reach: none of these")])
+    ("1,2", "within its reach: none of these"), ("params:1,9G", "within its reach: none of these")])
 def test_bad_budgets(tmp_path, value, words):
     done = run_program("search", *TINY, f"--budgets={value}", f"--workdir={tmp_path / 'work'}")
     assert done.returncode == 2 and f"--budgets={value}: " in done.stderr and words in done.stderr, done.stderr

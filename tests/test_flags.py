@@ -59,6 +59,8 @@ WRONG = {
     "--budget_ops=12Q": "--budget_ops=12Q: must be a number above 0, in full or with k, M or G",
     "--budget_ops=-1": "--budget_ops=-1: must be a number above 0",
     "--budget_ops=0": "--budget_ops=0: must be a number above 0",
+    "--budget_params=12Q": "--budget_params=12Q: must be a number above 0, in full or with k, M or G",
+    "--budget_params=0": "--budget_params=0: must be a number above 0",
     "--weight_lr=nan": "--weight_lr=nan: must be a number above 0",
     "--flip=perhaps": "--flip=perhaps: must be true or false",
     "--space=foo": "--space=foo: must be one of bars",
@@ -122,6 +124,8 @@ def test_space_and_budget():
     assert config.search_space == BARS.replace(init_channels=8, width_choices=(0.5, 1.0), depth_choices=(0, 2))
     assert config.space_overrides == {"init_channels": 8, "width_choices": (0.5, 1.0), "depth_choices": (0, 2)}
     assert config.budget.limits() == {"bops": 2e6}
+    assert parse("search", ["--budget_params=200k", "--budget_size=40k"]).budget.limits() == {
+        "params": 200e3, "size_bytes": 40e3}
     # The named space and an override may disagree on a field that was not given.
     with pytest.raises(InputError, match="--width_choices=0.25,0.5,0.75,1: .*change init_channels"):
         parse("search", ["--init_channels=6"])

@@ -290,7 +290,7 @@ def test_budget_law_never_exceeded(rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for i in range(200):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
-                  Budget(ops=3e6, size_bytes=1e5))[i % 5]
+                  Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5))[i % 6]
         genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert budget.allows(complexity.cost(genotype, tables))
     for candidate in derive.candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):

@@ -27,8 +27,8 @@ def test_search_runs_the_whole_way(finished):
     assert "left" in done.stderr and "the whole run: about" in done.stderr
     assert "micro choices are undecided" in done.stderr  # three steps decide nothing
     assert "the budget leaves out no network: the largest of the space has ops 16," in done.stderr
-    for word in ("BOPs", "FLOPs", "OPs", "of 100,000", "parameters", "bytes", "search accuracy", "test accuracy",
-                 "192 images", "times", "genotype.json"):
+    for word in ("BOPs", "FLOPs", "OPs", "of 100,000", "parameters", "bytes", "deployed", "search accuracy",
+                 "test accuracy", "192 images", "times", "genotype.json"):
         assert word in done.stdout, done.stdout
     summary = json.loads((directory / "summary.json").read_text())
     assert {"space", "dataset", "seed", "budget", "cost", "search_accuracy", "test_accuracy", "search_seconds",
@@ -115,6 +115,7 @@ def test_train_retrains_a_genotype(finished, program, tmp_path):
     (["--sampling=hard"], ["--sampling=hard", "gumbel_hard"]),
     (["--weight_optimizer=adamw"], ["--weight_optimizer=adamw", "sgd"]),
     (["--budget_ops=1000"], ["--budget_ops=1000", "reaches from"]),
+    (["--budget_params=1000"], ["--budget_params=1000", "reaches from"]),
     (["--budget_bops=12Q"], ["--budget_bops", "12Q", "12.5M"]),
     (["--width_choices="], ["--width_choices"]),
     (["--width_choices=-1,1"], ["--width_choices", "above 0"]),
