@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bars_tf import (
@@ -131,6 +132,7 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
         else:
             candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
                                       config.num_evolved, limits(config, train))
+        say_by_way(candidates)
     seconds += time.monotonic() - started
     if config.num_finalists:
         candidates, took = finals.play(config, candidates, train, validation, directory)
@@ -139,6 +141,15 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
         "search_seconds": seconds, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     (directory / "search" / "scored.json").unlink()
+
+
+def say_by_way(candidates: Sequence[Candidate]) -> None:
+    """Tells what each way from the alphas to a genotype has brought: the alphas alone, samples of them, evolution."""
+    best = {}
+    for candidate in candidates:  # the best first
+        best.setdefault(candidate.origin, candidate.accuracy)
+    screen.say("derive  the best by way, by the supernet: " + ", ".join(
+        f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
 
 
 class Scored:
