@@ -127,7 +127,7 @@ def test_space_and_budget():
     assert parse("search", ["--budget_params=200k", "--budget_size=40k"]).budget.limits() == {
         "params": 200e3, "size_bytes": 40e3}
     # The named space and an override may disagree on a field that was not given.
-    with pytest.raises(InputError, match="--width_choices=0.25,0.5,0.75,1: .*change init_channels"):
+    with pytest.raises(InputError, match="--width_choices=0.25,0.375,0.5,0.625,0.75,1: .*change init_channels"):
         parse("search", ["--init_channels=6"])
 
 
