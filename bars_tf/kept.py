@@ -29,45 +29,39 @@ class Cut:
 
     Args:
         shape: of the whole tensor.
-        kept: an entry for each of the last axes; None: all of it.
+        kept: an entry for each of the last axes, one at least of them not None, which is for all of an axis.
     """
 
-    def __init__(self, shape: tf.TensorShape, kept: Sequence[Kept | None]):
-        self.shape = shape.as_list()
+    def __init__(self, shape: Sequence[int], kept: Sequence[Kept | None]):
+        self.shape = list(shape)
         kept = [None] * (len(self.shape) - len(kept)) + list(kept)
-        self.is_whole = not any(kept)
-        if self.is_whole:
-            return
         self.static = [None if k else size for size, k in zip(self.shape, kept)]
         self.joined = tf.stack([k.total if k else size for size, k in zip(self.shape, kept)])
         # With axes of several blocks apart: (block, channel of it).
         self.blocks = [part for size, k in zip(self.shape, kept)
                        for part in ((k.blocks, k.size) if k and k.blocks > 1 else (size,))]
-        self.ends = self.joined if len(self.blocks) == len(self.shape) else tf.stack(
+        self.is_simple = len(self.blocks) == len(self.shape)
+        self.ends = self.joined if self.is_simple else tf.stack(
             [part for size, k in zip(self.shape, kept)
              for part in ((k.blocks, k.count) if k and k.blocks > 1 else (k.count if k else size,))])
+        self.missing = tf.stack([[0] * len(self.blocks), self.blocks - self.ends], axis=1)
 
     def of(self, tensor: tf.Tensor) -> tf.Tensor:
         """The kept channels; the gradient of the others is 0."""
-        if self.is_whole:
-            return tensor
-
         @tf.custom_gradient  # a few operations where TensorFlow's own would trace twenty
         def run(tensor):
             found = tf.raw_ops.StridedSlice(
-                input=self._reshaped(tensor, self.blocks), begin=[0] * len(self.blocks), end=self.ends,
-                strides=[1] * len(self.blocks), begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0,
-                shrink_axis_mask=0)
-            return tf.ensure_shape(self._reshaped(found, self.joined), self.static), self.restored
+                input=tensor if self.is_simple else tf.reshape(tensor, self.blocks), begin=[0] * len(self.blocks),
+                end=self.ends, strides=[1] * len(self.blocks), begin_mask=0, end_mask=0, ellipsis_mask=0,
+                new_axis_mask=0, shrink_axis_mask=0)
+            found = found if self.is_simple else tf.reshape(found, self.joined)
+            found.set_shape(self.static)
+            return found, self.restored
 
         return run(tensor)
 
     def restored(self, tensor: tf.Tensor) -> tf.Tensor:
         """The whole tensor, with zeros for what was cut off."""
-        if self.is_whole:
-            return tensor
-        paddings = tf.stack([tf.zeros_like(self.ends), self.blocks - self.ends], axis=1)
-        return self._reshaped(tf.pad(self._reshaped(tensor, self.ends), paddings), self.shape)
-
-    def _reshaped(self, tensor, shape):
-        return tensor if len(self.blocks) == len(self.shape) else tf.reshape(tensor, shape)
+        if self.is_simple:
+            return tf.pad(tensor, self.missing)
+        return tf.reshape(tf.pad(tf.reshape(tensor, self.ends), self.missing), self.shape)

@@ -21,11 +21,10 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
     convolutions which read one tensor can share it padded.
     """
 
-    def call(self, inputs, pad, kept=(), input_mask=None, mode="eval", part=None):
+    def call(self, inputs, pad, cut=None, input_mask=None, mode="eval", part=None):
         padded = pad(inputs, self._get_spatial_padding_same(inputs.shape[1:3].as_list()))
         with lq.context.quantized_scope(True):
-            kernel = tf.convert_to_tensor(self.kernel)
-        kernel = Cut(kernel.shape, kept).of(kernel)
+            kernel = _kept(self.kernel, cut)
         if mode == "arch" and input_mask is not None:
             return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
         return self._with_gradient(padded, [_masked(kernel, input_mask)], part, [])
@@ -66,14 +65,19 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
 class MaskedDense(tf.keras.layers.Dense):
     """A dense layer whose kernel is cut to what a width keeps, or multiplied by a mask [inputs, 1]."""
 
-    def call(self, inputs, kept=(), input_mask=None):
-        kernel = Cut(self.kernel.shape, kept).of(tf.convert_to_tensor(self.kernel))
-        return tf.matmul(inputs, _masked(kernel, input_mask)) + self.bias
+    def call(self, inputs, cut=None, input_mask=None):
+        return tf.matmul(inputs, _masked(_kept(self.kernel, cut), input_mask)) + self.bias
 
 
 def _rows(*values):
     """An initializer of a variable [rows, channels]."""
     return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
+
+
+def _kept(variable, cut: Cut | None):
+    """The value of a variable, or what is cut out of it."""
+    value = tf.convert_to_tensor(variable)
+    return value if cut is None else cut.of(value)
 
 
 def _masked(kernel, mask):
@@ -107,7 +111,7 @@ class BatchNorm(tf.keras.layers.Layer):
     - "eval": moving statistics.
 
     `scale` multiplies the result; `counts` is 0 where the inputs are of a candidate that is not computed, whose
-    statistics stay; `kept` are the channels that the inputs have.
+    statistics stay; `cut` tells which channels the inputs have.
     """
 
     def __init__(self, momentum: float, epsilon: float, **kwargs):
@@ -123,12 +127,11 @@ class BatchNorm(tf.keras.layers.Layer):
             trainable=False, aggregation=tf.VariableAggregation.MEAN,
             synchronization=tf.VariableSynchronization.ON_READ)
 
-    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None, kept=()):
-        cut = Cut(self.affine.shape, kept)
-        affine = cut.of(tf.convert_to_tensor(self.affine))
+    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None, cut=None):
+        affine = _kept(self.affine, cut)
         gamma, beta = tf.unstack(affine if scale is None else affine * scale)
         if mode == "eval":
-            mean, variance = tf.unstack(cut.of(tf.convert_to_tensor(self.moving)))
+            mean, variance = tf.unstack(_kept(self.moving, cut))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
         if replicas() > 1:
@@ -142,8 +145,8 @@ class BatchNorm(tf.keras.layers.Layer):
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else rate
             step = step if counts is None else step * counts
-            change = tf.stop_gradient(tf.stack([mean, variance])) - cut.of(tf.convert_to_tensor(self.moving))
-            self.moving.assign_add(cut.restored(change * step))
+            change = (tf.stop_gradient(tf.stack([mean, variance])) - _kept(self.moving, cut)) * step
+            self.moving.assign_add(change if cut is None else cut.restored(change))
         return outputs
 
 

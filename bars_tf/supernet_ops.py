@@ -29,7 +29,7 @@ class SupernetOps:
         self.supernet, self.space, self.choices = supernet, supernet.space, choices
         self.mode, self.rate = mode, rate
         self._quantizer = input_quantizer(self.space)
-        self._masks, self._kept_channels, self._maps, self._shared = {}, {}, {}, {}
+        self._masks, self._kept_channels, self._cuts, self._maps, self._shared = {}, {}, {}, {}, {}
         # Drawn widths, whose gradient nobody asks for, are cut; others are masks.
         cuts = mode != "arch" and choices.computed_edges is not None and self.space.width_choices != (1.0,)
         self._widths = tf.unstack(tf.argmax(choices.widths, -1, output_type=tf.int32)) if cuts else None
@@ -148,6 +148,16 @@ class SupernetOps:
             self._kept_channels[channels] = Kept(channels.blocks, channels.size, count)
         return self._kept_channels[channels]
 
+    def _cut(self, variable, *channels):
+        """Cuts the last axes of a variable to what is kept of these channels; None where all of it is."""
+        kept = [self._kept(c) for c in channels]
+        if not any(kept):
+            return None
+        key = (tuple(variable.shape), channels)
+        if key not in self._cuts:
+            self._cuts[key] = Cut(variable.shape, kept)
+        return self._cuts[key]
+
     def _mask(self, source: Channels):
         """1 for the channels that the width of the source's stage keeps [channels], or None where all are, or no others
         are there."""
@@ -207,8 +217,8 @@ class SupernetOps:
         layer = self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
             target.total, kernel, strides=stride, padding="same", use_bias=False, name=name),
             (None, None, None, source.total))
-        kept = Cut(layer.kernel.shape, (self._kept(source), self._kept(target)))
-        return tf.nn.conv2d(x, kept.of(tf.convert_to_tensor(layer.kernel)), stride, "SAME")
+        kernel, cut = tf.convert_to_tensor(layer.kernel), self._cut(layer.kernel, source, target)
+        return tf.nn.conv2d(x, kernel if cut is None else cut.of(kernel), stride, "SAME")
 
     def _once(self, x, key, make):
         """make(x), once for all that read it."""
@@ -231,18 +241,19 @@ class SupernetOps:
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             kernel_quantizer=self.space.kernel_quantizer, kernel_constraint=latent_clip(self.space),
             kernel_initializer="glorot_normal", use_bias=False, name=name), (None, None, None, source.total))
-        return layer(x, pad=self._pad, kept=(self._kept(source), self._kept(target)), input_mask=self._mask(source),
+        return layer(x, pad=self._pad, cut=self._cut(layer.kernel, source, target), input_mask=self._mask(source),
                      mode=self.mode, part=self._part)
 
     def batch_norm(self, x, channels, name, scale=None):
         layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name), (None, channels.total))
         return layer(x, mode=self.mode, scale=scale, rate=self.rate, counts=self._part and self._part.counts,
-                     kept=(self._kept(channels),))
+                     cut=self._cut(layer.affine, channels))
 
     def head(self, x, source):
         layer = self._layer("head", source, None, lambda: MaskedDense(self.supernet.num_classes, name="head"),
                             (None, source.total))
-        return layer(tf.reduce_mean(x, [1, 2]), kept=(self._kept(source), None), input_mask=self._mask(source))
+        return layer(tf.reduce_mean(x, [1, 2]), cut=self._cut(layer.kernel, source, None),
+                     input_mask=self._mask(source))
 
     def relu(self, x):
         return tf.nn.relu(x)
