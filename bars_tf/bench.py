@@ -21,7 +21,7 @@ from bars_tf.spaces import SearchSpace
 from bars_tf.supernet import Supernet
 
 CLASSES, GENOTYPES, SURE = 10, 6, 40.0
-# Spaces with more candidates than that of the flags replay its draws, which only cost more if the others are computed.
+# Spaces with more candidates replay the draws of the smallest, which only cost more if the others are computed.
 MORE = ("bin_conv_1x1", "bin_conv_5x5", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "max_pool_3x3", "avg_pool_3x3")
 CANDIDATES = (3, 5, 8)
 
@@ -163,14 +163,13 @@ def soft(config: SearchConfig) -> dict[str, Any]:
 
 
 def candidates(config: SearchConfig) -> dict[str, Any]:
-    """The sampled pair in spaces with more candidates, under the draws of the first."""
-    space, found = config.search_space, {}
-    picks = draws(space, config.seed)
-    others = [p for p in MORE if p not in space.primitives]
+    """The sampled pair in spaces of ever more candidates, the space's own first, under the draws of the smallest."""
+    space, found, picks = config.search_space, {}, None
+    names = (*space.primitives, *(p for p in MORE if p not in space.primitives))
     for number in CANDIDATES:
-        extra = number - len(space.primitives)
-        if 0 <= extra <= len(others):
-            wider = space.replace(primitives=(*space.primitives, *others[:extra]))
+        if number <= len(names):
+            wider = space.replace(primitives=names[:number])
+            picks = draws(wider, config.seed) if picks is None else picks
             seconds = pair(config, Search(config, wider, "gumbel_hard"), picks)
             found[str(number)] = told("wider", seconds)["wider_pair_seconds"]
     return {"sampled_pair_seconds_by_candidates": found}

@@ -283,7 +283,7 @@ PROGRAMS = {
         ("directory", "sort", "page", "verbosity", "json"), argument="directory"),
     "bench": Program(
         "Measures speed and memory of search and training, beside what the machine needs for the bare convolutions.",
-        "bin/bench --init_channels=16",
+        "bin/bench --space=bars_paper",
         (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
          "verbosity", "json")),
     "export": Program(
