@@ -41,7 +41,7 @@ def test_search_in_python(tmp_path):
 
 
 # A README that runs in seconds: less data, a smaller space, fewer epochs.
-SMALLER = {'bars.data.load("cifar10", data_dir=None)': "small", "init_channels=16": "init_channels=4",
+SMALLER = {'bars.data.load("cifar10", data_dir=None)': "small", "init_channels=16": "init_channels=8",
            'stem="cifar_2"': 'stem="cifar_2", layout="NR", num_nodes=2', "epochs=10": "epochs=1",
            "epochs=12": "epochs=1", "epochs=2": "epochs=1", "max_trials=10": "max_trials=2"}
 
