@@ -134,8 +134,8 @@ KEYS = {"roofline_gflops", "sampled_pair_seconds", "soft_pair_seconds", "sampled
 
 
 def test_bench(program):
-    done = program("bench", "--quick", "--json", "--space=bars_paper", "--layout=N", "--num_nodes=1", "--init_channels=4", "--batch_size=4",
-                   "--image_size=8", "--rounds=1")
+    done = program("bench", "--quick", "--json", "--space=bars_paper", "--layout=N", "--num_nodes=1",
+                   "--init_channels=4", "--batch_size=4", "--image_size=8", "--rounds=1")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert results.keys() >= KEYS
