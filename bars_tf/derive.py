@@ -230,6 +230,7 @@ def random_genotype(space, rng: np.random.Generator) -> Genotype:
 DRAWN, NEAREST = 4096, 1024
 
 
+@functools.lru_cache(maxsize=2)  # every replica traces the step that draws from them
 def drawn_uniformly(tables: CostTables, budget: Budget, seed: int) -> list[np.ndarray]:
     """One-hot choices of widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives]: of
     networks drawn uniformly the quarter whose costs are nearest to the budget, as those are what is compared later."""

@@ -24,6 +24,12 @@ class Kept(NamedTuple):
         return self.blocks * self.count
 
 
+def value_of(variable: tf.Variable, cut: Cut | None) -> tf.Tensor:
+    """The value of a variable, or what is cut out of it."""
+    value = tf.convert_to_tensor(variable)
+    return value if cut is None else cut.of(value)
+
+
 class Cut:
     """Cuts tensors of one shape to the kept channels of their last axes, and puts them back.
 

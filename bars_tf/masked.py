@@ -8,7 +8,7 @@ of no account, since every later kernel masks it.
 
 from __future__ import annotations
 
-from bars_tf.kept import Cut
+from bars_tf.kept import value_of
 from bars_tf.legacy_keras import lq, tf
 
 
@@ -24,7 +24,7 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
     def call(self, inputs, pad, cut=None, input_mask=None, mode="eval", part=None):
         padded = pad(inputs, self._get_spatial_padding_same(inputs.shape[1:3].as_list()))
         with lq.context.quantized_scope(True):
-            kernel = _kept(self.kernel, cut)
+            kernel = value_of(self.kernel, cut)
         if mode == "arch" and input_mask is not None:
             return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
         return self._with_gradient(padded, [_masked(kernel, input_mask)], part, [])
@@ -66,18 +66,12 @@ class MaskedDense(tf.keras.layers.Dense):
     """A dense layer whose kernel is cut to what a width keeps, or multiplied by a mask [inputs, 1]."""
 
     def call(self, inputs, cut=None, input_mask=None):
-        return tf.matmul(inputs, _masked(_kept(self.kernel, cut), input_mask)) + self.bias
+        return tf.matmul(inputs, _masked(value_of(self.kernel, cut), input_mask)) + self.bias
 
 
 def _rows(*values):
     """An initializer of a variable [rows, channels]."""
     return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
-
-
-def _kept(variable, cut: Cut | None):
-    """The value of a variable, or what is cut out of it."""
-    value = tf.convert_to_tensor(variable)
-    return value if cut is None else cut.of(value)
 
 
 def _masked(kernel, mask):
@@ -128,10 +122,10 @@ class BatchNorm(tf.keras.layers.Layer):
             synchronization=tf.VariableSynchronization.ON_READ)
 
     def call(self, inputs, mode="eval", scale=None, rate=None, counts=None, cut=None):
-        affine = _kept(self.affine, cut)
+        affine = value_of(self.affine, cut)
         gamma, beta = tf.unstack(affine if scale is None else affine * scale)
         if mode == "eval":
-            mean, variance = tf.unstack(_kept(self.moving, cut))
+            mean, variance = tf.unstack(value_of(self.moving, cut))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
         if replicas() > 1:
@@ -145,7 +139,7 @@ class BatchNorm(tf.keras.layers.Layer):
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else rate
             step = step if counts is None else step * counts
-            change = (tf.stop_gradient(tf.stack([mean, variance])) - _kept(self.moving, cut)) * step
+            change = (tf.stop_gradient(tf.stack([mean, variance])) - value_of(self.moving, cut)) * step
             self.moving.assign_add(change if cut is None else cut.restored(change))
         return outputs
 

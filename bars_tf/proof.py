@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bars_tf.deployment import PACKED
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.tflite import Contents, Operation
 
 SIGNS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
 # Agreement: images whose logits differ by less than this part of the logits' range count as computed alike.
 TOLERANCE, CLOSE_SHARE, SAME_CLASS_SHARE = 1e-3, 0.98, 0.99
-PACKED = 32
 CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose, tf.keras.layers.DepthwiseConv2D,
                 tf.keras.layers.SeparableConv2D)
 

@@ -87,10 +87,7 @@ class Supernet(tf.keras.Model):
     @property
     def logits(self) -> list[tf.Tensor]:
         """The alphas of widths, depths and edges; minus infinity where a depth choice does not exist."""
-        return self._existing(self.arch_variables)
-
-    def _existing(self, alphas):
-        width, depth, edge = alphas
+        width, depth, edge = self.arch_variables
         missing = tf.constant(np.where(self._depth_exists, 0.0, -1e9), depth.dtype)
         return [tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge)]
 
@@ -109,9 +106,10 @@ class Supernet(tf.keras.Model):
         logits, still = self.logits, [tf.zeros_like(a) for a in self.arch_variables]
         if salt == 0 and self.uniform_share:
             part, row = tf.unstack(tf.random.stateless_uniform([2], step_seed + tf.constant([7919 * 5, 0], tf.int64)))
-            row = tf.cast(row * len(self._drawn_uniformly[0]), tf.int32)
-            logits = [tf.where(part < self.uniform_share, 1e9 * (tf.gather(drawn, row) - 1), alphas)
-                      for drawn, alphas in zip(self._drawn_uniformly, logits)]
+            networks = derive.drawn_uniformly(self.tables, self.budget, self.seed)
+            row = tf.cast(row * len(networks[0]), tf.int32)
+            logits = [tf.where(part < self.uniform_share, 1e9 * (tf.gather(tf.constant(drawn, alphas.dtype), row) - 1),
+                               alphas) for drawn, alphas in zip(networks, logits)]
         if self.sampling == "softmax":
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
@@ -150,9 +148,6 @@ class Supernet(tf.keras.Model):
         self.budget, self.sampling, self.cost_exponent = budget or Budget(), sampling, cost_exponent
         self.uniform_share = uniform_share
         derive.check_budget(self.tables, self.budget)
-        if uniform_share:
-            drawn = derive.drawn_uniformly(self.tables, self.budget, self.seed)
-            self._drawn_uniformly = [tf.constant(choices, self.compute_dtype) for choices in drawn]
         for optimizer, variables in ((self.weight_optimizer, self.weight_variables),
                                      (self.arch_optimizer, self.arch_variables)):
             # Variables made while tracing would have the step traced twice.

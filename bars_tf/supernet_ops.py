@@ -12,7 +12,7 @@ import numpy as np
 
 from bars_tf.channels import Channels
 from bars_tf.derived import BATCH_NORM, input_quantizer, latent_clip
-from bars_tf.kept import Cut, Kept
+from bars_tf.kept import Cut, Kept, value_of
 from bars_tf.legacy_keras import tf
 from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
 from bars_tf.parts import Part, add, take
@@ -217,8 +217,7 @@ class SupernetOps:
         layer = self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
             target.total, kernel, strides=stride, padding="same", use_bias=False, name=name),
             (None, None, None, source.total))
-        kernel, cut = tf.convert_to_tensor(layer.kernel), self._cut(layer.kernel, source, target)
-        return tf.nn.conv2d(x, kernel if cut is None else cut.of(kernel), stride, "SAME")
+        return tf.nn.conv2d(x, value_of(layer.kernel, self._cut(layer.kernel, source, target)), stride, "SAME")
 
     def _once(self, x, key, make):
         """make(x), once for all that read it."""
