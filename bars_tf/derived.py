@@ -32,7 +32,7 @@ def build_network(genotype: Genotype | QuickNet, input_shape: tuple[int, int, in
 
     It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
     policy of mixed precision. `precision` is "binary"; "float_kernels" for binary activations and float kernels; or
-    "float" for the float twin: the same network with float convolutions alone.
+    "float" for the float twin: the same network with ReLUs in place of signs, and float convolutions.
     """
     image = tf.keras.layers.Input(input_shape)
     factory = {"binary": KerasOps, "float_kernels": FloatKernelOps, "float": FloatOps}[precision]
@@ -139,9 +139,12 @@ class FloatKernelOps(KerasOps):
 
 
 class FloatOps(KerasOps):
-    """The factory of the float twin: a float convolution, padded with zeros, in place of each binary one."""
+    """The factory of the float twin: a ReLU and a float convolution, padded with zeros, in place of each sign and binary
+    convolution."""
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        # The sign is the only non-linearity of a Bi-Real backbone: without another in its place the twin were linear.
+        x = tf.keras.layers.ReLU()(x)
         return tf.keras.layers.Conv2D(self._count(target), kernel, strides=stride, dilation_rate=dilation,
                                       padding="same", use_bias=False, name=name)(x)
 

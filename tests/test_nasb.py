@@ -113,6 +113,14 @@ def test_a_teacher_teaches(rng):
     assert len(model.weights) == len(network.weights)
 
 
+def test_the_float_twin_of_a_backbone_is_not_linear(rng):
+    """Its binary form has no other non-linearity than the sign."""
+    twin = build_network(overhead.backbone(make_space()), (8, 8, 1), 3, precision="float")
+    x, y = rng.normal(size=(2, 16, 8, 8, 1)).astype(np.float32)
+    f = [twin(images, training=False).numpy() for images in (x, y, x + y, 0 * x)]
+    assert abs(f[0] + f[1] - f[2] - f[3]).max() > 1e-2 * abs(f[2]).max()
+
+
 @pytest.mark.parametrize("flags, words", [
     (["--backbone=resnet19"], "--backbone=resnet19: must be one of resnet18"),
     (["--kernel_quantizer=dorefa"], "--kernel_quantizer=dorefa: must be one of ste_sign, magnitude_aware_sign"),
