@@ -139,8 +139,8 @@ class FloatKernelOps(KerasOps):
 
 
 class FloatOps(KerasOps):
-    """The factory of the float twin: a ReLU and a float convolution, padded with zeros, in place of each sign and binary
-    convolution."""
+    """The factory of the float twin: in place of each sign a ReLU, of each binary convolution a float one, padded with
+    zeros."""
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         # The sign is the only non-linearity of a Bi-Real backbone: without another in its place the twin were linear.
