@@ -213,6 +213,10 @@ class SearchConfig:
         if self.num_finalists > self.num_candidates + self.num_evolved:
             raise InputError.of("num_finalists", self.num_finalists, "must be at most the number of candidates, "
                                 f"{self.num_candidates + self.num_evolved}")
+        for name in ("pretrain_epochs", "teacher"):
+            if self.num_finalists and getattr(self, name):
+                raise InputError.of("num_finalists", self.num_finalists, "begins trainings of one stage: leave out "
+                                    f"--{name}")
         if self.precision == "float":
             for name in ("pretrain_epochs", "teacher"):
                 if getattr(self, name):

@@ -42,8 +42,8 @@ class Candidate(NamedTuple):
 
 
 def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
-    """The most probable genotype within the budget, then up to `num_samples` different sampled ones within it, each
-    `filled`.
+    """The most probable genotype within the budget, then up to `num_samples` sampled ones within it, each `filled`: of
+    different networks.
 
     A sample is the most probable genotype within the budget under alphas with Gumbel noise added (perturb and MAP, our
     choice): always within the budget, whatever share of the space is.
@@ -53,12 +53,14 @@ def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: 
     def likely(alphas):
         return filled(most_probable(alphas, tables, budget), alphas, tables, budget)
 
-    found = {likely(alphas): "most probable"}
+    first = likely(alphas)
+    found = {first.built(): Candidate(first, complexity.cost(first, tables), "most probable")}
     for _ in range(4 * num_samples):
         if len(found) > num_samples:
             break
-        found.setdefault(likely(Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas))), "sampled")
-    return [Candidate(g, complexity.cost(g, tables), origin) for g, origin in found.items()]
+        sample = likely(Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas)))
+        found.setdefault(sample.built(), Candidate(sample, complexity.cost(sample, tables), "sampled"))
+    return list(found.values())
 
 
 @functools.lru_cache(maxsize=16)  # of two limits in a large space it takes seconds, and `Supernet.compile` asks again

@@ -26,22 +26,16 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
         scored: genotypes, the best first; the first `PARENTS` of them have children.
         seen: genotypes that are not new, nor are others that give the same network.
     """
-    parents, smaller, built = list(scored[:PARENTS]), None, {_built(genotype) for genotype in seen}
+    parents, smaller, built = list(scored[:PARENTS]), None, {genotype.built() for genotype in seen}
     for _ in range(TRIES):
         first, second = (parents[rng.integers(len(parents))] for _ in range(2))
         found = mutated(crossed(first, second, rng), rng)
-        if _built(found) in built or not budget.allows(cost := complexity.cost(found, tables)):
+        if found.built() in built or not budget.allows(cost := complexity.cost(found, tables)):
             continue
         if budget.used(cost) >= NEARLY_ALL:
             return found
         smaller = smaller or found
     return smaller
-
-
-def _built(genotype: Genotype) -> tuple:
-    """What is built of a genotype: a kept cell without edges is as one that is not kept."""
-    cells = [(p.index, genotype.topology(p.group)) for p in genotype.active_cells()]
-    return genotype.widths, tuple((i, topology) for i, topology in cells if any(topology))
 
 
 def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:

@@ -1,4 +1,4 @@
-"""The best candidates, trained from scratch for a few epochs each: successive halving on validation images."""
+"""The best candidates begin their training, and the better ones go on: successive halving on validation images."""
 
 from __future__ import annotations
 
@@ -15,28 +15,40 @@ from bars_tf.training import Stage
 
 
 def play(config: SearchConfig, candidates: Sequence[Candidate], train: ImageData, validation: ImageData,
-         directory: Path) -> tuple[list[Candidate], float]:
-    """The candidates with the winner in front, and the seconds of the trainings, those of earlier starts included.
+         directory: Path) -> tuple[list[Candidate], int, float]:
+    """The candidates with the winner in front, its number, and the seconds that the others' trainings took, those of
+    earlier starts included.
 
-    In each round the remaining ones are trained alike, for twice the epochs of the round before, and the better half by
-    validation accuracy goes on. What the supernet tells of genotypes that it scored nearly alike is mostly noise: here
-    they are told apart by what counts. Goes on with the training at which it was stopped.
+    All begin the training that the flags ask for; each `finalist_epochs` the better half by validation accuracy goes
+    on. What the supernet tells of genotypes that it scored nearly alike is mostly noise: here they are told apart by
+    what counts. (Short trainings of their own, whose rate falls to 0, would prefer networks that learn fast.) Goes on
+    with the training at which it was stopped.
     """
-    remaining, epochs, seconds = list(range(min(config.num_finalists, len(candidates)))), config.finalist_epochs, 0.0
+    remaining, epochs, seconds = list(range(min(config.num_finalists, len(candidates)))), 0, {}
     while len(remaining) > 1:
-        accuracies = {}
+        epochs, accuracies = min(epochs + config.finalist_epochs, config.train_epochs), {}
         for i in remaining:
-            stage = Stage(f"finals/{epochs}_epochs_candidate_{i}", epochs, config.precision)
-            _, took = training.train_network(config, candidates[i].genotype, train, validation, directory, stage)
+            stage = Stage(_name(i), config.train_epochs, config.precision, epochs)
+            _, seconds[i] = training.train_network(config, candidates[i].genotype, train, validation, directory, stage)
             tf.keras.backend.clear_session()
-            accuracies[i] = run_files.read_log(directory / stage.name / "log.csv")[-1]["val_accuracy"]
-            seconds += took
+            accuracies[i] = run_files.read_log(directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
         remaining = sorted(remaining, key=lambda i: -accuracies[i])[: len(remaining) // 2]
         screen.say(f"finals  after {epochs} epoch{'s' * (epochs > 1)} each: " + ", ".join(
             f"candidate {i} {accuracies[i]:.2%}{'' if i in remaining else ' (out)'}"
             for i in sorted(accuracies, key=lambda i: -accuracies[i])))
-        epochs *= 2
+    winner = candidates[remaining[0]]
+    return ([winner, *(c for c in candidates if c is not winner)], remaining[0],
+            sum(seconds.values()) - seconds.get(remaining[0], 0.0))
+
+
+def hand_over(directory: Path, winner: int) -> None:
+    """Makes the training that the winner began that of the result, and removes what the others' need no longer."""
+    begun, result = directory / _name(winner), directory / "train"
+    if begun.exists() and not result.exists():
+        begun.rename(result)
     for path in (*directory.glob("finals/*/checkpoints"), *directory.glob("finals/*/best_model.h5")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    winner = candidates[remaining[0]]
-    return [winner, *(c for c in candidates if c is not winner)], seconds
+
+
+def _name(number: int) -> str:
+    return f"finals/candidate_{number}"

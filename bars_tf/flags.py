@@ -165,9 +165,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_candidates": Flag(COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
                                "best stays."),
         "num_evolved": Flag(COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
-        "num_finalists": Flag(COUNT_OR_0, "So many of the best are trained for a few epochs each, the better half for "
-                              "twice as many, and so on; the last one stays. 0: the best one by the supernet."),
-        "finalist_epochs": Flag(COUNT, "Epochs of the first round of these trainings."),
+        "num_finalists": Flag(COUNT_OR_0, "So many of the best begin their training; time and again the better half by "
+                              "validation images goes on, and the last one stays. 0: the best one by the supernet."),
+        "finalist_epochs": Flag(COUNT, "Epochs of that training before half of them end."),
     },
     "Training of the derived network": {
         "train_epochs": Flag(COUNT, "Epochs."),

@@ -22,8 +22,9 @@ Topology = tuple[tuple[tuple[int, str], ...], ...]
 class Genotype:
     """Widths and depths of the stages, topologies of the groups of cells.
 
-    Equal networks are equal genotypes: what has no effect is left out. An operation on a node without inputs does
-    nothing, so edges from such nodes are dropped; so is the topology of a group none of whose cells is kept.
+    Equal networks are equal genotypes, but for kept cells without edges (see `built`): what has no effect is left out.
+    An operation on a node without inputs does nothing, so edges from such nodes are dropped; so is the topology of a
+    group none of whose cells is kept.
 
     Attributes:
         space: the space that it belongs to.
@@ -63,6 +64,11 @@ class Genotype:
         """The primitive on an edge; "none" where there is none."""
         source, target = edge
         return dict(self.topology(group)[target - 1]).get(source, "none")
+
+    def built(self) -> tuple:
+        """What is built: equal for genotypes of one network, as a kept cell without edges is one that is not kept."""
+        cells = [(p.index, self.topology(p.group)) for p in self.active_cells()]
+        return self.widths, tuple((i, topology) for i, topology in cells if any(topology))
 
     def shares(self) -> dict[str, float]:
         """Share of each primitive among the edges of the active cells."""

@@ -116,11 +116,13 @@ def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.D
 
 
 class Stage(NamedTuple):
-    """One training by `fit`: the name of its subdirectory, its epochs, and the precision of the network."""
+    """One training by `fit`: the name of its subdirectory, its epochs, the precision of the network, and the epochs
+    after which it rests, if not at its end."""
 
     name: str
     epochs: int
     precision: str
+    rests_after: int | None = None
 
 
 def train_network(config: SearchConfig, genotype: Network, train: ImageData, validation: ImageData,
@@ -167,10 +169,11 @@ def train_network(config: SearchConfig, genotype: Network, train: ImageData, val
             train, config.train_batch_size, training=True, seed=config.seed, start_epoch=position.epoch,
             start_step=position.step, steps=steps, shard=shard, augment=augmentation(config, train)))
 
-    if first.epoch < stage.epochs:
+    end = stage.rests_after or stage.epochs
+    if first.epoch < end:
         told = [Progress(stage.name, stage.epochs, steps, SHOWN, first), *logs(subdirectory)] if writes else []
         with reading(train):
-            resume.fit(model, batches, stage.epochs, checkpoints, [
+            resume.fit(model, batches, end, checkpoints, [
                 callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first), *told, best],
                 validation_batches(config, validation))
     return (in_float32(network) if config.mixed_precision else network), checkpoints.seconds

@@ -23,10 +23,11 @@ SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, wi
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
     tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
     parents = [c.genotype for c in derive.candidates(alphas, tables, budget, 5, seed=0)]
+    assert len({genotype.built() for genotype in parents}) == len(parents)
     seen = set(parents)
     for _ in range(50):
         child = evolution.child(parents, seen, tables, budget, rng)
-        assert evolution._built(child) not in map(evolution._built, seen)
+        assert child.built() not in {genotype.built() for genotype in seen}
         seen.add(child)
     for genotype in seen:
         cost = complexity.cost(genotype, tables)

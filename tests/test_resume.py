@@ -52,13 +52,19 @@ def kill_after(process, delay):
     return process.returncode != 0
 
 
-def state(directory):
-    """Everything that a run ends in, but for times."""
+def saved(directory):
+    """The weights of a run's models."""
     weights = {}
     for name in ("model.h5", "train/best_model.h5"):
         with h5py.File(directory / name) as file:
             file.visititems(lambda key, item, name=name: weights.update({f"{name}:{key}": np.array(item)})
                             if isinstance(item, h5py.Dataset) else None)
+    return weights
+
+
+def state(directory):
+    """Everything that a run ends in, but for times."""
+    weights = saved(directory)
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(directory / "search" / "checkpoints")))
     for key in reader.get_variable_to_shape_map():
         if not key.startswith(("place/", "save_counter/", "_CHECKPOINTABLE")) and "_metrics" not in key:  # with times
@@ -104,7 +110,14 @@ def test_killed_three_times(tmp_path):
             assert [k for k, v in row.items() if not v] == [k for k, v in same.items() if not v]
             np.testing.assert_allclose([float(v or 0) for v in row.values()], [float(v or 0) for v in same.values()],
                                        rtol=2e-5)
-    assert len(list(tmp_path.glob("*/finals/*/log.csv"))) == 4
+    assert len(list(tmp_path.glob("*/finals/*/log.csv"))) == 2  # of the loser, in either run
+    done = subprocess.run(
+        [Path(__file__).parent.parent / "bin" / "train", f"--flagfile={tmp_path}/whole/config.flags", "--deterministic",
+         f"--genotype={tmp_path}/whole/genotype.json", f"--workdir={tmp_path}/alone"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    whole, alone = (saved(tmp_path / run) for run in ("whole", "alone"))
+    assert whole.keys() == alone.keys()
+    assert not [key for key in whole if not np.array_equal(whole[key], alone[key])]  # begun in the finals
     assert not list(tmp_path.rglob("*tmp*"))
 
 
