@@ -125,8 +125,8 @@ class KerasOps(ChosenOps):
     def head(self, x, source):
         x = tf.keras.layers.GlobalAveragePooling2D()(x)
         if self.dropout:
-            # With a generator of its own, whose state can be saved.
-            x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful")(x)
+            # With a generator of its own, whose state can be saved, and a name that no earlier network changes.
+            x = tf.keras.layers.Dropout(self.dropout, rng_type="stateful", name="dropout")(x)
         return tf.keras.layers.Dense(self.num_classes, dtype="float32", name="head")(x)  # also in mixed precision
 
 

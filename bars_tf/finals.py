@@ -16,8 +16,8 @@ from bars_tf.training import Stage
 
 def play(config: SearchConfig, candidates: Sequence[Candidate], train: ImageData, validation: ImageData,
          directory: Path) -> tuple[list[Candidate], int, float]:
-    """The candidates with the winner in front, its number, and the seconds that the others' trainings took, those of
-    earlier starts included.
+    """The candidates with the winner in front, its number in the given order, and the seconds that the others'
+    trainings took, those of earlier starts included.
 
     All begin the training that the flags ask for; each `finalist_epochs` the better half by validation accuracy goes
     on. What the supernet tells of genotypes that it scored nearly alike is mostly noise: here they are told apart by

@@ -166,7 +166,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                "best stays."),
         "num_evolved": Flag(COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
         "num_finalists": Flag(COUNT_OR_0, "So many of the best begin their training; time and again the better half by "
-                              "validation images goes on, and the last one stays. 0: the best one by the supernet."),
+                              "validation images goes on, and the last one stays. Not with a teacher or pre-training. "
+                              "0: the best one by the supernet."),
         "finalist_epochs": Flag(COUNT, "Epochs of that training before half of them end."),
     },
     "Training of the derived network": {
@@ -188,8 +189,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                         "has one, trained along) or a Keras model file .h5 from the same images to logits.", "none"),
         "distillation": Flag(PART, "Part of the loss that is the distance to the teacher.", "0.5 with a teacher"),
         "train_backbone": Flag(boolean, "Trains the plain backbone too, by the same settings, to compare with."),
-        "precision": Flag(one_of(*PRECISIONS), "binary, or float for the float twin: the same network with float "
-                          "convolutions alone."),
+        "precision": Flag(one_of(*PRECISIONS), "binary, or float for the float twin: the same network with ReLUs in "
+                          "place of signs, and float convolutions."),
     },
     "Tuning": {
         "what": Flag(one_of(*TUNED), "training: settings of the training of --genotype; architecture: networks of the "

@@ -67,8 +67,11 @@ class Genotype:
 
     def built(self) -> tuple:
         """What is built: equal for genotypes of one network, as a kept cell without edges is one that is not kept."""
-        cells = [(p.index, self.topology(p.group)) for p in self.active_cells()]
-        return self.widths, tuple((i, topology) for i, topology in cells if any(topology))
+        def place(position):  # normal cells of a stage are alike, but for those of a backbone
+            return position.index if self.space.backbone else (position.stage, position.opens_stage)
+
+        cells = [(place(p), self.topology(p.group)) for p in self.active_cells()]
+        return self.widths, tuple((where, topology) for where, topology in cells if any(topology))
 
     def shares(self) -> dict[str, float]:
         """Share of each primitive among the edges of the active cells."""

@@ -112,8 +112,9 @@ def search(config: SearchConfig, train: ImageData, validation: ImageData, direct
             derive_genotype(config, train, validation, directory, candidates_file)
         distribution.wait_for_all(strategy)
     found = read_json(candidates_file, max_bytes=2**30)
-    if "finalist" in found and not distribution.is_shared(strategy):  # finals are of one device
-        finals.hand_over(directory, found["finalist"])
+    if "winner_of_finals" in found and workdir.is_chief(config):
+        finals.hand_over(directory, found["winner_of_finals"])
+    distribution.wait_for_all(strategy)
     return Genotype.load(directory / "genotype.json"), {
         "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
 
@@ -135,12 +136,12 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
             candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
                                       config.num_evolved, limits(config, train))
         say_by_way(candidates)
-    seconds, finalist = seconds + time.monotonic() - started, {}
+    seconds, winner = seconds + time.monotonic() - started, {}
     if config.num_finalists:
-        candidates, finalist["finalist"], took = finals.play(config, candidates, train, validation, directory)
+        candidates, winner["winner_of_finals"], took = finals.play(config, candidates, train, validation, directory)
         seconds += took
     write_json(candidates_file, {
-        "search_seconds": seconds, **finalist, "candidates": [candidate_row(c) for c in candidates]})
+        "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
     candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
     (directory / "search" / "scored.json").unlink()
 

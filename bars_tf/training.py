@@ -171,7 +171,7 @@ def train_network(config: SearchConfig, genotype: Network, train: ImageData, val
 
     end = stage.rests_after or stage.epochs
     if first.epoch < end:
-        told = [Progress(stage.name, stage.epochs, steps, SHOWN, first), *logs(subdirectory)] if writes else []
+        told = [Progress(stage.name, end, steps, SHOWN, first), *logs(subdirectory)] if writes else []
         with reading(train):
             resume.fit(model, batches, end, checkpoints, [
                 callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first), *told, best],

@@ -106,11 +106,13 @@ def differences(path: str | os.PathLike, config: SearchConfig, program: str = "s
     """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
 
     More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
-    in a comparison, whose networks all are trained alike.
+    in a comparison, nor in finals, whose networks all are trained alike.
     """
     there = parse(program, [f"--flagfile={find_flagfile(str(path))}"])
     free = set(FREE)
-    if config.train_epochs > there.train_epochs and program != "compare":
+    directory = Path(path).parent
+    in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
+    if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
     return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
             for name in PROGRAMS[program].flags

@@ -35,6 +35,18 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
         assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
 
 
+def test_what_is_built_tells_networks_apart():
+    conv, no = (((0, "bin_conv_3x3"),),), ((),)
+    space = spaces.BARS.replace(layout="NNRNN")
+
+    def built(depths, *topologies):
+        return Genotype(space, (1.0, 1.0), depths, topologies).built()
+
+    first = built((1, 0), conv, no, conv, no, no)
+    assert first == built((2, 0), no, conv, conv, no, no) == built((2, 2), conv, no, conv, no, no)
+    assert len({first, built((0, 1), no, no, conv, conv, no), built((1, 0), conv, no, no, no, no)}) == 3
+
+
 def test_a_small_network_grows_where_the_alphas_mind_it_least():
     space, budget = spaces.BARS_PAPER, Budget(bops=15e6)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
