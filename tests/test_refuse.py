@@ -139,6 +139,11 @@ def test_a_run_may_train_longer_and_nothing_else(finished, program, tmp_path):
     assert json.loads((copy / "summary.json").read_text())["train_epochs"] == 3
     again = command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=2"])
     assert workdir.differences(copy / "config.flags", again) == ["--train_epochs=3 there, 2 here"]
+    longer = command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=4"])
+    assert workdir.differences(copy / "config.flags", longer) == []
+    (copy / "finals").mkdir()
+    (copy / "genotype.json").unlink()  # in finals, some of whose networks have begun with the shorter training
+    assert "--train_epochs=3 there, 4 here" in workdir.differences(copy / "config.flags", longer)
 
 
 def test_a_work_directory_trains_one_genotype(finished, tmp_path):
