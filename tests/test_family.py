@@ -71,7 +71,7 @@ def test_cells_without_edges_make_no_other_network():
     dead, live = ((),) * space.num_nodes, (((0, "skip"),), *((),) * (space.num_nodes - 1))
     shallow, deep = (Genotype(space, (1.0, 1.0), depths, (dead, live, dead)) for depths in ((0, 0), (1, 1)))
     other = Genotype(space, (1.0, 1.0), (1, 1), (live, live, dead))
-    assert evolution._built(shallow) == evolution._built(deep) != evolution._built(other)
+    assert shallow.built() == deep.built() != other.built()
     costs = [complexity.cost(g, complexity.cost_tables(space, (28, 28, 1), 10)) for g in (shallow, deep, other)]
     assert costs[0] == costs[1] != costs[2]
 
