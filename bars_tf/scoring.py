@@ -21,6 +21,7 @@ class Scorer:
 
     def __init__(self, supernet: Supernet):
         self.supernet = supernet
+        self._traced = None
         self._statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
 
     def score(self, genotype: Genotype, batches: Iterable, calibration_batches: int = 8) -> tuple[float, float]:
@@ -28,24 +29,33 @@ class Scorer:
         on the first batches."""
         choices = self.supernet.choices_of(genotype)
         before = [v.numpy() for v in self._statistics]
+        self._traced = self._traced or self._trace(*next(iter(batches)), choices)
+        calibrate, score = self._traced
         for i, (images, _) in enumerate(batches):
             if i == calibration_batches:
                 break
-            self._calibrate(images, choices, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
+            calibrate(images, choices, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
         correct = loss = total = 0.0
         for images, labels in batches:
-            batch_correct, batch_loss = self._score_batch(images, labels, choices)
+            batch_correct, batch_loss = score(images, labels, choices)
             correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
         for variable, value in zip(self._statistics, before):
             variable.assign(value)
         return correct / total, loss / total
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    def _trace(self, images, labels, choices):
+        """`_calibrate` and `_score` for batches of any size. Traced for that of the first, both would be traced again
+        for the last."""
+        images, labels = (tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (images, labels))
+        choices = tf.nest.map_structure(tf.TensorSpec.from_tensor, choices)
+        rate = tf.TensorSpec((), self.supernet.compute_dtype)
+        return (tf.function(self._calibrate, autograph=False).get_concrete_function(images, choices, rate),
+                tf.function(self._score, autograph=False).get_concrete_function(images, labels, choices))
+
     def _calibrate(self, images, choices, rate):
         self.supernet(images, choices, mode="calibrate", rate=rate)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _score_batch(self, images, labels, choices):
+    def _score(self, images, labels, choices):
         logits = self.supernet(images, choices)
         losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)

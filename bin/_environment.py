@@ -29,15 +29,15 @@ INSTALLED = VENV / "installed.txt"
 def main() -> None:
     if sys.argv[1:2] == ["--has"]:
         sys.exit(0 if all(map(satisfied, sys.argv[2:])) else 1)
-    needed = requirements()
+    needed, own, alone = requirements()
     started = time.monotonic()
     try:
         if Path(sys.prefix) != VENV and all(map(satisfied, needed)):
             python = sys.executable
-        elif complete(needed):
+        elif complete(needed, own):
             python = str(PYTHON)
         else:
-            python = set_up(needed)
+            python = set_up(needed, own, alone)
             os.environ["BARS_SETUP_SECONDS"] = f"{time.monotonic() - started:.0f}"
     except KeyboardInterrupt:
         sys.stderr.write("\n")
@@ -50,8 +50,9 @@ def main() -> None:
     os.execv(python, [python, *sys.argv[1:]])
 
 
-def requirements() -> list[str]:
-    """The lines of setup.cfg that this call needs."""
+def requirements() -> tuple[list[str], list[str], list[str]]:
+    """The lines of setup.cfg that this call needs, what `.venv` has besides, and which of both get there without what
+    they require themselves."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     lines = config["options"]["install_requires"].splitlines()
@@ -60,7 +61,8 @@ def requirements() -> list[str]:
         extras.append("gpu")
     for extra in filter(None, extras):
         lines += config["options.extras_require"][extra].splitlines()
-    return list(filter(None, map(str.strip, lines)))
+    lines = [lines, *(config.get("environment", name, fallback="").splitlines() for name in ("besides", "alone"))]
+    return tuple(list(filter(None, map(str.strip, part))) for part in lines)
 
 
 def satisfied(requirement: str) -> bool:
@@ -87,16 +89,16 @@ def runnable() -> bool:
     return PYTHON.is_file() and os.access(PYTHON, os.X_OK)
 
 
-def complete(needed: list[str]) -> bool:
+def complete(needed: list[str], own: list[str]) -> bool:
     """Whether `.venv` can be used as it is. One that is not ours has to prove it."""
     if not runnable() or INSTALLING.exists():
         return False
     if INSTALLED.exists():
-        return set(needed) <= set(INSTALLED.read_text().splitlines())
+        return {*needed, *own} <= set(INSTALLED.read_text().splitlines())
     return subprocess.run([PYTHON, __file__, "--has", *needed], capture_output=True, check=False).returncode == 0
 
 
-def set_up(needed: list[str]) -> str:
+def set_up(needed: list[str], own: list[str], alone: list[str]) -> str:
     """Makes `.venv`, or completes it, and returns its Python."""
     # Held by pip too: should this process be killed, the next one waits until pip has ended and then starts afresh.
     with open(ROOT / "setup.cfg", "r+") as lock:
@@ -105,7 +107,7 @@ def set_up(needed: list[str]) -> str:
         except BlockingIOError:
             note("waiting for another set-up of .venv to end\n")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if complete(needed):
+        if complete(needed, own):
             return str(PYTHON)
         started = time.monotonic()
         # The file behind a link, because an activated `.venv` that broke off is about to go.
@@ -120,17 +122,20 @@ def set_up(needed: list[str]) -> str:
             note(f"first use: making .venv with Python {version}, once; takes about 2 minutes (log: {LOG})\n")
             VENV.mkdir(exist_ok=True)
             INSTALLING.touch()
-            run("making the environment", [base, "-m", "venv", VENV], lock)
-        missing = [line for line in needed if line not in have]
+            run("making the environment", [[base, "-m", "venv", VENV]], lock)
+        missing = [line for line in [*needed, *own] if line not in have]
         INSTALLING.write_text("\n".join(missing) + "\n")
         pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         wheels = VENV / "wheels"
-        size = "" if have else " (about 0.8 GB)"
         # The pip of Python 3.10 cannot build a wheel from source without --use-pep517.
+        wheel = [*pip, "wheel", "--use-pep517", "--wheel-dir", wheels]
+        install = [*pip, "install", "--no-index", "--find-links", wheels]
+        lists = [[line for line in missing if line not in alone], [line for line in missing if line in alone]]
+        lists = [[*option, *lines] for option, lines in zip(([], ["--no-deps"]), lists) if lines]
+        size = "" if have else " (about 0.8 GB)"
         os.environ["BARS_DOWNLOAD_SECONDS"] = run(
-            f"downloading packages{size}",
-            [*pip, "wheel", "--use-pep517", "--wheel-dir", wheels, "-r", INSTALLING], lock)
-        run("installing packages", [*pip, "install", "--no-index", "--find-links", wheels, "-r", INSTALLING], lock)
+            f"downloading packages{size}", [[*wheel, *lines] for lines in lists], lock)
+        run("installing packages", [[*install, *lines] for lines in lists], lock)
         shutil.rmtree(wheels)
         INSTALLING.write_text("\n".join([*have, *missing]) + "\n")
         INSTALLING.rename(INSTALLED)
@@ -155,19 +160,22 @@ def clear_away() -> None:
         VENV.rename(aside)
 
 
-def run(what: str, command: list, lock) -> str:
-    """Runs a command with its output in the log, and says for how long; returns the seconds."""
+def run(what: str, commands: list[list], lock) -> str:
+    """Runs commands with their output in the log, and says for how long; returns the seconds."""
     started = time.monotonic()
     note(f"{what}: ")
-    with open(LOG, "ab") as log:
-        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   pass_fds=(lock.fileno(),))
-    while process.poll() is None:
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            sys.stderr.write(f"{time.monotonic() - started:.0f} s, ")
-            sys.stderr.flush()
+    for command in commands:
+        with open(LOG, "ab") as log:
+            process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       pass_fds=(lock.fileno(),))
+        while process.poll() is None:
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                sys.stderr.write(f"{time.monotonic() - started:.0f} s, ")
+                sys.stderr.flush()
+        if process.returncode:
+            break
     seconds = f"{time.monotonic() - started:.0f}"
     if process.returncode:
         sys.stderr.write(f"failed after {seconds} s\n")

@@ -32,11 +32,13 @@ def environ(tmp_path):
     (tmp_path / "failing" / "python3").write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
     (tmp_path / "failing" / "python3").chmod(0o755)
     (tmp_path / "python" / "python3").symlink_to(os.path.realpath(sys.executable))
-    for name in ("bars", "other"):
+    needs = {"zoo": "Requires-Dist: other-stub<1\n"}
+    for name in ("bars", "other", "zoo"):
         info = f"{name}_stub-1.5.dist-info"
         with zipfile.ZipFile(tmp_path / "wheels" / f"{name}_stub-1.5-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{name}_stub.py", "")
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}-stub\nVersion: 1.5\n")
+            wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\n"
+                           f"Name: {name}-stub\nVersion: 1.5\n" + needs.get(name, ""))
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
     path = os.pathsep.join(str(tmp_path / name) for name in ("tools", "failing", "python"))
@@ -98,6 +100,18 @@ def test_set_up_repair_and_extras(checkout, environ):
     result = call(checkout, environ, "-c", PRINT)
     assert result.returncode == 0 and "broke off" in result.stderr
     assert not (venv / "installing.txt").exists() and not (checkout / ".venv-old").exists()
+
+
+def test_package_whose_own_requirements_are_too_narrow(checkout, environ):
+    setup = SETUP.format("zoo-stub")
+    (checkout / "setup.cfg").write_text(setup)
+    assert "ERROR: No matching distribution found for other-stub<1" in call(checkout, environ, "-c", "").stderr
+    (checkout / "setup.cfg").write_text(setup + "[environment]\nalone =\n    zoo-stub\n")
+    assert call(checkout, environ, "-c", "import zoo_stub").returncode == 0
+    # An environment of an earlier form of the code gets what is new besides.
+    (checkout / "setup.cfg").write_text(setup + "[environment]\nbesides =\n    other-stub\n")
+    result = call(checkout, environ, "-c", "import zoo_stub, other_stub")
+    assert result.returncode == 0 and "adding packages" in result.stderr
 
 
 def test_any_directory_and_links(tmp_path):
