@@ -104,6 +104,24 @@ for i in range(60):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_candidates_are_scored_by_two_graphs(rng):
+    """One recalibrates and one scores, whatever the genotype and whatever the size of a batch."""
+    class Counted(supernet.Supernet):
+        traced = 0
+
+        def call(self, images, choices=None, mode="eval", rate=None):
+            self.traced += 1
+            return super().call(images, choices, mode, rate)
+
+    net = Counted(SPACE, (8, 8, 3), 10)
+    net.traced = 0
+    batches = [(rng.normal(size=(n, 8, 8, 3)).astype(np.float32), rng.integers(0, 10, n)) for n in (6, 6, 3)]
+    batches = [tuple(map(tf.constant, batch)) for batch in batches]
+    net.compile()
+    net.derive(batches, num_samples=2)
+    assert net.traced == 2
+
+
 @pytest.mark.parametrize("scale", [None, 0.7])
 def test_batch_norm_in_float32(scale, rng):
     """The fused form has the gradients of Keras's layer."""
