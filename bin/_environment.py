@@ -51,8 +51,8 @@ def main() -> None:
 
 
 def requirements() -> tuple[list[str], list[str], list[str]]:
-    """The lines of setup.cfg that this call needs, what `.venv` has besides, and which of both get there without what
-    they require themselves."""
+    """The lines of setup.cfg that this call needs, those that `.venv` is made of, and which of these get there without
+    what they require themselves."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     lines = config["options"]["install_requires"].splitlines()
@@ -61,8 +61,10 @@ def requirements() -> tuple[list[str], list[str], list[str]]:
         extras.append("gpu")
     for extra in filter(None, extras):
         lines += config["options.extras_require"][extra].splitlines()
-    lines = [lines, *(config.get("environment", name, fallback="").splitlines() for name in ("besides", "alone"))]
-    return tuple(list(filter(None, map(str.strip, part))) for part in lines)
+    besides, alone = (config.get("environment", name, fallback="").splitlines() for name in ("besides", "alone"))
+    needed, own, alone = (list(dict.fromkeys(filter(None, map(str.strip, part))))
+                          for part in (lines, lines + besides + alone, alone))
+    return needed, own, alone
 
 
 def satisfied(requirement: str) -> bool:
@@ -94,7 +96,7 @@ def complete(needed: list[str], own: list[str]) -> bool:
     if not runnable() or INSTALLING.exists():
         return False
     if INSTALLED.exists():
-        return {*needed, *own} <= set(INSTALLED.read_text().splitlines())
+        return set(own) <= set(INSTALLED.read_text().splitlines())
     return subprocess.run([PYTHON, __file__, "--has", *needed], capture_output=True, check=False).returncode == 0
 
 
@@ -123,7 +125,7 @@ def set_up(needed: list[str], own: list[str], alone: list[str]) -> str:
             VENV.mkdir(exist_ok=True)
             INSTALLING.touch()
             run("making the environment", [[base, "-m", "venv", VENV]], lock)
-        missing = [line for line in [*needed, *own] if line not in have]
+        missing = [line for line in own if line not in have]
         INSTALLING.write_text("\n".join(missing) + "\n")
         pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         wheels = VENV / "wheels"
