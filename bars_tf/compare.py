@@ -37,14 +37,16 @@ def main(config: SearchConfig) -> int:
     training.read(train, test)
     (directory / workdir.NETWORKS).mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
+    scored: dict[str, Any] | None = None
     jobs = ordered(found)
-    pace = Pace(len(jobs))
-    for contender, seed in jobs:
+    pace = Pace()
+    while len(rows) < len(jobs):
+        contender, seed = jobs[len(rows)]
         where = directory / workdir.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
         one = settings(config, contender, config.seed + seed, where)
         claim(contender, where, train)
         done = finished(one, where)
-        pace.begin(f"{contender.name}, seed {one.seed}", done is not None)
+        pace.begin(f"{contender.name}, seed {one.seed}", done is not None, len(rows), len(jobs))
         if not done:
             workdir.write_flagfile(where / workdir.CONFIG, one, "train")
             done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
@@ -53,11 +55,13 @@ def main(config: SearchConfig) -> int:
         for path in (*where.glob("*/checkpoints"), *where.glob("*/best_model.h5")):  # what is finished needs none
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         pace.end()
-        rows.append(row(contender, one, done, where))
+        rows.append(row(contender, one, done, where) | ({} if seed < contender.num_seeds else {"chosen": True}))
         if pace.worked or len(rows) == len(jobs):
-            comparison.write(directory, config, budget(config, train), rows, draws, len(jobs))
-    if scored := scores(config, found, directory):
-        comparison.write(directory, config, budget(config, train), rows, draws, len(jobs), scored)
+            comparison.write(directory, config, budget(config, train), rows, draws, len(jobs), scored)
+        if len(rows) == len(jobs):
+            if scored is None and (scored := scores(config, found, directory)):
+                comparison.write(directory, config, budget(config, train), rows, draws, len(jobs), scored)
+            jobs += once_more(config, found, rows, scored)
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
     files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")
@@ -69,6 +73,16 @@ def ordered(found: Sequence[Contender]) -> list[tuple[Contender, int]]:
     kinds = (contenders.RANDOM, contenders.SEARCHED, contenders.REFERENCE)
     return [(contender, seed) for kind in kinds for seed in range(max(c.num_seeds for c in found))
             for contender in found if contender.kind == kind and seed < contender.num_seeds]
+
+
+def once_more(config: SearchConfig, found: Sequence[Contender], rows: Sequence[dict[str, Any]], scored: dict[str, Any]
+              ) -> list[tuple[Contender, int]]:
+    """The next trainings of those random networks that searched ones are compared with by name and that have fewer of
+    them than these: the best of many networks of one training each is so by luck as well."""
+    trained = [row["name"] for row in rows]
+    named = comparison.chosen_random(rows, scored)
+    return [(contender, trained.count(contender.name)) for contender in found
+            if contender.name in named and trained.count(contender.name) < config.train_seeds]
 
 
 def scores(config: SearchConfig, found: Sequence[Contender], directory: Path) -> dict[str, Any]:
@@ -124,17 +138,17 @@ def row(contender: Contender, one: SearchConfig, summary: dict[str, Any], where:
 class Pace:
     """Says which training begins, and how long the rest will take by those that this start has seen."""
 
-    def __init__(self, total: int):
-        self.total, self.number, self.seconds, self.worked = total, 0, [], False
+    def __init__(self) -> None:
+        self.seconds, self.worked = [], False
 
-    def begin(self, what: str, done: bool) -> None:
-        self.number, self.started, self.worked = self.number + 1, time.monotonic(), not done
+    def begin(self, what: str, done: bool, before: int, total: int) -> None:
+        self.started, self.worked = time.monotonic(), not done
         left = ""
         if self.seconds:
             mean = sum(self.seconds) / len(self.seconds)
-            left = f", about {duration(mean * (self.total - self.number + 1))} left"
+            left = f", about {duration(mean * (total - before))} left"
         state = "is trained" if done else "begins"
-        screen.say(f"compare  network {self.number} of {self.total}, {what}, {state}{left}")
+        screen.say(f"compare  network {before + 1} of {total}, {what}, {state}{left}")
 
     def end(self) -> None:
         if self.worked:

@@ -50,6 +50,11 @@ def by_name(rows: Sequence[Row], kind: str) -> Networks:
     return found
 
 
+def as_drawn(rows: Sequence[Row]) -> Networks:
+    """The random networks without the trainings that some got because they were good: these would bend a mean."""
+    return by_name([row for row in rows if not row.get("chosen")], RANDOM)
+
+
 def _test(networks: Networks) -> list[list[float]]:
     return [[row["test_accuracy"] for row in trainings] for trainings in networks.values()]
 
@@ -61,7 +66,7 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
     networks, `interval` from a bootstrap over the searches and what stands in `drawn`. Both are None where there is too
     little to tell: a chosen network (the best one) has no p. `ranked`: of the random networks, as by `ranking`.
     """
-    searched, randoms = by_name(rows, SEARCHED), _test(by_name(rows, RANDOM))
+    searched, randoms = by_name(rows, SEARCHED), _test(as_drawn(rows))
     if not searched:
         return []
     ours = _test(searched)
@@ -92,8 +97,8 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
         found.append(entry("mean of random", float(np.mean(values)),
                            significance.permutation_p(significance.means(ours), values), randoms,
                            "searches, random networks", opponent_networks=len(randoms)))
-        found.append(entry("best random", max(values), None, max(values), "searches", opponent_networks=1,
-                           chosen_from=len(randoms)))
+        best = max(significance.means(_test(by_name(rows, RANDOM))))
+        found.append(entry("best random", best, None, best, "searches", opponent_networks=1, chosen_from=len(randoms)))
         if chosen := best_of_equal_time(rows):
             found.append(entry(f"best of {chosen['size']} random by validation", chosen.pop("accuracy"), None,
                                chosen.pop("fixed"), "searches", opponent_networks=1, **chosen))
@@ -127,14 +132,24 @@ def of_random(rows: Sequence[Row]) -> dict[str, Any]:
     networks = by_name(rows, RANDOM)
     if not networks:
         return {"networks": 0}
-    group = _test(networks)
-    values = significance.means(group)
+    group, accuracies = _test(as_drawn(rows)), significance.means(_test(networks))
+    mean, best = float(np.mean(significance.means(group))), max(accuracies)
     total, architectures = significance.architecture_spread(group)
     return {"networks": len(group), "repeated": sum(len(cluster) > 1 for cluster in group),
-            "mean": float(np.mean(values)), "best": max(values), "best_name": list(networks)[int(np.argmax(values))],
-            "head_room": max(values) - float(np.mean(values)), "spread_of_one_training_each": total,
+            "mean": mean, "best": best, "best_name": list(networks)[accuracies.index(best)],
+            "head_room": best - mean, "spread_of_one_training_each": total,
             "spread_between_seeds": significance.seed_spread(group),
             "spread_between_architectures": architectures}
+
+
+def chosen_random(rows: Sequence[Row], scored: Mapping[str, Any]) -> set[str]:
+    """The names of the random networks that searched ones are compared with one by one: the best one so far, and what
+    each supernet scores best."""
+    networks = by_name(rows, RANDOM)
+    if not networks or not by_name(rows, SEARCHED):
+        return set()
+    ranked = ranking.of_networks(networks, scored)
+    return {of_random(rows)["best_name"], *(search["best_scored"] for search in (ranked or {}).get("searches", ()))}
 
 
 def _points(rows: Sequence[Row], measure: str) -> dict[str, list[tuple[float, list[float]]]]:
@@ -167,7 +182,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             ("searched minus", "points", "95 % interval", "p", "searched networks"), [_difference(d) for d in
                                                                                      found["differences"]]), "",
             "p: two-sided permutation test on the means of networks; interval: bootstrap over searches (too narrow "
-            "where they are few). \"-\": too few networks to tell."]
+            "where they are few). \"-\": too few networks to tell. The best random network, and what a supernet scores "
+            "best, have as many trainings as the searched ones; what others lack counts for them alone."]
     if random["networks"]:
         lines += ["", "## Random networks", "", *_random_words(random), "", *_table(HEAD, _table_rows(
             by_name(rows, RANDOM)))]

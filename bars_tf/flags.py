@@ -212,7 +212,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
                            f"{', '.join(REFERENCES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
                            "backbone,widened"),
-        "train_seeds": Flag(COUNT, "Trainings of each searched network and each reference."),
+        "train_seeds": Flag(COUNT, "Trainings of each searched network, each reference and the best random network."),
     },
     "Measurement": {
         "measure": Flag(list_of(one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),

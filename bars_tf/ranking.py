@@ -88,7 +88,8 @@ def of_networks(networks: Mapping[str, Sequence[Mapping[str, Any]]],
     if len(networks) < FEWEST:
         return None
     tested = [float(np.mean([row["test_accuracy"] for row in rows])) for rows in networks.values()]
-    twice = [[row["test_accuracy"] for row in rows[:2]] for rows in networks.values() if len(rows) > 1]
+    drawn = [[row["test_accuracy"] for row in rows if not row.get("chosen")] for rows in networks.values()]
+    twice = [accuracies[:2] for accuracies in drawn if len(accuracies) > 1]
     searches = []
     for name, found in scored.items():
         accuracies, losses = ([found[network][key] for network in networks] for key in ("accuracy", "loss"))

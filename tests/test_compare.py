@@ -229,6 +229,22 @@ def test_differences_by_hand(tmp_path):
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in comparison.PICTURES)
 
 
+def test_the_best_random_network_is_trained_as_often_as_a_searched_one():
+    """The best of many by one training each is so by luck as well: its other trainings bend no mean."""
+    drawn = rows("random", {"a": [0.5], "b": [0.8], "c": [0.7, 0.72], "d": [0.6]})
+    searched = rows("searched", {"found": [0.75, 0.75]})
+    assert comparison.chosen_random(drawn, {}) == set()
+    assert comparison.chosen_random(drawn + searched, {}) == {"b"}
+    losses = {name: {"accuracy": accuracy, "loss": 1.0} for name, accuracy in zip("abcd", (0.1, 0.2, 0.2, 0.3))}
+    assert comparison.chosen_random(drawn + searched, {"found": losses}) == {"b", "d"}
+    again = rows("random", {"b": [None, 0.6]}, chosen=True)[1:]
+    found = {d["opponent"]: d["opponent_accuracy"] for d in comparison.differences(drawn + searched + again)}
+    assert found["best random"] == pytest.approx(0.71) and found["mean of random"] == pytest.approx((2.61) / 4)
+    random = comparison.of_random(drawn + searched + again)
+    assert random["best_name"] == "c" and random["repeated"] == 1
+    assert ranking.of_networks(comparison.by_name(drawn + again, "random"), {})["trained_twice"] == 1
+
+
 def test_ranking_by_hand():
     trained = rows("random", {"a": [0.5, 0.6], "b": [0.6, 0.8], "c": [0.7, 0.9], "d": [0.8, 0.7]})
     scored = {"found": {name: {"accuracy": accuracy, "loss": 1 - i / 10} for i, (name, accuracy) in enumerate(
@@ -313,6 +329,16 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path):
         assert by_name["found"][key] == by_name["random_0"][key]
     assert Genotype.from_dict(by_name["found"]["genotype"]) == drawn
     assert "genotype" not in by_name["quicknet"] and by_name["quicknet"]["cost"]["bops"] <= 400e3
+    # The best random network is trained as often as the searched one.
+    done = program("compare", *flags, "--references=none", "--num_random=1", "--train_seeds=2",
+                   f"--genotypes={tmp_path / 'found.json'}")
+    assert done.returncode == 0, done.stderr
+    for words in ("network 3 of 3, found, seed 1, begins", "network 4 of 4, random_0, seed 1, begins"):
+        assert words in done.stderr, done.stderr
+    again = json.loads((directory / "compare.json").read_text())
+    assert [(row["name"], row["seed"], row.get("chosen")) for row in again["networks"]] == [
+        ("random_0", 0, None), ("found", 0, None), ("found", 1, None), ("random_0", 1, True)]
+    assert again["trainings"] == 4 and again["random"]["repeated"] == 0
     # A reference alone, as the comparison has trained it.
     trained = directory / "networks" / "quicknet_seed0"
     assert (trained / "model.h5").exists() and not (trained / "train" / "checkpoints").exists()
