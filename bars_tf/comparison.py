@@ -175,7 +175,7 @@ def markdown(found: Mapping[str, Any]) -> str:
              "mean (lowest to highest).", ""]
     summed = [line for kind in (SEARCHED, REFERENCE) for line in _table_rows(by_name(rows, kind))]
     if random["networks"]:
-        summed += [_all_random(by_name(rows, RANDOM))]
+        summed += [_all_random(as_drawn(rows))]
     lines += _table(HEAD, summed)
     if found["differences"]:
         lines += ["", "## Differences", "", *_table(

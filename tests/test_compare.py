@@ -240,6 +240,7 @@ def test_the_best_random_network_is_trained_as_often_as_a_searched_one():
     again = rows("random", {"b": [None, 0.6]}, chosen=True)[1:]
     found = {d["opponent"]: d["opponent_accuracy"] for d in comparison.differences(drawn + searched + again)}
     assert found["best random"] == pytest.approx(0.71) and found["mean of random"] == pytest.approx((2.61) / 4)
+    assert comparison._all_random(comparison.as_drawn(drawn + again))[-2] == "65.25% (50.00% to 80.00%)"
     random = comparison.of_random(drawn + searched + again)
     assert random["best_name"] == "c" and random["repeated"] == 1
     assert ranking.of_networks(comparison.by_name(drawn + again, "random"), {})["trained_twice"] == 1
