@@ -8,8 +8,12 @@ of no account, since every later kernel masks it.
 
 from __future__ import annotations
 
+import functools
+from typing import NamedTuple
+
 from bars_tf.kept import value_of
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.parts import Branches
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
@@ -32,34 +36,72 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
     def _with_gradient(self, padded, learnt, part, fixed):
         """The convolution of a part of the images with the kernel `learnt[0]`, or, where a kernel is `fixed`, of
         images times the mask `learnt[0]`."""
-
-        def convolution(x, kernel):
-            return tf.nn.convolution(x, kernel, self.strides, "VALID", dilations=self.dilation_rate)
+        convolution = _Convolution(tuple(self.strides), tuple(self.dilation_rate), learns_kernel=not fixed)
 
         @tf.custom_gradient
         def run(padded, weight):
-            outputs = convolution(padded if part is None else part.first(padded),
-                                  fixed[0] * weight if fixed else weight)
+            outputs = convolution.of_part(padded, fixed[0] * weight if fixed else weight, part)
 
             def gradient(upstream):
-                x = padded
-                if part is not None:
-                    x, upstream = part.of_gradient(padded), part.of_gradient(upstream)
-                kernel = fixed[0] if fixed else weight
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch([x] if fixed else [x, kernel])
-                    again = convolution(x, kernel)  # only its gradient's operations stay in the graph
-                if not fixed:
-                    to_x, to_weight = tape.gradient(again, [x, kernel], upstream)
-                else:
-                    to_x = tape.gradient(again, x, upstream)
-                    to_weight = tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]
+                x = padded if part is None else part.of_gradient(padded)
+                to_x, *to_weight = convolution.gradients_of_part(x, fixed[0] if fixed else weight, upstream, part)
+                if fixed:
+                    to_weight = [tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]]
                     to_x *= weight[:, 0]
-                return (to_x if part is None else tf.pad(to_x, part.restore)), to_weight
+                return (to_x if part is None else tf.pad(to_x, part.restore)), *to_weight
 
             return outputs, gradient
 
         return run(padded, learnt[0])
+
+
+class _Convolution(NamedTuple):
+    """A convolution without padding. Where nothing of a part is computed or learnt it is left out: its one image, or
+    the gradients, are zeros."""
+
+    strides: tuple[int, int]
+    dilations: tuple[int, int]
+    learns_kernel: bool  # else the gradients are that of the input alone
+
+    def __call__(self, x, kernel):
+        return tf.nn.convolution(x, kernel, self.strides, "VALID", dilations=self.dilations)
+
+    def gradients(self, x, kernel, upstream):
+        learnt = [x, kernel] if self.learns_kernel else [x]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(learnt)
+            again = self(x, kernel)  # only its gradient's operations stay in the graph
+        return tape.gradient(again, learnt, upstream)
+
+    def of_part(self, x, kernel, part):
+        if part is None:
+            return self(x, kernel)
+        size = tuple(-((d * (k - 1) - n) // s) for n, k, d, s in zip(
+            x.shape[1:3], kernel.shape, self.dilations, self.strides))
+        shape = [None, *size, kernel.shape[-1]]
+        return _forward(self, size, x.dtype)(part.computed, [part.first(x), kernel], [shape])[0]
+
+    def gradients_of_part(self, x, kernel, upstream, part):
+        if part is None:
+            return self.gradients(x, kernel, upstream)
+        shapes = [x.shape, kernel.shape][:1 + self.learns_kernel]
+        return _backward(self, x.dtype)(part.learns, [x, kernel, part.of_gradient(upstream)], shapes)
+
+
+@functools.lru_cache(None)
+def _forward(convolution, size, dtype):
+    def nothing(x, kernel):
+        return tf.zeros([1, *size, tf.shape(kernel)[-1]], dtype)
+
+    return Branches.of(convolution, nothing, dtype, 2)
+
+
+@functools.lru_cache(None)
+def _backward(convolution, dtype):
+    def nothing(x, kernel, upstream):
+        return [tf.zeros_like(x), tf.zeros_like(kernel)][:1 + convolution.learns_kernel]
+
+    return Branches.of(convolution.gradients, nothing, dtype, 3)
 
 
 class MaskedDense(tf.keras.layers.Dense):

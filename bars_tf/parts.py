@@ -1,13 +1,16 @@
-"""Parts of a batch: how the supernet computes only what was chosen, in a graph without branches.
+"""Parts of a batch: how the supernet computes only what was chosen, in a graph that is fast to trace.
 
 A candidate works on the first n images of the batch. n is the batch size where it is chosen, a part of it where its
 result serves the gradient of its coefficient alone (see `relaxation.second_path`), and 1 where nothing of it is
-needed. (On no image at all some convolution kernels return a wrong shape.) Branches would make the graph slow to trace.
+needed. (On no image at all some kernels return a wrong shape.) Of that image the convolutions are left out; branches
+around the whole of every candidate would make the graph slow to trace.
 The functions below bring their gradients along: two operations where TensorFlow would trace twenty.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bars_tf.legacy_keras import tf
@@ -18,6 +21,8 @@ class Part(NamedTuple):
 
     counts: tf.Tensor  # 1 where it is chosen, else 0: whether batch-norm statistics count
     adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
+    computed: tf.Tensor  # whether anything of it is computed
+    learns: tf.Tensor  # whether a gradient comes back from it
     size: tf.Tensor  # number of images [1]
     backward: tf.Tensor  # number of images [1] that a gradient comes back from; 1 where it is 0
     restore: tf.Tensor  # paddings [4, 2] that bring these to the number of images of the cell
@@ -58,23 +63,34 @@ def add(total: tf.Tensor, term: tf.Tensor, part: Part) -> tf.Tensor:
 
     @tf.custom_gradient
     def run(total, term):
-        result = tf.raw_ops.StatelessIf(
-            cond=part.adds, input=[total, term], Tout=[total.dtype], output_shapes=[total.shape],
-            then_branch=_both.get_concrete_function(*_any(total)), else_branch=_one.get_concrete_function(*_any(total)))
-        return result[0], lambda gradient: (gradient, part.first(gradient))
+        (result,) = _sum(total.dtype)(part.adds, [total, term], [total.shape])
+        return result, lambda gradient: (gradient, part.first(gradient))
 
     return run(total, term)
 
 
-def _any(x):
-    return [tf.TensorSpec([None] * 4, x.dtype)] * 2
+class Branches(NamedTuple):
+    """Two functions of tensors of four axes, traced once wherever they stand."""
+
+    then: tf.types.experimental.ConcreteFunction
+    otherwise: tf.types.experimental.ConcreteFunction
+
+    @classmethod
+    def of(cls, then: Callable, otherwise: Callable, dtype: tf.DType, num_inputs: int) -> Branches:
+        inputs = [tf.TensorSpec([None] * 4, dtype)] * num_inputs
+        return cls(*(tf.function(f, autograph=False).get_concrete_function(*inputs) for f in (then, otherwise)))
+
+    def __call__(self, condition: tf.Tensor, inputs: list[tf.Tensor], shapes: list) -> list[tf.Tensor]:
+        """The results, of these shapes, of the one or the other, without a gradient."""
+        results = tf.raw_ops.StatelessIf(
+            cond=condition, input=inputs, Tout=[inputs[0].dtype] * len(shapes), then_branch=self.then,
+            else_branch=self.otherwise, output_shapes=shapes)
+        if not tf.executing_eagerly():
+            # Switches in the graph around, in which oneDNN's kernels are used: a call has slower ones, on one core.
+            results[0].op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=True))
+        return results
 
 
-@tf.function(autograph=False)
-def _both(total, term):
-    return total + term
-
-
-@tf.function(autograph=False)
-def _one(total, term):
-    return tf.identity(total)
+@functools.lru_cache(None)
+def _sum(dtype):
+    return Branches.of(lambda total, term: total + term, lambda total, term: tf.identity(total), dtype, 2)

@@ -297,7 +297,8 @@ def _parts(share, adds, learns, cell, batch_size):
     images, cell = (tf.maximum(tf.cast(tf.round(s * tf.cast(batch_size, s.dtype)), tf.int32), 1) for s in (share, cell))
     backward = tf.where(learns > 0, images, 1)
     missing = tf.pad((cell - backward)[..., None, None], [[0, 0]] * share.shape.rank + [[0, 3], [1, 0]])
-    fields = [_unstacked(tf.cast(share > 0, share.dtype)), _unstacked(adds > 0), _unstacked(images[..., None], 1),
+    fields = [_unstacked(tf.cast(share > 0, share.dtype)), _unstacked(adds > 0), _unstacked(share > 0),
+              _unstacked(learns > 0), _unstacked(images[..., None], 1),
               _unstacked(backward[..., None], 1), _unstacked(missing, 2)]
     zero, one = tf.constant([0]), tf.constant([1])
     return {key: Part(*(f[key] for f in fields), zero, one) for key in fields[0]}
