@@ -9,7 +9,8 @@ import pytest
 
 from bars_tf import spaces, supernet
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.masked import BatchNorm
+from bars_tf.masked import BatchNorm, MaskedQuantConv2D
+from bars_tf.parts import Part
 from bars_tf.supernet_ops import SupernetOps
 
 # Without max pooling, whose gradient goes elsewhere where rounding breaks a tie.
@@ -159,3 +160,32 @@ def test_bench(program):
     assert results.keys() >= KEYS
     assert results["sampled_pair_seconds_by_candidates"].keys() >= {"3", "5"}
     assert all(value > 0 for name, value in results.items() if isinstance(value, float))
+
+
+@pytest.mark.parametrize("mode, mask", [("train", None), ("arch", tf.ones([3, 1]))], ids=["weights", "alphas"])
+def test_a_convolution_that_is_not_chosen_is_left_out(mode, mask):
+    """Its kernel is not seen: with one of no numbers come zeros, forward and back."""
+    layer = MaskedQuantConv2D(4, 3, padding="same", pad_values=1.0, use_bias=False)
+    layer.build((None, 5, 5, 3))
+
+    def pad(images, paddings):
+        return tf.pad(images, [[0, 0], *paddings, [0, 0]])
+
+    def gradients(images, chosen):
+        share = tf.constant([1 if chosen else 0])
+        size = tf.maximum(share * tf.shape(images)[0], 1)
+        part = Part(tf.cast(share[0], tf.float32), share[0] > 0, share[0] > 0, share[0] > 0, size, size,
+                    tf.pad((tf.shape(images)[0] - size)[:, None], [[0, 3], [1, 0]]), tf.constant([0]), tf.constant([1]))
+        with tf.GradientTape() as tape:
+            tape.watch([images] if mask is None else [images, mask])
+            result = layer(images, pad=pad, mode=mode, input_mask=mask, part=part)
+        return result, *tape.gradient(result, [images, layer.kernel if mask is None else mask])
+
+    for run in (gradients, tf.function(gradients)):
+        layer.kernel.assign(tf.fill([3, 3, 3, 4], np.nan))
+        result, to_images, to_learnt = run(tf.ones([2, 5, 5, 3]), False)
+        assert result.shape == (1, 5, 5, 4) and to_images.shape == (2, 5, 5, 3)
+        assert not any(np.any(value) for value in (result, to_images, to_learnt))
+        layer.kernel.assign(tf.ones([3, 3, 3, 4]))
+        result, *learnt = run(tf.ones([2, 5, 5, 3]), True)
+        assert result.shape == (2, 5, 5, 4) and np.any(result) and all(np.any(value) for value in learnt)
