@@ -74,16 +74,16 @@ class _Convolution(NamedTuple):
         return tape.gradient(again, learnt, upstream)
 
     def of_part(self, x, kernel, part):
-        if part is None:
-            return self(x, kernel)
+        if part is None or part.computed is None:
+            return self(x if part is None else part.first(x), kernel)
         size = tuple(-((d * (k - 1) - n) // s) for n, k, d, s in zip(
             x.shape[1:3], kernel.shape, self.dilations, self.strides))
         shape = [None, *size, kernel.shape[-1]]
         return _forward(self, size, x.dtype)(part.computed, [part.first(x), kernel], [shape])[0]
 
     def gradients_of_part(self, x, kernel, upstream, part):
-        if part is None:
-            return self.gradients(x, kernel, upstream)
+        if part is None or part.computed is None:
+            return self.gradients(x, kernel, upstream if part is None else part.of_gradient(upstream))
         shapes = [x.shape, kernel.shape][:1 + self.learns_kernel]
         return _backward(self, x.dtype)(part.learns, [x, kernel, part.of_gradient(upstream)], shapes)
 

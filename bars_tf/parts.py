@@ -21,8 +21,8 @@ class Part(NamedTuple):
 
     counts: tf.Tensor  # 1 where it is chosen, else 0: whether batch-norm statistics count
     adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
-    computed: tf.Tensor  # whether anything of it is computed
-    learns: tf.Tensor  # whether a gradient comes back from it
+    computed: tf.Tensor | None  # whether anything of it is computed; None: its convolutions are not left out
+    learns: tf.Tensor | None  # whether a gradient comes back from it
     size: tf.Tensor  # number of images [1]
     backward: tf.Tensor  # number of images [1] that a gradient comes back from; 1 where it is 0
     restore: tf.Tensor  # paddings [4, 2] that bring these to the number of images of the cell

@@ -240,8 +240,11 @@ class SupernetOps:
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             kernel_quantizer=self.space.kernel_quantizer, kernel_constraint=latent_clip(self.space),
             kernel_initializer="glorot_normal", use_bias=False, name=name), (None, None, None, source.total))
+        part = self._part
+        if part and len(self.space.convolutions()) == 1:  # branches would cost more at the start than they save
+            part = part._replace(computed=None, learns=None)
         return layer(x, pad=self._pad, cut=self._cut(layer.kernel, source, target), input_mask=self._mask(source),
-                     mode=self.mode, part=self._part)
+                     mode=self.mode, part=part)
 
     def batch_norm(self, x, channels, name, scale=None):
         layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name), (None, channels.total))
