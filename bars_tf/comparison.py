@@ -97,7 +97,7 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
         found.append(entry("mean of random", float(np.mean(values)),
                            significance.permutation_p(significance.means(ours), values), randoms,
                            "searches, random networks", opponent_networks=len(randoms)))
-        best = max(significance.means(_test(by_name(rows, RANDOM))))
+        best = of_random(rows)["best"]
         found.append(entry("best random", best, None, best, "searches", opponent_networks=1, chosen_from=len(randoms)))
         if chosen := best_of_equal_time(rows):
             found.append(entry(f"best of {chosen['size']} random by validation", chosen.pop("accuracy"), None,

@@ -228,6 +228,8 @@ class SearchConfig:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         if self.as_long_as and self.tune_minutes:
             raise InputError.of("as_long_as", self.as_long_as, "takes the place of --tune_minutes: give one of them")
+        if self.num_random and self.repeat_random > self.num_random:
+            raise InputError.of("repeat_random", self.repeat_random, f"must be at most --num_random={self.num_random}")
         if self.final_temperature > self.temperature:
             raise InputError.of("final_temperature", self.final_temperature,
                                 f"must be at most --temperature={as_text(self.temperature)}")

@@ -208,8 +208,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "genotypes": Flag(_GENOTYPES, "What was searched: genotype files or work directories of searches, separated by "
                           "commas.", "none"),
         "num_random": Flag(COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
-        "repeat_random": Flag(COUNT_OR_0, "So many of them, at most, are trained with a second seed.",
-                              "a quarter of them"),
+        "repeat_random": Flag(COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
         "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
                            f"{', '.join(REFERENCES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
                            "backbone,widened"),

@@ -40,10 +40,13 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
 
         @tf.custom_gradient
         def run(padded, weight):
-            outputs = convolution.of_part(padded, fixed[0] * weight if fixed else weight, part)
+            x = padded if part is None else part.first(padded)
+            outputs = convolution.of_part(x, fixed[0] * weight if fixed else weight, part)
 
             def gradient(upstream):
-                x = padded if part is None else part.of_gradient(padded)
+                x = padded
+                if part is not None:
+                    x, upstream = part.of_gradient(padded), part.of_gradient(upstream)
                 to_x, *to_weight = convolution.gradients_of_part(x, fixed[0] if fixed else weight, upstream, part)
                 if fixed:
                     to_weight = [tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]]
@@ -75,17 +78,17 @@ class _Convolution(NamedTuple):
 
     def of_part(self, x, kernel, part):
         if part is None or part.computed is None:
-            return self(x if part is None else part.first(x), kernel)
+            return self(x, kernel)
         size = tuple(-((d * (k - 1) - n) // s) for n, k, d, s in zip(
             x.shape[1:3], kernel.shape, self.dilations, self.strides))
         shape = [None, *size, kernel.shape[-1]]
-        return _forward(self, size, x.dtype)(part.computed, [part.first(x), kernel], [shape])[0]
+        return _forward(self, size, x.dtype)(part.computed, [x, kernel], [shape])[0]
 
     def gradients_of_part(self, x, kernel, upstream, part):
         if part is None or part.computed is None:
-            return self.gradients(x, kernel, upstream if part is None else part.of_gradient(upstream))
+            return self.gradients(x, kernel, upstream)
         shapes = [x.shape, kernel.shape][:1 + self.learns_kernel]
-        return _backward(self, x.dtype)(part.learns, [x, kernel, part.of_gradient(upstream)], shapes)
+        return _backward(self, x.dtype)(part.learns, [x, kernel, upstream], shapes)
 
 
 @functools.lru_cache(None)

@@ -74,8 +74,10 @@ class SupernetOps:
         edge, chosen = tf.gather(choices.computed_edges, groups), tf.gather(choices.edges, groups)
         # A cell that is only compared needs no comparisons within it.
         edge = tf.where(adds[:, None, None] > 0, edge, tf.floor(edge) * cell[:, None, None])
-        self._parts = [_parts(cell, adds, adds, cell, batch_size),
-                       _parts(edge, chosen, chosen * adds[:, None, None], cell[:, None, None], batch_size)]
+        # Of one convolution, branches would cost more at the start than they save.
+        leaves_out = len(space.convolutions()) > 1
+        self._parts = [_parts(cell, adds, adds, cell, batch_size, leaves_out),
+                       _parts(edge, chosen, chosen * adds[:, None, None], cell[:, None, None], batch_size, leaves_out)]
 
     def _nodes_alive(self):
         """How much of each node has an input, [groups] a node: 1 or 0 for sampled choices. Nodes without one pass
@@ -240,11 +242,8 @@ class SupernetOps:
             target.total, kernel, strides=stride, dilation_rate=dilation, padding="same", pad_values=1.0,
             kernel_quantizer=self.space.kernel_quantizer, kernel_constraint=latent_clip(self.space),
             kernel_initializer="glorot_normal", use_bias=False, name=name), (None, None, None, source.total))
-        part = self._part
-        if part and len(self.space.convolutions()) == 1:  # branches would cost more at the start than they save
-            part = part._replace(computed=None, learns=None)
         return layer(x, pad=self._pad, cut=self._cut(layer.kernel, source, target), input_mask=self._mask(source),
-                     mode=self.mode, part=part)
+                     mode=self.mode, part=self._part)
 
     def batch_norm(self, x, channels, name, scale=None):
         layer = self._layer(name, None, channels, lambda: BatchNorm(**BATCH_NORM, name=name), (None, channels.total))
@@ -294,16 +293,18 @@ def _shifted(x):
     return tf.pad(inner, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)
 
 
-def _parts(share, adds, learns, cell, batch_size):
+def _parts(share, adds, learns, cell, batch_size, leaves_out):
     """A `Part` for each share of the batch. `adds` is above 0 where the result is added to something, `learns` where a
-    gradient comes back from there, and `cell` is the share of the cell."""
+    gradient comes back from there, and `cell` is the share of the cell. `leaves_out`: whether convolutions of which
+    nothing is needed are left out."""
     share, adds, learns, cell = (tf.stop_gradient(t) for t in (share, adds, learns, cell))
     images, cell = (tf.maximum(tf.cast(tf.round(s * tf.cast(batch_size, s.dtype)), tf.int32), 1) for s in (share, cell))
     backward = tf.where(learns > 0, images, 1)
     missing = tf.pad((cell - backward)[..., None, None], [[0, 0]] * share.shape.rank + [[0, 3], [1, 0]])
-    fields = [_unstacked(tf.cast(share > 0, share.dtype)), _unstacked(adds > 0), _unstacked(share > 0),
-              _unstacked(learns > 0), _unstacked(images[..., None], 1),
-              _unstacked(backward[..., None], 1), _unstacked(missing, 2)]
+    computes, unknown = share > 0, dict.fromkeys(np.ndindex(*share.shape))
+    fields = [_unstacked(tf.cast(computes, share.dtype)), _unstacked(adds > 0),
+              _unstacked(computes) if leaves_out else unknown, _unstacked(learns > 0) if leaves_out else unknown,
+              _unstacked(images[..., None], 1), _unstacked(backward[..., None], 1), _unstacked(missing, 2)]
     zero, one = tf.constant([0]), tf.constant([1])
     return {key: Part(*(f[key] for f in fields), zero, one) for key in fields[0]}
 
