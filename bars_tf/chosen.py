@@ -3,12 +3,14 @@ without inputs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bars_tf.channels import Channels
 from bars_tf.genotype import Genotype
 from bars_tf.primitives import primitive_branch
-from bars_tf.quicknet import QuickNet
+
+if TYPE_CHECKING:
+    from bars_tf.quicknet import QuickNet
 
 
 def width_of(genotype: Genotype | QuickNet, channels: Channels) -> float:

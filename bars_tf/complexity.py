@@ -5,7 +5,8 @@ and dense layers, binary and float apart, and their parameters, two for each bat
 counts: stem, process, shortcuts, reduction cells, head.
 
 The cost of a network is a sum over its parts, each of which depends on at most two widths; `CostTables` holds that sum
-for a space, so that exact and expected costs, derivation and search share one formula.
+for a space, so that exact and expected costs, derivation and search share one formula. Memory of activations is the
+largest of its parts instead (`peaks`).
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ from bars_tf.cells import cell
 from bars_tf.counting import CountOps
 from bars_tf.genotype import Genotype
 from bars_tf.network import stem
+from bars_tf.peaks import PartPeaks, part_peaks
 from bars_tf.spaces import CellPosition, SearchSpace
 
 OPS_PER_BOP = 1 / 64
 
 
 class Cost(NamedTuple):
-    """Operations in multiply-accumulates, parameters in numbers."""
+    """Operations in multiply-accumulates, parameters in numbers; activations in bytes, as `peaks` counts them."""
 
     bops: float
     flops: float
     binary_params: float
     float_params: float
+    peak_activation_bytes: float
 
     @property
     def ops(self) -> float:
@@ -50,13 +53,13 @@ class Cost(NamedTuple):
 
     def as_float(self) -> Cost:
         """The cost of the same network with float convolutions alone."""
-        return Cost(0, self.bops + self.flops, 0, self.params)
+        return Cost(0, self.bops + self.flops, 0, self.params, self.peak_activation_bytes)
 
     def to_dict(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in ("bops", "flops", "ops", "params", "size_bytes")}
+        return {name: getattr(self, name) for name in (*MEASURES, PEAK)}
 
 
-# How each measure that a budget can limit weighs the axes of a table.
+# How each measure that is a sum over the parts of a network weighs the axes of a table.
 MEASURES = {
     "bops": (1, 0, 0, 0),
     "flops": (0, 1, 0, 0),
@@ -64,6 +67,8 @@ MEASURES = {
     "params": (0, 0, 1, 1),
     "size_bytes": (0, 0, 1 / 8, 4),
 }
+# The measure that is the largest of the parts. A budget can limit each of these six.
+PEAK = "peak_activation_bytes"
 
 
 # A network that takes a smaller part of its budget wastes it.
@@ -72,13 +77,14 @@ NEARLY_ALL = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """Upper limits, any of them None: operations in multiply-accumulates, size in bytes."""
+    """Upper limits, any of them None: operations in multiply-accumulates, sizes in bytes."""
 
     bops: float | None = None
     flops: float | None = None
     ops: float | None = None
     params: float | None = None
     size_bytes: float | None = None
+    peak_activation_bytes: float | None = None
 
     def __post_init__(self):
         for name, limit in self.limits().items():
@@ -87,6 +93,12 @@ class Budget:
 
     def limits(self) -> dict[str, float]:
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """The limits of sums over parts: how they weigh the axes of a table [limits, 4], and the limits [limits]."""
+        limits = {name: limit for name, limit in self.limits().items() if name != PEAK}
+        weights = np.array([MEASURES[name] for name in limits], dtype=np.float64).reshape(-1, 4)
+        return weights, np.array(list(limits.values()), dtype=np.float64)
 
     def allows(self, cost: Cost) -> bool:
         return all(getattr(cost, name) <= limit for name, limit in self.limits().items())
@@ -110,12 +122,14 @@ class CellCosts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CostTables:
-    """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 4], by first and last width."""
+    """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 4], by first and last width; and the
+    memory that they take."""
 
     space: SearchSpace
     stem: np.ndarray
     head: np.ndarray
     cells: tuple[CellCosts, ...]
+    peaks: PartPeaks
 
 
 @functools.lru_cache(maxsize=16)
@@ -146,7 +160,8 @@ def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_class
         cells.append(costs)
         if position.stride == 2:
             size = ops.average_pool(size)
-    return CostTables(space, np.array(stems), np.array(heads), tuple(cells))
+    return CostTables(space, np.array(stems), np.array(heads), tuple(cells),
+                      part_peaks(space, tuple(input_shape), num_classes))
 
 
 def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], space: SearchSpace) -> None:
@@ -161,7 +176,8 @@ def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], spac
 
 
 def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
-    """The mean cost [4] over genotypes drawn with independent choices: the space's distribution.
+    """The mean cost [4] over genotypes drawn with independent choices: the space's distribution, of what is a sum over
+    parts.
 
     Args:
         widths: probabilities [stages, W].
@@ -192,6 +208,29 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
         else:
             total += xp.einsum("a,b,abc->c", widths[position.source_stage], widths[position.stage], part)
     return total
+
+
+def expected_peak(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
+    """The largest of the mean peaks of the parts, in bytes: at one-hot probabilities, all of which are as in
+    `expected_cost`, the exact peak of a genotype as `peaks` counts it, else at most the mean of the peaks."""
+    space, peaks = tables.space, tables.peaks
+
+    def constant(values):
+        return values if xp is np else xp.constant(values, edges.dtype)
+
+    _, any_active = activity(space, edges, xp)
+    active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
+    parts = [xp.einsum("w,w->", widths[0], constant(peaks.stem)),
+             xp.einsum("w,w->", widths[space.num_stages - 1], constant(peaks.head))]
+    for position, without_edges, full in zip(space.cells(), peaks.without_edges, peaks.full):
+        part = constant(without_edges) + any_active[space.groups.index(position.group)] * constant(full - without_edges)
+        if position.opens_stage:
+            parts.append(xp.einsum("a,b,ab->", widths[position.source_stage], widths[position.stage], part))
+        else:
+            of_width = xp.einsum("aa->a", part) if xp is np else xp.linalg.diag_part(part)
+            parts.append(active_cells[position.stage, position.depth] * xp.einsum(
+                "a,a->", widths[position.stage], of_width))
+    return xp.max(xp.stack(parts)) if xp is np else xp.reduce_max(xp.stack(parts))
 
 
 def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
@@ -240,7 +279,8 @@ def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def cost(genotype: Genotype, tables: CostTables) -> Cost:
     """The exact cost of a genotype."""
-    return Cost(*(round(v) for v in expected_cost(tables, *one_hot(genotype)).tolist()))
+    choices = one_hot(genotype)
+    return Cost(*(round(v) for v in expected_cost(tables, *choices).tolist()), round(expected_peak(tables, *choices)))
 
 
 def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost]]:
@@ -249,18 +289,14 @@ def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost
     widths, _, edges = one_hot(genotype)
     index = [int(row.argmax()) for row in widths]
     active_edges, any_active = activity(space, edges, np)
-    rows = [("stem", tables.stem[index[0]])]
+    rows = [("stem", tables.stem[index[0]], tables.peaks.stem[index[0]])]
     kept = set(genotype.active_cells())
     for position, process, fixed, edge_costs in tables.cells:
         if position in kept:
             group, at = space.groups.index(position.group), (index[position.source_stage], index[position.stage])
             cost = fixed[at] + process[at] * any_active[group]
             cost = cost + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
-            rows.append((f"{position.name} ({position.group})", cost))
-    rows.append(("head", tables.head[index[-1]]))
-    return [(name, Cost(*(round(v) for v in cost.tolist()))) for name, cost in rows]
-
-
-def measure(cost_vector: Any, name: str) -> Any:
-    """A measure of `MEASURES` of a cost vector [4]."""
-    return sum(weight * cost_vector[i] for i, weight in enumerate(MEASURES[name]) if weight)
+            peaks = tables.peaks.full if any_active[group] else tables.peaks.without_edges
+            rows.append((f"{position.name} ({position.group})", cost, peaks[(position.index, *at)]))
+    rows.append(("head", tables.head[index[-1]], tables.peaks.head[index[-1]]))
+    return [(name, Cost(*(round(v) for v in cost.tolist()), round(peak))) for name, cost, peak in rows]

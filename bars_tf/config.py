@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf.backbones import nasb
-from bars_tf.complexity import Budget
+from bars_tf.complexity import PEAK, Budget
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.genotype import read_json
 from bars_tf.spaces import NASB, SPACES, SearchSpace
@@ -41,8 +41,8 @@ def _blame_field(value: Callable[[str], Any]) -> Iterator[None]:
 
 
 def budget_flag(measure: str) -> str:
-    """The flag that limits a measure of `complexity.MEASURES`."""
-    return "budget_size" if measure == "size_bytes" else f"budget_{measure}"
+    """The flag that limits a measure."""
+    return "budget_" + {"size_bytes": "size", PEAK: "peak"}.get(measure, measure)
 
 
 # The teacher that is trained along: the float twin of the network, or of its backbone.
@@ -105,6 +105,7 @@ class SearchConfig:
     budget_ops: float | None = None
     budget_params: float | None = None
     budget_size: float | None = None
+    budget_peak: float | None = None
     budgets: str | None = None
     max_overhead: str | None = None  # None: a tenth where the space has a backbone
     # search
@@ -296,4 +297,4 @@ class SearchConfig:
     def budget(self) -> Budget:
         """The limits that were given; without any, the search is free."""
         return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, params=self.budget_params,
-                      size_bytes=self.budget_size)
+                      size_bytes=self.budget_size, peak_activation_bytes=self.budget_peak)

@@ -4,7 +4,7 @@ The most probable genotype within the budget is found exactly. Its probability i
 of cells, its cost a sum over cells (`complexity`). For fixed widths and depths, each group is a small dynamic program
 over its nodes whose states keep, for each set of nodes that have inputs, the undominated pairs of cost and probability;
 the groups' fronts are joined one by one. Widths and depths are enumerated in the order of the best that they could
-reach, until none can do better.
+reach, until none can do better. A limit of memory, which is no sum, rules out widths and depths, or a group's edges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf import complexity
-from bars_tf.complexity import NEARLY_ALL, Budget, Cost, CostTables
+from bars_tf.complexity import NEARLY_ALL, PEAK, Budget, Cost, CostTables
 from bars_tf.fronts import Front, group_front, join
 from bars_tf.genotype import Genotype
 from bars_tf.spaces import SearchSpace
@@ -85,11 +85,13 @@ def _macro_shape(tables: CostTables, level: int) -> tuple[int, int]:
 @functools.lru_cache(maxsize=16)
 def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
     """The smallest and the largest value of a measure over all genotypes of the space."""
+    if name == PEAK:
+        return _peak_range(tables)
     extremes = []
     for sign in (-1, 1):  # the largest of minus the cost is minus the smallest
         best, group_bests = -np.inf, {}
         for widths, depths in _macros(tables.space):
-            problem = _Problem(tables, widths, depths, [complexity.MEASURES[name]])
+            problem = _Problem(tables, widths, depths, np.array([complexity.MEASURES[name]]))
             total = sign * problem.fixed[0]
             for group in problem.groups():
                 key = problem.key(group)
@@ -104,6 +106,17 @@ def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
     return extremes[0], extremes[1]
 
 
+def _peak_range(tables: CostTables) -> tuple[float, float]:
+    space, lowest, highest = tables.space, np.inf, -np.inf
+    shallow = [0] * space.num_stages  # depths are increasing
+    deep = [len(space.depths(s)) - 1 for s in range(space.num_stages)]
+    for widths in itertools.product(range(len(space.width_choices)), repeat=space.num_stages):
+        least, most = (_Problem(tables, widths, depths, np.zeros((0, 4))) for depths in (shallow, deep))
+        lowest = min(lowest, least.peak if "none" in space.primitives else max(map(least.full_peak, least.groups())))
+        highest = max(highest, *map(most.full_peak, most.groups()))
+    return lowest, highest
+
+
 def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotype:
     """The most probable choices whose genotype keeps the budget, exactly.
 
@@ -115,8 +128,8 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
     space = tables.space
     # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
     width_scores, depth_scores, edge_scores = (a - a.max(-1, keepdims=True) for a in alphas)
-    weights = [complexity.MEASURES[name] for name in budget.limits()]
-    bounds = np.array([limit for limit in budget.limits().values()])
+    weights, bounds = budget.sums()
+    most_bytes = np.inf if budget.peak_activation_bytes is None else budget.peak_activation_bytes
 
     def macro_score(macro):
         return sum(width_scores[s, w] + depth_scores[s, d] for s, (w, d) in enumerate(zip(*macro)))
@@ -126,12 +139,14 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
         if macro_score(macro) <= best_score:
             break  # the scores of edges are at most 0
         problem = _Problem(tables, *macro, weights)
+        if problem.peak > most_bytes:
+            continue
         front = Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
         for group in problem.groups():
             key = problem.key(group)
             if key not in fronts:
                 found = group_front(space, edge_scores[space.groups.index(group)], problem.edges(group),
-                                     problem.process(group), bounds)
+                                    problem.process(group), bounds, empty=problem.full_peak(group) > most_bytes)
                 fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
             front = join(front, fronts[key], bounds)
         within = np.flatnonzero(np.all(front.costs <= bounds, axis=1))
@@ -253,13 +268,23 @@ def _macros(space):
 class _Problem:
     """The costs of fixed widths and depths, in the units of the budget's limits."""
 
-    def __init__(self, tables: CostTables, widths, depths, weights):
-        self.tables, self.widths = tables, widths
-        self.weights = np.array(weights, dtype=np.float64).reshape(-1, 4).T
+    def __init__(self, tables: CostTables, widths, depths, weights: np.ndarray):
+        self.tables, self.widths, self.weights = tables, widths, weights.T
         grid = complexity.depth_grid(tables.space)
         self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
         fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.fixed) for c in self.active)
         self.fixed = fixed @ self.weights
+
+    @property
+    def peak(self) -> float:
+        """Bytes of activations without any edge."""
+        peaks = self.tables.peaks
+        return max(peaks.stem[self.widths[0]], peaks.head[self.widths[-1]],
+                   *(self._at(c, peaks.without_edges[c.position.index]) for c in self.active))
+
+    def full_peak(self, group: str) -> float:
+        """The same where the group has an edge, or all of them."""
+        return max(self.peak, *(self._at(c, self.tables.peaks.full[c.position.index]) for c in self._of(group)))
 
     def _at(self, cell, table):
         return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]

@@ -139,6 +139,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_ops": Flag(parse_quantity, "OPs = FLOPs + BOPs / 64.", "no limit"),
         "budget_params": Flag(parse_quantity, "Parameters, binary and float ones alike.", "no limit"),
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
+        "budget_peak": Flag(parse_quantity, "Bytes of float activations of an image at one time; a cell with any edge "
+                            "counts as if it had all.", "no limit"),
         "budgets": Flag(budgets, "A family: one network for each of several increasing budgets from one search, such "
                         "as 300k,400k,600k (OPs), bops:5M,10M or params:100k,200k, in place of the limit of that "
                         "measure; the largest is trained.", "one network"),

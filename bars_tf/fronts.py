@@ -22,13 +22,15 @@ class Front(NamedTuple):
 NO_LIMITS = np.zeros(0)
 
 
-def group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, process_score=0.0) -> Front:
+def group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, process_score=0.0,
+                empty=False) -> Front:
     """The undominated topologies of a group.
 
     Args:
         scores: [edges, primitives]; edges from nodes without inputs do not count.
         costs: [edges, primitives, limits]; None: there are no limits.
         process: [limits], and `process_score`: counted where any node has an input.
+        empty: whether no node may have one.
     """
     num_limits = len(process)
     if costs is None:
@@ -44,9 +46,13 @@ def group_front(space, scores, costs=None, process=NO_LIMITS, bounds=NO_LIMITS, 
         states = {key: _undominated(_concatenate(fronts)) for key, fronts in following.items()}
     complete = []
     for nodes, front in states.items():
+        if len(nodes) > 1 and empty:
+            continue
         if len(nodes) > 1:
             front = front._replace(costs=front.costs + process, scores=front.scores + process_score)
         complete.append(front)
+    if not complete:
+        return Front(np.zeros((0, num_limits)), np.zeros(0), [])
     return _undominated(_concatenate(complete))
 
 

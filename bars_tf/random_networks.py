@@ -125,22 +125,28 @@ class _MacroCosts:
 
     def __init__(self, tables: CostTables, budget: Budget, widths, depths):
         space = self.space = tables.space
-        limits = budget.limits()
-        weights = np.array([complexity.MEASURES[name] for name in limits]).T / np.array(list(limits.values()))
+        weights, limits = budget.sums()
+        weights = weights.T / limits
         at = [(c.position, (widths[c.position.source_stage], widths[c.position.stage]), c) for c in tables.cells
               if c.position.depth <= depths[c.position.stage]]
         self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
+        # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
+        most_bytes = budget.peak_activation_bytes or np.inf
+        self.peak = max(tables.peaks.stem[widths[0]], tables.peaks.head[widths[-1]]) / most_bytes
+        self.peaks = np.zeros(len(space.groups))
         self.process = np.zeros((len(space.groups), len(limits)))
         self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
         for position, i, cell in at:
             group = space.groups.index(position.group)
             self.process[group] += cell.process[i] @ weights
             self.edges[group] += cell.edges[i] @ weights
+            self.peak = max(self.peak, tables.peaks.without_edges[(position.index, *i)] / most_bytes)
+            self.peaks[group] = max(self.peaks[group], tables.peaks.full[(position.index, *i)] / most_bytes)
 
     def reach(self, lowest: float) -> bool:
         """False where no topology can bring the cost to the budget's last part."""
         most = self.fixed + self.process.sum(0) + self.edges.max(2).sum((0, 1))
-        return bool((self.fixed <= 1).all() and (most >= lowest).any())
+        return bool(max(self.peak, *self.fixed, 0) <= 1 and max(self.peak, *self.peaks, *most) >= lowest)
 
     def used(self, picks: np.ndarray) -> np.ndarray:
         """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
@@ -148,7 +154,9 @@ class _MacroCosts:
         count, groups = picks.shape[:2]
         active, any_active = complexity.activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
         cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
-        return (self.fixed + cost + any_active.reshape(count, groups) @ self.process).max(1)
+        any_active = any_active.reshape(count, groups)
+        sums = self.fixed + cost + any_active @ self.process
+        return np.concatenate([sums, any_active * self.peaks], axis=1).max(1, initial=self.peak)
 
 
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:

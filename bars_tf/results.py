@@ -10,14 +10,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bars_tf.complexity import Cost
+from bars_tf.complexity import PEAK, Cost
 from bars_tf.config import SearchConfig
 from bars_tf.deployment import LABELS
 from bars_tf.references import Network
 from bars_tf.screen import duration
 
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
-UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes"}
+UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes",
+         PEAK: "peak activation bytes"}
 
 
 def summary(config: SearchConfig, genotype: Network, cost: Cost, split_sha256: str, devices: Sequence[str],
@@ -70,6 +71,8 @@ def print_closing_table(values: dict[str, Any], genotype: Network, directory: Pa
     rows = [(line.partition(": ")[0], line.partition(": ")[2]) for line in genotype.describe()]
     for name, unit in UNITS.items():
         limit = values["budget"].get(name)
+        if name == PEAK and not limit:
+            continue  # what is deployed says it
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
     if deployed := values.get("deployment"):
         rows.append(("deployed", ", ".join(f"{deployed[name]:,} {label}" for name, label in LABELS.items())))

@@ -37,7 +37,8 @@ def main(config: SearchConfig) -> int:
         return 0
     print("\n".join(genotype.describe()))
     print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
-    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes")
+    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes",
+              "peak bytes")
     table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
     print_table(table)
     print("\ndeployed, one image\n")
@@ -66,4 +67,4 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 def _numbers(cost: complexity.Cost) -> list[str]:
     return [f"{np.round(v):,.0f}" for v in (cost.bops, cost.flops, cost.ops, cost.binary_params, cost.float_params,
-                                            cost.size_bytes)]
+                                            cost.size_bytes, cost.peak_activation_bytes)]

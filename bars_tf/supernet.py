@@ -209,9 +209,11 @@ class Supernet(tf.keras.Model):
         self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
         return [loss * replicas(), _accuracy(labels, logits)]
 
-    def expected_cost(self) -> tf.Tensor:
-        """Expected cost [4] under the probabilities, as in `complexity`."""
-        return complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)
+    def expected_cost(self) -> complexity.Cost:
+        """Expected cost under the probabilities, in tensors, as in `complexity`."""
+        probabilities = self.probabilities()
+        return complexity.Cost(*tf.unstack(complexity.expected_cost(self.tables, *probabilities, xp=tf)),
+                               complexity.expected_peak(self.tables, *probabilities, xp=tf))
 
     def cost_factor(self) -> tf.Tensor:
         """(F / B) ** b for each limit B that the expected cost F exceeds; where it keeps them all, (B / F) ** b of the
@@ -221,7 +223,7 @@ class Supernet(tf.keras.Model):
         its budget wastes it, and the search is drawn there by convolutions that are not trained yet.
         """
         factor, expected = tf.ones((), self.compute_dtype), self.expected_cost()
-        ratios = [complexity.measure(expected, name) / limit for name, limit in self.budget.limits().items()]
+        ratios = [getattr(expected, name) / limit for name, limit in self.budget.limits().items()]
         for ratio in ratios:
             factor *= tf.maximum(ratio, 1.0) ** self.cost_exponent
         if ratios:
@@ -243,7 +245,7 @@ class Supernet(tf.keras.Model):
         shares = {f"{name}_share": edges[self.space.primitives.index(name)] if name in self.space.primitives else 0.0
                   for name in ("skip", "none")}
         entropies = {f"{name}_entropy": value for name, value in self.relative_entropies().items()}
-        return {"expected_ops": complexity.measure(self.expected_cost(), "ops"), **shares, **entropies}
+        return {"expected_ops": self.expected_cost().ops, **shares, **entropies}
 
     @no_autograph
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:

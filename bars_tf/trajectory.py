@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from bars_tf import complexity, derive
-from bars_tf.complexity import MEASURES
+from bars_tf.complexity import MEASURES, PEAK
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
 
@@ -34,7 +34,7 @@ class Trajectory(tf.keras.callbacks.Callback):
         supernet = self.model
         derived = derive.most_probable(supernet.alphas(), supernet.tables, supernet.budget)
         widths, depths, edges = (p.numpy() for p in supernet.probabilities())
-        expected = complexity.Cost(*supernet.expected_cost().numpy().tolist())
+        expected = complexity.Cost(*map(float, supernet.expected_cost()))
         cost = complexity.cost(derived, supernet.tables)
         shares = dict(zip(supernet.space.primitives, edges.mean((0, 1)).tolist()))
         if logs is not None:
@@ -61,7 +61,7 @@ class Trajectory(tf.keras.callbacks.Callback):
 
 def measures(budget: complexity.Budget) -> list[str]:
     """OPs, and what the budget limits."""
-    return [name for name in MEASURES if name == "ops" or name in budget.limits()]
+    return [name for name in (*MEASURES, PEAK) if name == "ops" or name in budget.limits()]
 
 
 def rounded(probabilities: Any) -> Any:

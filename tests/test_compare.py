@@ -50,8 +50,9 @@ TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR
 @pytest.mark.parametrize("space", [SPACE, spaces.BARS_PAPER.replace(stem="cifar_2"), SPACE.replace(
     primitives=("skip", "bin_conv_3x3"), sharing="all")], ids=["small", "bars", "no_none"])
 def test_costs_of_drawn_topologies_are_exact(space, rng):
-    tables, budget = complexity.cost_tables(space, SHAPE, CLASSES), Budget(bops=2e6, size_bytes=10e3)
-    for _ in range(10):
+    tables = complexity.cost_tables(space, SHAPE, CLASSES)
+    for i in range(20):
+        budget = Budget(bops=2e6, size_bytes=10e3, peak_activation_bytes=50e3 if i % 2 else None)
         genotype = derive.random_genotype(space, rng)
         picks = np.array([[[space.primitives.index(genotype.primitive(group, edge)) for edge in space.edges]
                            for group in space.groups]] * 2) if "none" in space.primitives else rng.integers(
@@ -75,8 +76,10 @@ def test_random_networks_of_a_backbone(rng):
         assert max(len(node) for topology in genotype.topologies for node in topology) <= 2
 
 
-def test_random_networks_keep_to_the_band():
-    tables, budget = complexity.cost_tables(SPACE, SHAPE, CLASSES), Budget(bops=600e3, size_bytes=20e3)
+@pytest.mark.parametrize("budget", [Budget(bops=600e3, size_bytes=20e3),
+                                    Budget(bops=600e3, peak_activation_bytes=50e3)], ids=str)
+def test_random_networks_keep_to_the_band(budget):
+    tables = complexity.cost_tables(SPACE, SHAPE, CLASSES)
     drawn = random_networks.draw(tables, budget, 12, seed=3)
     assert len(set(drawn.genotypes)) == 12
     assert all(0.95 <= budget.used(complexity.cost(g, tables)) <= 1 for g in drawn.genotypes)
@@ -116,7 +119,8 @@ OF_BARS = ("resnet", "quicknet", "bars_uniform")
 
 
 @pytest.mark.parametrize("name", OF_BARS)
-@pytest.mark.parametrize("budget", [Budget(ops=250e3), Budget(bops=2e6, size_bytes=6e3)], ids=str)
+@pytest.mark.parametrize("budget", [Budget(ops=250e3), Budget(bops=2e6, size_bytes=6e3),
+                                    Budget(peak_activation_bytes=60e3)], ids=str)
 def test_references_are_as_large_as_the_budget_allows(name, budget):
     network = references.make(name, SPACE, budget, SHAPE, CLASSES)
     cost, model = references.cost(network, SHAPE, CLASSES), build_network(network, SHAPE, CLASSES)
@@ -192,7 +196,7 @@ def test_the_blur_is_quicknets(rng):
 
 def rows(kind, accuracies, **more):
     """Rows of networks by name: {"a": [test accuracy of each seed]}."""
-    cost = Cost(1e6, 2e5, 8e3, 1e3).to_dict()
+    cost = Cost(1e6, 2e5, 8e3, 1e3, 5e4).to_dict()
     return [{"name": name, "kind": kind, "seed": seed, "epochs": 2, "cost": cost, "test_accuracy": value,
              "validation_accuracy": value, "train_seconds": 10.0, **more}
             for name, values in accuracies.items() for seed, value in enumerate(values)]

@@ -176,7 +176,7 @@ def test_a_search_for_a_family(tmp_path):
 
 def test_measures_of_budgets():
     for name, measure in (("", "ops"), ("bops:", "bops"), ("flops:", "flops"), ("params:", "params"),
-                          ("size:", "size_bytes")):
+                          ("size:", "size_bytes"), ("peak:", "peak_activation_bytes")):
         assert parse_budgets(f"{name}50k,90k") == (measure, (50e3, 90e3))
 
 

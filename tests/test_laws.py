@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import complexity, derive, overhead, spaces
+from bars_tf import complexity, deployment, derive, overhead, spaces
 from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget
 from bars_tf.derived import build_network, transfer_weights
@@ -250,11 +250,46 @@ def test_expected_cost_is_full_enumeration(enumerated, rng):
     tables, everything = enumerated
     for scale in (0.1, 1.0, 3.0):
         alphas = random_alphas(tables.space, rng, scale)
-        mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
+        mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost[:4]) for c, _, cost in everything)
         expected = complexity.expected_cost(tables, *map(softmax, alphas))
         np.testing.assert_allclose(expected, mean, rtol=1e-9)
         probabilities = [tf.constant(softmax(a)) for a in alphas]
         np.testing.assert_allclose(complexity.expected_cost(tables, *probabilities, xp=tf), expected, rtol=1e-9)
+
+
+def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_largest(enumerated, rng):
+    """It is exact where probabilities are one-hot, and has a gradient."""
+    tables, everything = enumerated
+    for scale in (0.1, 1.0, 3.0, 1000.0):
+        alphas = random_alphas(tables.space, rng, scale)
+        mean = sum(np.exp(log_probability(c, alphas)) * cost.peak_activation_bytes for c, _, cost in everything)
+        of_parts = {}
+        for choice, genotype, _ in everything:
+            for name, cost in complexity.cost_by_part(genotype, tables):
+                of_parts[name] = of_parts.get(name, 0) + (np.exp(log_probability(choice, alphas))
+                                                          * cost.peak_activation_bytes)
+        expected = complexity.expected_peak(tables, *map(softmax, alphas))
+        assert max(of_parts.values()) * (1 - 1e-9) <= expected <= mean * (1 + 1e-9)
+        if scale == 1000:
+            assert expected == pytest.approx(mean)
+        probabilities = [tf.constant(softmax(a)) for a in alphas]
+        with tf.GradientTape() as tape:
+            tape.watch(probabilities)
+            found = complexity.expected_peak(tables, *probabilities, xp=tf)
+        assert found.numpy() == pytest.approx(expected)
+        assert np.abs(tape.gradient(found, probabilities)[0]).max() > 0
+
+
+def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_networks(rng):
+    """Little above it where a cell has one edge; there primitives differ in what they need at stride 2."""
+    one_edge = spaces.BARS.replace(layout="NRN", init_channels=8)
+    for space in (one_edge, SMALL, NASB, TWO_PATHS, spaces.BARS_PAPER, TINY_NASB):
+        tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
+        for genotype in sampled_genotypes(space, rng, 40):
+            found = complexity.cost(genotype, tables).peak_activation_bytes
+            exact = deployment.cost(genotype, ODD_SHAPE, CLASSES).peak_activation_bytes
+            assert exact <= found == max(c.peak_activation_bytes for _, c in complexity.cost_by_part(genotype, tables))
+            assert exact > 0.9 * found or space is not one_edge
 
 
 @pytest.mark.parametrize("space", [spaces.BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
@@ -275,9 +310,14 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
     tables, everything = enumerated
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
-    bops, sizes = (sorted(getattr(cost, name) for *_, cost in everything) for name in ("bops", "size_bytes"))
-    for limit in (bops[0], bops[len(bops) // 20], bops[len(bops) // 3], bops[-1]):
-        budget = Budget(bops=limit, size_bytes=sizes[2 * len(sizes) // 3])
+    bops, sizes, peaks = (sorted(getattr(cost, name) for *_, cost in everything)
+                          for name in ("bops", "size_bytes", complexity.PEAK))
+    limits = [{"bops": bops[part], "size_bytes": sizes[2 * len(sizes) // 3]}
+              for part in (0, len(bops) // 20, len(bops) // 3, -1)]
+    limits += [{complexity.PEAK: peaks[part]} for part in (0, len(peaks) // 10, len(peaks) // 2)]
+    limits += [{complexity.PEAK: peaks[len(peaks) // 3], "bops": bops[len(bops) // 3]}]
+    for each in limits:
+        budget = Budget(**each)
         alphas = random_alphas(tables.space, rng)
         allowed = [(log_probability(c, alphas), g) for c, g, cost in everything if budget.allows(cost)]
         assert allowed
@@ -290,7 +330,8 @@ def test_budget_law_never_exceeded(rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for i in range(200):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
-                  Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5))[i % 6]
+                  Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5),
+                  Budget(bops=2e7, peak_activation_bytes=4e5))[i % 7]
         genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert budget.allows(complexity.cost(genotype, tables))
     for candidate in derive.candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
@@ -301,9 +342,10 @@ def test_impossible_budgets_are_refused(enumerated):
     tables, everything = enumerated
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
-    smallest, largest = derive.cost_range(tables, "ops")
-    assert smallest == min(cost.ops for *_, cost in everything)
-    assert largest == max(cost.ops for *_, cost in everything)
+    for name in (complexity.PEAK, "ops"):
+        smallest, largest = derive.cost_range(tables, name)
+        assert smallest == min(getattr(cost, name) for *_, cost in everything)
+        assert largest == max(getattr(cost, name) for *_, cost in everything)
     with pytest.raises(ValueError, match=f"reaches from {smallest:.6g} to {largest:.6g}"):
         derive.check_budget(tables, Budget(ops=smallest - 1))
     derive.check_budget(tables, Budget(ops=smallest))
