@@ -351,6 +351,20 @@ def test_impossible_budgets_are_refused(enumerated):
     derive.check_budget(tables, Budget(ops=smallest))
 
 
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_budget_of_memory_steers_from_both_sides(limit, rng):
+    """Alphas move to the smallest or to the largest networks, as the one or the other is the budget."""
+    net = Supernet(SMALL, (8, 8, 1), 3, seed=1)
+    ends = derive.cost_range(net.tables, complexity.PEAK)
+    net.compile("adam", tf.keras.optimizers.legacy.Adam(0.1), budget=Budget(peak_activation_bytes=ends[limit]))
+    images, labels = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32), tf.constant(rng.integers(0, 3, 8))
+    step = tf.function(lambda: (net.arch_step(images, labels), net.search_step.assign_add(1)), autograph=False)
+    before = abs(float(net.expected_cost().peak_activation_bytes) - ends[limit])
+    for _ in range(30):
+        step()
+    assert abs(float(net.expected_cost().peak_activation_bytes) - ends[limit]) < 0.5 * before
+
+
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_weight_steps_that_draw_uniformly(share):
     """Under alphas that leave no choice, as many draws as are to be uniform differ from them."""

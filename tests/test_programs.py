@@ -116,6 +116,7 @@ def test_train_retrains_a_genotype(finished, program, tmp_path):
     (["--weight_optimizer=adamw"], ["--weight_optimizer=adamw", "sgd"]),
     (["--budget_ops=1000"], ["--budget_ops=1000", "reaches from"]),
     (["--budget_params=1000"], ["--budget_params=1000", "reaches from"]),
+    (["--budget_peak=1k"], ["--budget_peak=1000", "reaches from 34496 to 150528"]),
     (["--budget_bops=12Q"], ["--budget_bops", "12Q", "12.5M"]),
     (["--width_choices="], ["--width_choices"]),
     (["--width_choices=-1,1"], ["--width_choices", "above 0"]),
