@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bars_tf import charts, page, ranking, significance
-from bars_tf.complexity import Budget
+from bars_tf.complexity import PEAK, Budget
 from bars_tf.config import SearchConfig
 from bars_tf.contenders import RANDOM, REFERENCE, SEARCHED
 from bars_tf.files import write_bytes
@@ -162,7 +162,8 @@ def _points(rows: Sequence[Row], measure: str) -> dict[str, list[tuple[float, li
 
 # Markdown
 
-HEAD = ("network", "trainings", "BOPs", "FLOPs", "OPs", "bytes", "validation", "test accuracy", "a training took")
+COSTS = ("bops", "flops", "ops", "size_bytes", PEAK)
+HEAD = ("network", "trainings", *(UNITS[name] for name in COSTS), "validation", "test accuracy", "a training took")
 
 
 def markdown(found: Mapping[str, Any]) -> str:
@@ -213,7 +214,7 @@ def _all_random(networks: Networks) -> list[str]:
 
 
 def _costs(rows: Sequence[Row]) -> list[str]:
-    return [f"{np.mean([row['cost'][name] for row in rows]):,.0f}" for name in ("bops", "flops", "ops", "size_bytes")]
+    return [f"{np.mean([row['cost'][name] for row in rows]):,.0f}" for name in COSTS]
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -29,13 +29,14 @@ OPS_PER_BOP = 1 / 64
 
 
 class Cost(NamedTuple):
-    """Operations in multiply-accumulates, parameters in numbers; activations in bytes, as `peaks` counts them."""
+    """Operations in multiply-accumulates, parameters in numbers; the most bytes of activations at one time, of a
+    genotype as `peaks` counts them (`deployment` has the exact ones), of a reference exactly."""
 
     bops: float
     flops: float
     binary_params: float
     float_params: float
-    peak_activation_bytes: float
+    peak_bytes: float
 
     @property
     def ops(self) -> float:
@@ -53,7 +54,7 @@ class Cost(NamedTuple):
 
     def as_float(self) -> Cost:
         """The cost of the same network with float convolutions alone."""
-        return Cost(0, self.bops + self.flops, 0, self.params, self.peak_activation_bytes)
+        return Cost(0, self.bops + self.flops, 0, self.params, self.peak_bytes)
 
     def to_dict(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in (*MEASURES, PEAK)}
@@ -68,7 +69,7 @@ MEASURES = {
     "size_bytes": (0, 0, 1 / 8, 4),
 }
 # The measure that is the largest of the parts. A budget can limit each of these six.
-PEAK = "peak_activation_bytes"
+PEAK = "peak_bytes"
 
 
 # A network that takes a smaller part of its budget wastes it.
@@ -84,7 +85,7 @@ class Budget:
     ops: float | None = None
     params: float | None = None
     size_bytes: float | None = None
-    peak_activation_bytes: float | None = None
+    peak_bytes: float | None = None
 
     def __post_init__(self):
         for name, limit in self.limits().items():
@@ -105,8 +106,11 @@ class Budget:
 
     def used(self, cost: Cost) -> float:
         """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most; 1 without
-        limits."""
-        return max((getattr(cost, name) / limit for name, limit in self.limits().items()), default=1.0)
+        limits. Memory, which most choices leave as it is, counts where it is all that is limited, or passed."""
+        parts = {name: getattr(cost, name) / limit for name, limit in self.limits().items()}
+        if len(parts) > 1 and parts.get(PEAK, 2) <= 1:
+            del parts[PEAK]
+        return max(parts.values(), default=1.0)
 
 
 class CellCosts(NamedTuple):
@@ -278,7 +282,7 @@ def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def cost(genotype: Genotype, tables: CostTables) -> Cost:
-    """The exact cost of a genotype."""
+    """The exact cost of a genotype; of memory the bound that a budget counts."""
     choices = one_hot(genotype)
     return Cost(*(round(v) for v in expected_cost(tables, *choices).tolist()), round(expected_peak(tables, *choices)))
 

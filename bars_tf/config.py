@@ -297,4 +297,4 @@ class SearchConfig:
     def budget(self) -> Budget:
         """The limits that were given; without any, the search is free."""
         return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, params=self.budget_params,
-                      size_bytes=self.budget_size, peak_activation_bytes=self.budget_peak)
+                      size_bytes=self.budget_size, peak_bytes=self.budget_peak)

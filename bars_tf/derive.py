@@ -112,8 +112,9 @@ def _peak_range(tables: CostTables) -> tuple[float, float]:
     deep = [len(space.depths(s)) - 1 for s in range(space.num_stages)]
     for widths in itertools.product(range(len(space.width_choices)), repeat=space.num_stages):
         least, most = (_Problem(tables, widths, depths, np.zeros((0, 4))) for depths in (shallow, deep))
-        lowest = min(lowest, least.peak if "none" in space.primitives else max(map(least.full_peak, least.groups())))
-        highest = max(highest, *map(most.full_peak, most.groups()))
+        needed = [] if "none" in space.primitives else least.groups()
+        lowest = min(lowest, max([least.peak, *map(least.full_peak, needed)]))
+        highest = max(highest, most.peak, *map(most.full_peak, most.groups()))
     return lowest, highest
 
 
@@ -129,7 +130,7 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
     # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
     width_scores, depth_scores, edge_scores = (a - a.max(-1, keepdims=True) for a in alphas)
     weights, bounds = budget.sums()
-    most_bytes = np.inf if budget.peak_activation_bytes is None else budget.peak_activation_bytes
+    most_bytes = np.inf if budget.peak_bytes is None else budget.peak_bytes
 
     def macro_score(macro):
         return sum(width_scores[s, w] + depth_scores[s, d] for s, (w, d) in enumerate(zip(*macro)))
@@ -139,7 +140,7 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
         if macro_score(macro) <= best_score:
             break  # the scores of edges are at most 0
         problem = _Problem(tables, *macro, weights)
-        if problem.peak > most_bytes:
+        if most_bytes < np.inf and problem.peak > most_bytes:
             continue
         front = Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
         for group in problem.groups():
@@ -283,8 +284,8 @@ class _Problem:
                    *(self._at(c, peaks.without_edges[c.position.index]) for c in self.active))
 
     def full_peak(self, group: str) -> float:
-        """The same where the group has an edge, or all of them."""
-        return max(self.peak, *(self._at(c, self.tables.peaks.full[c.position.index]) for c in self._of(group)))
+        """Those of the cells of a group that has an edge."""
+        return max(self._at(c, self.tables.peaks.full[c.position.index]) for c in self._of(group))
 
     def _at(self, cell, table):
         return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]

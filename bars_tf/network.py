@@ -5,7 +5,7 @@
 - `derived.KerasOps` makes stock Keras and Larq layers for one genotype;
 - `supernet_ops.SupernetOps` makes every candidate and weighs them by the choices;
 - `counting.CountOps` makes nothing and counts;
-- `deployment.LayerOps` makes nothing and lists the layers of one genotype.
+- `layers.LayerOps` makes nothing and lists the layers of one genotype.
 
 A factory has its `space`, and `conv`, `binarize`, `binary_conv`, `batch_norm`, `relu`, `add`, `concat`,
 `merge_halves`, `shift`, `subsample`, `average_pool`, `pool`, `map_channels`, `head`; and the places where the worlds

@@ -2,8 +2,9 @@
 
 From one part of a network to the next goes nothing but the main path. So the most memory that a network takes (see
 `layers`) is the most that one of its parts takes: the stem, a cell, the head. Of a cell, a budget counts what it takes
-with the worst primitive on all edges; where it has no edge, the shortcut or the backbone alone. That is our choice: a
-bound, which depends on few choices.
+with the worst primitive on all edges; where it has no edge, the shortcut or the backbone alone. That is our choice: it
+depends on few choices, and no network of the package's primitives takes more. Poolings of one's own beside convolutions
+can.
 """
 
 from __future__ import annotations
@@ -47,10 +48,9 @@ def part_peaks(space: SearchSpace, input_shape: tuple[int, int, int], num_classe
                     continue
                 at = position.index, a, b
                 chosen = {position.source_stage: source_width, position.stage: width}
-                without_edges[at], _ = _cell(space, size, position, chosen, ())
-                some = [_cell(space, size, position, chosen, (name,)) for name in space.primitives if name != "none"]
-                full[at] = max(peak for peak, _ in some)
-        size = some[0][1]
+                without_edges[at], made = _cell(space, size, position, chosen, ())
+                full[at] = max(_cell(space, size, position, chosen, (name,))[0] for name in space.primitives)
+        size = made
 
     for width in widths:
         ops = _ops(space, {space.num_stages - 1: width}, (), num_classes)

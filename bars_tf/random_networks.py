@@ -72,7 +72,7 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             continue
         reachable += 1
         for _ in range(PATIENCE):
-            picks = _picks(space, rng)
+            picks = costs.without_too_large(_picks(space, rng))
             used = costs.used(picks)
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
@@ -131,7 +131,7 @@ class _MacroCosts:
               if c.position.depth <= depths[c.position.stage]]
         self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
         # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
-        most_bytes = budget.peak_activation_bytes or np.inf
+        most_bytes = budget.peak_bytes or np.inf
         self.peak = max(tables.peaks.stem[widths[0]], tables.peaks.head[widths[-1]]) / most_bytes
         self.peaks = np.zeros(len(space.groups))
         self.process = np.zeros((len(space.groups), len(limits)))
@@ -145,8 +145,11 @@ class _MacroCosts:
 
     def reach(self, lowest: float) -> bool:
         """False where no topology can bring the cost to the budget's last part."""
-        most = self.fixed + self.process.sum(0) + self.edges.max(2).sum((0, 1))
-        return bool(max(self.peak, *self.fixed, 0) <= 1 and max(self.peak, *self.peaks, *most) >= lowest)
+        if max(self.peak, *self.fixed, 0) > 1 or self.too_large.any() and "none" not in self.space.primitives:
+            return False
+        some = ~self.too_large
+        most = self.fixed + self.process[some].sum(0) + self.edges[some].max(2).sum((0, 1))
+        return bool(max(most, default=max(self.peak, *self.peaks[some], 0)) >= lowest)
 
     def used(self, picks: np.ndarray) -> np.ndarray:
         """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
@@ -156,7 +159,19 @@ class _MacroCosts:
         cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
         any_active = any_active.reshape(count, groups)
         sums = self.fixed + cost + any_active @ self.process
-        return np.concatenate([sums, any_active * self.peaks], axis=1).max(1, initial=self.peak)
+        peak = (any_active * self.peaks).max(1, initial=self.peak)
+        return np.maximum(sums.max(1), np.where(peak > 1, peak, 0)) if sums.shape[1] else peak  # as in `Budget.used`
+
+    @property
+    def too_large(self) -> np.ndarray:
+        """The groups that no edge of theirs would keep the budget of memory [groups]."""
+        return self.peaks > 1
+
+    def without_too_large(self, picks: np.ndarray) -> np.ndarray:
+        """Topologies [B, groups, edges] without edges in those groups."""
+        if self.too_large.any():
+            picks[:, self.too_large] = self.space.primitives.index("none")
+        return picks
 
 
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:

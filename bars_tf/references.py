@@ -17,6 +17,7 @@ from bars_tf.space_fields import MAX_CHANNELS
 from bars_tf.spaces import NASB, SearchSpace
 
 Network = Genotype | QuickNet
+Used = Callable[[Network], tuple[float, float]]
 Shape = tuple[int, int, int]
 
 
@@ -35,8 +36,9 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_
     def fits(network: Network) -> bool:
         return budget.allows(cost(network, input_shape, num_classes))
 
-    def used(network: Network) -> float:
-        return budget.used(cost(network, input_shape, num_classes))
+    def used(network: Network) -> tuple[float, float]:
+        found = cost(network, input_shape, num_classes)
+        return budget.used(found), found.ops  # widths between two steps of memory take the same
 
     found = REFERENCES[name](space, fits, used)
     if found is None:
@@ -45,14 +47,13 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_
     return found
 
 
-def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> QuickNet | None:
+def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> QuickNet | None:
     """The widest QuickNet that fits."""
     filters = _largest(lambda n: fits(QuickNet.of_width(space, n)), MAX_CHANNELS)
     return QuickNet.of_width(space, filters) if filters else None
 
 
-def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]
-                 ) -> Genotype | None:
+def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
     """All cells, the same convolution on every edge, and one width: the largest that fits.
 
     A step of the width is a channel of a node in the first stage. Where the next step does not fit for all stages, it
@@ -87,7 +88,7 @@ def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
                     (topology,) * len(scaled.groups))
 
 
-def resnet(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype | None:
+def resnet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
     """A binary residual network as Bi-Real Net's, of three stages of `BLOCKS` blocks: the widest that fits.
 
     Channels double from stage to stage, but for the last step of the width, as in `bars_uniform`.
@@ -111,15 +112,14 @@ def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
         primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
 
 
-def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]
-             ) -> Genotype | None:
+def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
     """The backbone of the space as it is: it costs less than the budget by what the search may add."""
     _require_backbone(space)
     found = overhead.backbone(space)
     return found if fits(found) else None
 
 
-def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Callable[[Network], float]) -> Genotype | None:
+def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
     """The backbone with the numbers of channels that bring it nearest to the budget: what the search may add, spent on
     width."""
     _require_backbone(space)

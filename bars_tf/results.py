@@ -18,7 +18,7 @@ from bars_tf.screen import duration
 
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes",
-         PEAK: "peak activation bytes"}
+         PEAK: "peak bytes"}
 
 
 def summary(config: SearchConfig, genotype: Network, cost: Cost, split_sha256: str, devices: Sequence[str],
@@ -72,7 +72,7 @@ def print_closing_table(values: dict[str, Any], genotype: Network, directory: Pa
     for name, unit in UNITS.items():
         limit = values["budget"].get(name)
         if name == PEAK and not limit:
-            continue  # what is deployed says it
+            continue  # the exact one is among what deployment pays
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
     if deployed := values.get("deployment"):
         rows.append(("deployed", ", ".join(f"{deployed[name]:,} {label}" for name, label in LABELS.items())))

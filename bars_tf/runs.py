@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf import __version__, charts, page, pictures, run_files
+from bars_tf.complexity import PEAK
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, blame
 from bars_tf.files import write_bytes
@@ -19,13 +20,13 @@ from bars_tf.results import UNITS
 from bars_tf.run_files import Run
 from bars_tf.screen import duration
 
-NUMBERS = ("seed", "bops", "flops", "ops", "params", "size_bytes", "search_accuracy", "test_accuracy",
+NUMBERS = ("seed", "bops", "flops", "ops", "params", "size_bytes", PEAK, "search_accuracy", "test_accuracy",
            "search_seconds", "train_seconds")
 COLUMNS = ("run", "state", "space", "dataset", "budget", *NUMBERS)
 HEADS = {"dataset": "data", **UNITS, "search_accuracy": "search acc.", "test_accuracy": "test acc.",
          "search_seconds": "search", "train_seconds": "training"}
 # What the table shows; JSON has all.
-SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params"))
+SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params", PEAK))
 
 
 def main(config: SearchConfig) -> int:

@@ -67,4 +67,4 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 def _numbers(cost: complexity.Cost) -> list[str]:
     return [f"{np.round(v):,.0f}" for v in (cost.bops, cost.flops, cost.ops, cost.binary_params, cost.float_params,
-                                            cost.size_bytes, cost.peak_activation_bytes)]
+                                            cost.size_bytes, cost.peak_bytes)]

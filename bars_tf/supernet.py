@@ -223,11 +223,14 @@ class Supernet(tf.keras.Model):
         its budget wastes it, and the search is drawn there by convolutions that are not trained yet.
         """
         factor, expected = tf.ones((), self.compute_dtype), self.expected_cost()
-        ratios = [getattr(expected, name) / limit for name, limit in self.budget.limits().items()]
-        for ratio in ratios:
+        ratios = {name: getattr(expected, name) / limit for name, limit in self.budget.limits().items()}
+        for ratio in ratios.values():
             factor *= tf.maximum(ratio, 1.0) ** self.cost_exponent
+        if complexity.PEAK in ratios and len(ratios) > 1:  # as in `Budget.used`
+            ratio = ratios[complexity.PEAK]
+            ratios[complexity.PEAK] = tf.where(ratio > 1, ratio, 0)
         if ratios:
-            factor *= tf.maximum(1 / tf.reduce_max(tf.stack(ratios)), 1.0) ** self.cost_exponent
+            factor *= tf.maximum(1 / tf.reduce_max(tf.stack(list(ratios.values()))), 1.0) ** self.cost_exponent
         return factor
 
     def entropies(self) -> dict[str, tf.Tensor]:

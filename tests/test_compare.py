@@ -52,7 +52,7 @@ TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR
 def test_costs_of_drawn_topologies_are_exact(space, rng):
     tables = complexity.cost_tables(space, SHAPE, CLASSES)
     for i in range(20):
-        budget = Budget(bops=2e6, size_bytes=10e3, peak_activation_bytes=50e3 if i % 2 else None)
+        budget = Budget(bops=2e6, size_bytes=10e3, peak_bytes=20e3 if i % 2 else None)
         genotype = derive.random_genotype(space, rng)
         picks = np.array([[[space.primitives.index(genotype.primitive(group, edge)) for edge in space.edges]
                            for group in space.groups]] * 2) if "none" in space.primitives else rng.integers(
@@ -77,7 +77,7 @@ def test_random_networks_of_a_backbone(rng):
 
 
 @pytest.mark.parametrize("budget", [Budget(bops=600e3, size_bytes=20e3),
-                                    Budget(bops=600e3, peak_activation_bytes=50e3)], ids=str)
+                                    Budget(bops=200e3, peak_bytes=20e3), Budget(peak_bytes=28.3e3)], ids=str)
 def test_random_networks_keep_to_the_band(budget):
     tables = complexity.cost_tables(SPACE, SHAPE, CLASSES)
     drawn = random_networks.draw(tables, budget, 12, seed=3)
@@ -120,7 +120,7 @@ OF_BARS = ("resnet", "quicknet", "bars_uniform")
 
 @pytest.mark.parametrize("name", OF_BARS)
 @pytest.mark.parametrize("budget", [Budget(ops=250e3), Budget(bops=2e6, size_bytes=6e3),
-                                    Budget(peak_activation_bytes=60e3)], ids=str)
+                                    Budget(peak_bytes=60e3)], ids=str)
 def test_references_are_as_large_as_the_budget_allows(name, budget):
     network = references.make(name, SPACE, budget, SHAPE, CLASSES)
     cost, model = references.cost(network, SHAPE, CLASSES), build_network(network, SHAPE, CLASSES)

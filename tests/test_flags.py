@@ -125,7 +125,7 @@ def test_space_and_budget():
     assert config.space_overrides == {"init_channels": 8, "width_choices": (0.5, 1.0), "depth_choices": (0, 2)}
     assert config.budget.limits() == {"bops": 2e6}
     assert parse("search", ["--budget_params=200k", "--budget_size=40k", "--budget_peak=80k"]).budget.limits() == {
-        "params": 200e3, "size_bytes": 40e3, "peak_activation_bytes": 80e3}
+        "params": 200e3, "size_bytes": 40e3, "peak_bytes": 80e3}
     # The named space and an override may disagree on a field that was not given.
     with pytest.raises(InputError, match="--width_choices=0.25,0.375,0.5,0.625,0.75,1: .*change init_channels"):
         parse("search", ["--init_channels=6"])

@@ -262,12 +262,12 @@ def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_larges
     tables, everything = enumerated
     for scale in (0.1, 1.0, 3.0, 1000.0):
         alphas = random_alphas(tables.space, rng, scale)
-        mean = sum(np.exp(log_probability(c, alphas)) * cost.peak_activation_bytes for c, _, cost in everything)
+        mean = sum(np.exp(log_probability(c, alphas)) * cost.peak_bytes for c, _, cost in everything)
         of_parts = {}
         for choice, genotype, _ in everything:
             for name, cost in complexity.cost_by_part(genotype, tables):
                 of_parts[name] = of_parts.get(name, 0) + (np.exp(log_probability(choice, alphas))
-                                                          * cost.peak_activation_bytes)
+                                                          * cost.peak_bytes)
         expected = complexity.expected_peak(tables, *map(softmax, alphas))
         assert max(of_parts.values()) * (1 - 1e-9) <= expected <= mean * (1 + 1e-9)
         if scale == 1000:
@@ -277,7 +277,7 @@ def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_larges
             tape.watch(probabilities)
             found = complexity.expected_peak(tables, *probabilities, xp=tf)
         assert found.numpy() == pytest.approx(expected)
-        assert np.abs(tape.gradient(found, probabilities)[0]).max() > 0
+        assert np.abs(tape.gradient(found, probabilities)[0]).max() > 0  # of widths
 
 
 def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_networks(rng):
@@ -286,10 +286,21 @@ def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_ne
     for space in (one_edge, SMALL, NASB, TWO_PATHS, spaces.BARS_PAPER, TINY_NASB):
         tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
         for genotype in sampled_genotypes(space, rng, 40):
-            found = complexity.cost(genotype, tables).peak_activation_bytes
+            found = complexity.cost(genotype, tables).peak_bytes
             exact = deployment.cost(genotype, ODD_SHAPE, CLASSES).peak_activation_bytes
-            assert exact <= found == max(c.peak_activation_bytes for _, c in complexity.cost_by_part(genotype, tables))
+            assert exact <= found == max(c.peak_bytes for _, c in complexity.cost_by_part(genotype, tables))
             assert exact > 0.9 * found or space is not one_edge
+
+
+@pytest.mark.parametrize("changes", [{"layout": "NNN", "primitives": ("skip", "bin_conv_3x3")},
+                                     {"primitives": ("none",)}, {"primitives": ("skip",), "sharing": "all"}], ids=str)
+def test_spaces_without_a_choice_have_peaks(changes, rng):
+    space = spaces.BARS_PAPER.replace(**changes)
+    tables = complexity.cost_tables(space, (16, 16, 3), CLASSES)
+    smallest, largest = derive.cost_range(tables, complexity.PEAK)
+    found = [complexity.cost(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
+    assert smallest <= min(found) and max(found) <= largest
+    derive.check_budget(tables, Budget(peak_bytes=smallest))
 
 
 @pytest.mark.parametrize("space", [spaces.BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
@@ -331,7 +342,7 @@ def test_budget_law_never_exceeded(rng):
     for i in range(200):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
                   Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5),
-                  Budget(bops=2e7, peak_activation_bytes=4e5))[i % 7]
+                  Budget(bops=2e7, peak_bytes=4e5))[i % 7]
         genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert budget.allows(complexity.cost(genotype, tables))
     for candidate in derive.candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
@@ -356,13 +367,13 @@ def test_a_budget_of_memory_steers_from_both_sides(limit, rng):
     """Alphas move to the smallest or to the largest networks, as the one or the other is the budget."""
     net = Supernet(SMALL, (8, 8, 1), 3, seed=1)
     ends = derive.cost_range(net.tables, complexity.PEAK)
-    net.compile("adam", tf.keras.optimizers.legacy.Adam(0.1), budget=Budget(peak_activation_bytes=ends[limit]))
+    net.compile("adam", tf.keras.optimizers.legacy.Adam(0.1), budget=Budget(peak_bytes=ends[limit]))
     images, labels = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32), tf.constant(rng.integers(0, 3, 8))
     step = tf.function(lambda: (net.arch_step(images, labels), net.search_step.assign_add(1)), autograph=False)
-    before = abs(float(net.expected_cost().peak_activation_bytes) - ends[limit])
+    before = abs(float(net.expected_cost().peak_bytes) - ends[limit])
     for _ in range(30):
         step()
-    assert abs(float(net.expected_cost().peak_activation_bytes) - ends[limit]) < 0.5 * before
+    assert abs(float(net.expected_cost().peak_bytes) - ends[limit]) < 0.5 * before
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
