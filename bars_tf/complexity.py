@@ -5,24 +5,25 @@ and dense layers, binary and float apart, and their parameters, two for each bat
 counts: stem, process, shortcuts, reduction cells, head.
 
 The cost of a network is a sum over its parts, each of which depends on at most two widths; `CostTables` holds that sum
-for a space, so that exact and expected costs, derivation and search share one formula. Memory of activations is the
-largest of its parts instead (`peaks`).
+for a space, so that exact and expected costs, derivation and search share one formula. Memory of activations, the last
+axis of the tables, is the largest of its parts instead (`peaks`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bars_tf import peaks
 from bars_tf.cells import cell
 from bars_tf.counting import CountOps
 from bars_tf.genotype import Genotype
 from bars_tf.network import stem
-from bars_tf.peaks import PartPeaks, part_peaks
 from bars_tf.spaces import CellPosition, SearchSpace
 
 OPS_PER_BOP = 1 / 64
@@ -57,19 +58,21 @@ class Cost(NamedTuple):
         return Cost(0, self.bops + self.flops, 0, self.params, self.peak_bytes)
 
     def to_dict(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in (*MEASURES, PEAK)}
+        return {name: getattr(self, name) for name in LIMITED}
 
 
 # How each measure that is a sum over the parts of a network weighs the axes of a table.
 MEASURES = {
-    "bops": (1, 0, 0, 0),
-    "flops": (0, 1, 0, 0),
-    "ops": (OPS_PER_BOP, 1, 0, 0),
-    "params": (0, 0, 1, 1),
-    "size_bytes": (0, 0, 1 / 8, 4),
+    "bops": (1, 0, 0, 0, 0),
+    "flops": (0, 1, 0, 0, 0),
+    "ops": (OPS_PER_BOP, 1, 0, 0, 0),
+    "params": (0, 0, 1, 1, 0),
+    "size_bytes": (0, 0, 1 / 8, 4, 0),
 }
-# The measure that is the largest of the parts. A budget can limit each of these six.
+# The measure that is the largest of the parts.
 PEAK = "peak_bytes"
+# What a budget can limit.
+LIMITED = (*MEASURES, PEAK)
 
 
 # A network that takes a smaller part of its budget wastes it.
@@ -96,9 +99,9 @@ class Budget:
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
-        """The limits of sums over parts: how they weigh the axes of a table [limits, 4], and the limits [limits]."""
+        """The limits of sums over parts: how they weigh the axes of a table [limits, 5], and the limits [limits]."""
         limits = {name: limit for name, limit in self.limits().items() if name != PEAK}
-        weights = np.array([MEASURES[name] for name in limits], dtype=np.float64).reshape(-1, 4)
+        weights = np.array([MEASURES[name] for name in limits], dtype=np.float64).reshape(-1, len(Cost._fields))
         return weights, np.array(list(limits.values()), dtype=np.float64)
 
     def allows(self, cost: Cost) -> bool:
@@ -115,8 +118,8 @@ class Budget:
 
 class CellCosts(NamedTuple):
     """Costs of one cell for each (source width, width): of what is there with any edge (process, or batch norm of the
-    nodes' sum) and of what is always there (shortcut, or backbone) arrays [W, W, 4], of its edges [W, W, edges,
-    primitives, 4]."""
+    nodes' sum) and of what is always there (shortcut, or backbone) arrays [W, W, 5], of its edges [W, W, edges,
+    primitives, 5]. Memory is that of what is always there, and what more it takes with any edge."""
 
     position: CellPosition
     process: np.ndarray
@@ -126,14 +129,12 @@ class CellCosts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CostTables:
-    """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 4], by first and last width; and the
-    memory that they take."""
+    """Costs of all parts of a space at one input shape: `stem` and `head` are [W, 5], by first and last width."""
 
     space: SearchSpace
     stem: np.ndarray
     head: np.ndarray
     cells: tuple[CellCosts, ...]
-    peaks: PartPeaks
 
 
 @functools.lru_cache(maxsize=16)
@@ -144,28 +145,31 @@ def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_class
     for width in widths:
         ops = CountOps(space, {0: width})
         image = stem(ops, space, tuple(input_shape[:2]), input_shape[2])
-        stems.append(sum(ops.costs.values()))
-        ops = CountOps(space, {last: width}, num_classes)
-        ops.head(image, space.path_channels(last))
-        heads.append(ops.costs["head"])
+        stems.append([*sum(ops.costs.values()), peaks.of_stem(space, width, input_shape)])
 
     cells, size = [], image
     for position in space.cells():
-        shape = (len(widths), len(widths))
-        costs = CellCosts(position, np.zeros((*shape, 4)), np.zeros((*shape, 4)),
-                          np.zeros((*shape, len(space.edges), len(space.primitives), 4)))
+        shape, axes = (len(widths), len(widths)), len(Cost._fields)
+        costs = CellCosts(position, np.zeros((*shape, axes)), np.zeros((*shape, axes)),
+                          np.zeros((*shape, len(space.edges), len(space.primitives), axes)))
         for a, source_width in enumerate(widths):
             for b, width in enumerate(widths):
                 if not position.opens_stage and a != b:
                     continue
-                ops = CountOps(space, {position.source_stage: source_width, position.stage: width})
+                chosen = {position.source_stage: source_width, position.stage: width}
+                ops = CountOps(space, chosen)
                 cell(ops, space, size, position)
                 _fill(costs, a, b, ops.costs, space)
+                without_edges, full = peaks.of_cell(space, chosen, size, position)
+                costs.fixed[a, b, -1], costs.process[a, b, -1] = without_edges, full - without_edges
         cells.append(costs)
         if position.stride == 2:
             size = ops.average_pool(size)
-    return CostTables(space, np.array(stems), np.array(heads), tuple(cells),
-                      part_peaks(space, tuple(input_shape), num_classes))
+    for width in widths:
+        ops = CountOps(space, {last: width}, num_classes)
+        ops.head(size, space.path_channels(last))
+        heads.append([*ops.costs["head"], peaks.of_head(space, width, size, num_classes)])
+    return CostTables(space, np.array(stems), np.array(heads), tuple(cells))
 
 
 def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], space: SearchSpace) -> None:
@@ -174,14 +178,14 @@ def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], spac
         if part.startswith("edge_"):
             _, source, target, primitive = part.split("/")[0].split("_", 3)
             edge = space.edges.index((int(source), int(target)))
-            costs.edges[a, b, edge, space.primitives.index(primitive)] += cost
+            costs.edges[a, b, edge, space.primitives.index(primitive), :-1] += cost
         else:
-            (costs.process if part.startswith(("process", "nodes")) else costs.fixed)[a, b] += cost
+            (costs.process if part.startswith(("process", "nodes")) else costs.fixed)[a, b, :-1] += cost
 
 
 def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
-    """The mean cost [4] over genotypes drawn with independent choices: the space's distribution, of what is a sum over
-    parts.
+    """The mean cost [5] over genotypes drawn with independent choices: the space's distribution; of memory the largest
+    of the parts' means, which is at most that.
 
     Args:
         widths: probabilities [stages, W].
@@ -199,8 +203,8 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
 
     active_edges, any_active = activity(space, edges, xp)
     active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
-    total = xp.einsum("w,wc->c", widths[0], constant(tables.stem))
-    total += xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))
+    parts = [xp.einsum("w,wc->c", widths[0], constant(tables.stem)),
+             xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))]
     for position, process, fixed, edge_costs in tables.cells:
         group = space.groups.index(position.group)
         part = constant(process) * any_active[group] + constant(fixed)
@@ -208,33 +212,11 @@ def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: 
         if not position.opens_stage:
             cost = xp.einsum("a,aac->c", widths[position.stage], part) if xp is np else xp.einsum(
                 "a,ac->c", widths[position.stage], xp.stack([part[w, w] for w in range(len(space.width_choices))]))
-            total += active_cells[position.stage, position.depth] * cost
+            parts.append(active_cells[position.stage, position.depth] * cost)
         else:
-            total += xp.einsum("a,b,abc->c", widths[position.source_stage], widths[position.stage], part)
-    return total
-
-
-def expected_peak(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
-    """The largest of the mean peaks of the parts, in bytes: at one-hot probabilities, all of which are as in
-    `expected_cost`, the exact peak of a genotype as `peaks` counts it, else at most the mean of the peaks."""
-    space, peaks = tables.space, tables.peaks
-
-    def constant(values):
-        return values if xp is np else xp.constant(values, edges.dtype)
-
-    _, any_active = activity(space, edges, xp)
-    active_cells = xp.einsum("sd,sdt->st", depths, constant(_depth_reaches(space)))
-    parts = [xp.einsum("w,w->", widths[0], constant(peaks.stem)),
-             xp.einsum("w,w->", widths[space.num_stages - 1], constant(peaks.head))]
-    for position, without_edges, full in zip(space.cells(), peaks.without_edges, peaks.full):
-        part = constant(without_edges) + any_active[space.groups.index(position.group)] * constant(full - without_edges)
-        if position.opens_stage:
-            parts.append(xp.einsum("a,b,ab->", widths[position.source_stage], widths[position.stage], part))
-        else:
-            of_width = xp.einsum("aa->a", part) if xp is np else xp.linalg.diag_part(part)
-            parts.append(active_cells[position.stage, position.depth] * xp.einsum(
-                "a,a->", widths[position.stage], of_width))
-    return xp.max(xp.stack(parts)) if xp is np else xp.reduce_max(xp.stack(parts))
+            parts.append(xp.einsum("a,b,abc->c", widths[position.source_stage], widths[position.stage], part))
+    total, peak = functools.reduce(operator.add, parts), functools.reduce(xp.maximum, [part[-1] for part in parts])
+    return xp.stack([*(total[axis] for axis in range(len(Cost._fields) - 1)), peak])
 
 
 def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
@@ -283,8 +265,7 @@ def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def cost(genotype: Genotype, tables: CostTables) -> Cost:
     """The exact cost of a genotype; of memory the bound that a budget counts."""
-    choices = one_hot(genotype)
-    return Cost(*(round(v) for v in expected_cost(tables, *choices).tolist()), round(expected_peak(tables, *choices)))
+    return Cost(*(round(v) for v in expected_cost(tables, *one_hot(genotype)).tolist()))
 
 
 def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost]]:
@@ -293,14 +274,13 @@ def cost_by_part(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost
     widths, _, edges = one_hot(genotype)
     index = [int(row.argmax()) for row in widths]
     active_edges, any_active = activity(space, edges, np)
-    rows = [("stem", tables.stem[index[0]], tables.peaks.stem[index[0]])]
+    rows = [("stem", tables.stem[index[0]])]
     kept = set(genotype.active_cells())
     for position, process, fixed, edge_costs in tables.cells:
         if position in kept:
             group, at = space.groups.index(position.group), (index[position.source_stage], index[position.stage])
             cost = fixed[at] + process[at] * any_active[group]
             cost = cost + np.einsum("ek,ekc->c", active_edges[group], edge_costs[at])
-            peaks = tables.peaks.full if any_active[group] else tables.peaks.without_edges
-            rows.append((f"{position.name} ({position.group})", cost, peaks[(position.index, *at)]))
-    rows.append(("head", tables.head[index[-1]], tables.peaks.head[index[-1]]))
-    return [(name, Cost(*(round(v) for v in cost.tolist()), round(peak))) for name, cost, peak in rows]
+            rows.append((f"{position.name} ({position.group})", cost))
+    rows.append(("head", tables.head[index[-1]]))
+    return [(name, Cost(*(round(v) for v in cost.tolist()))) for name, cost in rows]

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf.backbones import nasb
-from bars_tf.complexity import PEAK, Budget
+from bars_tf.complexity import Budget
 from bars_tf.errors import InputError, as_text, blame
+from bars_tf.flag_values import BUDGETS
 from bars_tf.genotype import read_json
 from bars_tf.spaces import NASB, SPACES, SearchSpace
 
@@ -42,7 +43,7 @@ def _blame_field(value: Callable[[str], Any]) -> Iterator[None]:
 
 def budget_flag(measure: str) -> str:
     """The flag that limits a measure."""
-    return "budget_" + {"size_bytes": "size", PEAK: "peak"}.get(measure, measure)
+    return next(f"budget_{name}" for name, limited in BUDGETS.items() if limited == measure)
 
 
 # The teacher that is trained along: the float twin of the network, or of its backbone.
@@ -296,5 +297,4 @@ class SearchConfig:
     @property
     def budget(self) -> Budget:
         """The limits that were given; without any, the search is free."""
-        return Budget(bops=self.budget_bops, flops=self.budget_flops, ops=self.budget_ops, params=self.budget_params,
-                      size_bytes=self.budget_size, peak_bytes=self.budget_peak)
+        return Budget(**{measure: getattr(self, f"budget_{name}") for name, measure in BUDGETS.items()})

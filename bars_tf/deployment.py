@@ -22,7 +22,6 @@ from bars_tf.genotype import Genotype
 from bars_tf.layers import Layer, LayerOps, Layers, peak_activation_bytes
 from bars_tf.network import network as tell_network
 from bars_tf.quicknet import QuickNet
-from bars_tf.quicknet import tell as tell_quicknet
 
 PACKED = 32  # channels in a word
 
@@ -48,13 +47,10 @@ def cost(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_cl
 
 def layers(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
     """All layers that the logits, which are the last one, depend on."""
-    ops = LayerOps(network, num_classes)
-    image = ops.make("image", (), input_shape[:2], input_shape[2])
     if isinstance(network, QuickNet):
-        logits = tell_quicknet(ops, network, image, input_shape[2])
-    else:
-        logits = tell_network(ops, network.space, image, input_shape[2])
-    return ops.needed(logits)
+        return network.layers(input_shape, num_classes)
+    ops = LayerOps(network, num_classes)
+    return ops.needed(tell_network(ops, network.space, ops.image(input_shape), input_shape[2]))
 
 
 def bops(layers: Layers, multiple: int = 1) -> int:

@@ -111,7 +111,7 @@ def _peak_range(tables: CostTables) -> tuple[float, float]:
     shallow = [0] * space.num_stages  # depths are increasing
     deep = [len(space.depths(s)) - 1 for s in range(space.num_stages)]
     for widths in itertools.product(range(len(space.width_choices)), repeat=space.num_stages):
-        least, most = (_Problem(tables, widths, depths, np.zeros((0, 4))) for depths in (shallow, deep))
+        least, most = (_Problem(tables, widths, depths, np.zeros((0, len(Cost._fields)))) for depths in (shallow, deep))
         needed = [] if "none" in space.primitives else least.groups()
         lowest = min(lowest, max([least.peak, *map(least.full_peak, needed)]))
         highest = max(highest, most.peak, *map(most.full_peak, most.groups()))
@@ -279,13 +279,12 @@ class _Problem:
     @property
     def peak(self) -> float:
         """Bytes of activations without any edge."""
-        peaks = self.tables.peaks
-        return max(peaks.stem[self.widths[0]], peaks.head[self.widths[-1]],
-                   *(self._at(c, peaks.without_edges[c.position.index]) for c in self.active))
+        return max(self.tables.stem[self.widths[0]][-1], self.tables.head[self.widths[-1]][-1],
+                   *(self._at(c, c.fixed)[-1] for c in self.active))
 
     def full_peak(self, group: str) -> float:
         """Those of the cells of a group that has an edge."""
-        return max(self._at(c, self.tables.peaks.full[c.position.index]) for c in self._of(group))
+        return max(self._at(c, c.fixed)[-1] + self._at(c, c.process)[-1] for c in self._of(group))
 
     def _at(self, cell, table):
         return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]

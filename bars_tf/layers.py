@@ -77,6 +77,10 @@ class LayerOps(ChosenOps):
         read = _last_reads(made, result)
         return {number: layer for number, layer in made.items() if number in read}
 
+    def image(self, shape: tuple[int, int, int]) -> int:
+        """The number of what the layers start from."""
+        return self.make("image", (), tuple(shape[:2]), shape[2])
+
     def make(self, kind: str, inputs: tuple[int, ...], size: tuple[int, int], channels: int, window: int = 1) -> int:
         """The number of a new layer."""
         self.layers.append(Layer(kind, tuple(inputs), (*size, channels), window))

@@ -9,10 +9,6 @@ can.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
 from bars_tf.cells import cell
 from bars_tf.genotype import Genotype
 from bars_tf.layers import LayerOps, peak_activation_bytes
@@ -20,60 +16,36 @@ from bars_tf.network import stem
 from bars_tf.spaces import CellPosition, SearchSpace
 
 
-class PartPeaks(NamedTuple):
-    """Bytes: `stem` and `head` [W], by first and last width; of cells [cells, W, W], by source width and width, without
-    any edge and with all of them."""
-
-    stem: np.ndarray
-    head: np.ndarray
-    without_edges: np.ndarray
-    full: np.ndarray
+def of_stem(space: SearchSpace, width: float, input_shape: tuple[int, int, int]) -> int:
+    """Bytes of the stem before a first stage of that width."""
+    ops = _ops(space, {0: width})
+    return peak_activation_bytes(ops.needed(stem(ops, space, ops.image(input_shape), input_shape[2])))
 
 
-def part_peaks(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> PartPeaks:
-    """The peaks of all parts of a space at one input shape."""
-    widths, cells = space.width_choices, space.cells()
-    stems, heads = [], []
-    for width in widths:
-        ops = _ops(space, {0: width, space.num_stages - 1: width}, (), num_classes)
-        x = stem(ops, space, ops.make("image", (), input_shape[:2], input_shape[2]), input_shape[2])
-        size = ops.layers[x].shape[:2]
-        stems.append(peak_activation_bytes(ops.needed(x)))
-
-    without_edges, full = np.zeros((2, len(cells), len(widths), len(widths)))
-    for position in cells:
-        for a, source_width in enumerate(widths):
-            for b, width in enumerate(widths):
-                if not position.opens_stage and a != b:
-                    continue
-                at = position.index, a, b
-                chosen = {position.source_stage: source_width, position.stage: width}
-                without_edges[at], made = _cell(space, size, position, chosen, ())
-                full[at] = max(_cell(space, size, position, chosen, (name,))[0] for name in space.primitives)
-        size = made
-
-    for width in widths:
-        ops = _ops(space, {space.num_stages - 1: width}, (), num_classes)
-        channels = space.path_channels(space.num_stages - 1)
-        heads.append(peak_activation_bytes(ops.needed(ops.head(
-            ops.make("image", (), size, channels.count(width)), channels))))
-    return PartPeaks(np.array(stems, float), np.array(heads, float), without_edges, full)
+def of_head(space: SearchSpace, width: float, size: tuple[int, int], num_classes: int) -> int:
+    """Bytes of the head behind a last stage of that width and size."""
+    last = space.num_stages - 1
+    ops, source = _ops(space, {last: width}, num_classes=num_classes), space.path_channels(last)
+    return peak_activation_bytes(ops.needed(ops.head(ops.image((*size, source.count(width))), source)))
 
 
-def _ops(space: SearchSpace, widths: dict[int, float], primitives: tuple[str, ...], num_classes: int = 1) -> LayerOps:
-    """The factory of a network of these widths, with the primitive on every edge."""
+def of_cell(space: SearchSpace, widths: dict[int, float], size: tuple[int, int], position: CellPosition
+            ) -> tuple[int, int]:
+    """Bytes of a cell of that input size without any edge and with all of them, by the widths of its stages."""
+    source = space.path_channels(position.source_stage).count(widths[position.source_stage])
+
+    def peak(*primitives):
+        ops = _ops(space, widths, *primitives)
+        return peak_activation_bytes(ops.needed(cell(ops, space, ops.image((*size, source)), position)))
+
+    return peak(), max(map(peak, space.primitives))
+
+
+def _ops(space: SearchSpace, widths: dict[int, float], *primitives: str, num_classes: int = 1) -> LayerOps:
+    """The factory of a network of these widths, with the primitive, if any, on every edge."""
     topology = tuple(tuple((source, name) for name in primitives for source in range(target))
                      for target in range(1, space.num_nodes + 1))
     stages = range(space.num_stages)
     genotype = Genotype(space, tuple(widths.get(s, space.width_choices[0]) for s in stages),
                         tuple(space.depths(s)[-1] for s in stages), (topology,) * len(space.groups))
     return LayerOps(genotype, num_classes)
-
-
-def _cell(space: SearchSpace, size: tuple[int, int], position: CellPosition, widths: dict[int, float],
-          primitives: tuple[str, ...]) -> tuple[int, tuple[int, int]]:
-    """The peak of a cell, and the size of what it makes."""
-    ops = _ops(space, widths, primitives)
-    path = ops.make("image", (), size, space.path_channels(position.source_stage).count(widths[position.source_stage]))
-    result = cell(ops, space, path, position)
-    return peak_activation_bytes(ops.needed(result)), ops.layers[result].shape[:2]

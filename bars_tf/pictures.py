@@ -71,7 +71,7 @@ def _search(run: Run) -> Iterator[Picture]:
         pairs = [(x, y) for x, y in zip(*accuracies["alphas' half"]) if y > 0]
         accuracies["alphas' half"] = tuple(zip(*pairs)) if pairs else ((), ())
     yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", accuracies, percent=True)
-    for name in (*complexity.MEASURES, complexity.PEAK):
+    for name in complexity.LIMITED:
         series = _series(log, {f"expected_{name}": "expected", f"derived_{name}": "derived"})
         limits = {"budget": run.budget[name]} if name in run.budget else {}
         yield from _lines("search", f"search_{name}", f"{UNITS[name]}: expected, and of the derived network", series,

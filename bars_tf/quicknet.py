@@ -13,7 +13,7 @@ from typing import Any
 from bars_tf.channels import Channels
 from bars_tf.complexity import Cost
 from bars_tf.counting import CountOps
-from bars_tf.layers import LayerOps, peak_activation_bytes
+from bars_tf.layers import LayerOps, Layers, peak_activation_bytes
 from bars_tf.network import stem
 from bars_tf.primitives import binary_branch
 from bars_tf.spaces import SearchSpace
@@ -42,9 +42,13 @@ class QuickNet:
         """The exact cost, as that of a genotype is counted."""
         ops = CountOps(self.space, {}, num_classes)
         tell(ops, self, tuple(input_shape[:2]), input_shape[2])
-        layers = LayerOps(self, num_classes)
-        logits = tell(layers, self, layers.make("image", (), tuple(input_shape[:2]), input_shape[2]), input_shape[2])
-        return Cost(*(round(v) for v in sum(ops.costs.values()).tolist()), peak_activation_bytes(layers.needed(logits)))
+        return Cost(*(round(v) for v in sum(ops.costs.values()).tolist()),
+                    peak_activation_bytes(self.layers(input_shape, num_classes)))
+
+    def layers(self, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
+        """All layers, the logits the last one."""
+        ops = LayerOps(self, num_classes)
+        return ops.needed(tell(ops, self, ops.image(input_shape), input_shape[2]))
 
 
 def tell(ops: Any, net: QuickNet, image: Any, image_channels: int) -> Any:

@@ -132,7 +132,7 @@ class _MacroCosts:
         self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
         # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
         most_bytes = budget.peak_bytes or np.inf
-        self.peak = max(tables.peaks.stem[widths[0]], tables.peaks.head[widths[-1]]) / most_bytes
+        self.peak = max(tables.stem[widths[0]][-1], tables.head[widths[-1]][-1]) / most_bytes
         self.peaks = np.zeros(len(space.groups))
         self.process = np.zeros((len(space.groups), len(limits)))
         self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
@@ -140,8 +140,9 @@ class _MacroCosts:
             group = space.groups.index(position.group)
             self.process[group] += cell.process[i] @ weights
             self.edges[group] += cell.edges[i] @ weights
-            self.peak = max(self.peak, tables.peaks.without_edges[(position.index, *i)] / most_bytes)
-            self.peaks[group] = max(self.peaks[group], tables.peaks.full[(position.index, *i)] / most_bytes)
+            without_edges = cell.fixed[i][-1]
+            self.peak = max(self.peak, without_edges / most_bytes)
+            self.peaks[group] = max(self.peaks[group], (without_edges + cell.process[i][-1]) / most_bytes)
 
     def reach(self, lowest: float) -> bool:
         """False where no topology can bring the cost to the budget's last part."""

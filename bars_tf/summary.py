@@ -37,8 +37,7 @@ def main(config: SearchConfig) -> int:
         return 0
     print("\n".join(genotype.describe()))
     print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
-    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes",
-              "peak bytes")
+    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes", "peak bytes")
     table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
     print_table(table)
     print("\ndeployed, one image\n")

@@ -211,9 +211,7 @@ class Supernet(tf.keras.Model):
 
     def expected_cost(self) -> complexity.Cost:
         """Expected cost under the probabilities, in tensors, as in `complexity`."""
-        probabilities = self.probabilities()
-        return complexity.Cost(*tf.unstack(complexity.expected_cost(self.tables, *probabilities, xp=tf)),
-                               complexity.expected_peak(self.tables, *probabilities, xp=tf))
+        return complexity.Cost(*tf.unstack(complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)))
 
     def cost_factor(self) -> tf.Tensor:
         """(F / B) ** b for each limit B that the expected cost F exceeds; where it keeps them all, (B / F) ** b of the

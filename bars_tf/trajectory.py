@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from bars_tf import complexity, derive
-from bars_tf.complexity import MEASURES, PEAK
+from bars_tf.complexity import LIMITED
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
 
@@ -61,7 +61,7 @@ class Trajectory(tf.keras.callbacks.Callback):
 
 def measures(budget: complexity.Budget) -> list[str]:
     """OPs, and what the budget limits."""
-    return [name for name in (*MEASURES, PEAK) if name == "ops" or name in budget.limits()]
+    return [name for name in LIMITED if name == "ops" or name in budget.limits()]
 
 
 def rounded(probabilities: Any) -> Any:
