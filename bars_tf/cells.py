@@ -31,7 +31,10 @@ def _bars_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> 
     path_in, path_out = space.path_channels(position.source_stage), space.path_channels(position.stage)
     shortcut = x
     if position.opens_stage:
-        shortcut = identity(ops, x, path_in, path_out, 2)
+        if space.reduction_shortcut == "transition":
+            shortcut = transition(ops, x, path_in, path_out, f"{position.name}_transition")
+        else:
+            shortcut = identity(ops, x, path_in, path_out, 2)
         if space.reduction_kernel:
             shortcut = ops.add([binary_branch(ops, x, path_in, path_out, f"{position.name}_shortcut",
                                               kernel=space.reduction_kernel, stride=2), shortcut])
@@ -40,6 +43,14 @@ def _bars_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> 
     node_in = space.node_channels(position.source_stage)
     process = binary_branch(ops, x, path_in, node_in, f"{position.name}_process", kernel=1)
     return ops.add([ops.concat(_nodes(ops, space, process, node_in, position)), shortcut])
+
+
+def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
+    """QuickNet's way to half the size (arXiv 2011.09398): ReLU, max pooling, blur, and a float 1x1 convolution. The
+    blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
+    x = ops.pool(ops.relu(x), "max_pool", 2)
+    x = ops.average_pool(ops.pool(x, "avg_pool", 2))
+    return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")
 
 
 def _backbone_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> Any:

@@ -20,8 +20,8 @@ from bars_tf.spaces import NASB, SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
-                "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices", "input_quantizer",
-                "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
+                "reduction_shortcut", "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices",
+                "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
 
 
 def config_directories() -> list[Path]:
@@ -88,6 +88,7 @@ class SearchConfig:
     layout: str | None = None
     num_nodes: int | None = None
     full_width_nodes: bool | None = None
+    reduction_shortcut: str | None = None
     reduction_kernel: int | None = None
     primitives: tuple[str, ...] | None = None
     sharing: str | None = None

@@ -31,7 +31,7 @@ from bars_tf.flag_values import (
 )
 from bars_tf.primitives import PRIMITIVES
 from bars_tf.references import REFERENCES
-from bars_tf.space_fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, SAMPLING, SHARING, STEMS
+from bars_tf.space_fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.spaces import NASB, SPACES
 
 OPTIMIZERS = ("adam", "sgd")
@@ -117,6 +117,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_nodes": Flag(COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
         "full_width_nodes": Flag(boolean, "Nodes as wide as the main path, to which their sum is added; no: narrow "
                                  "ones that are concatenated, as in BARS.", _BY_SPACE),
+        "reduction_shortcut": Flag(one_of(*REDUCTION_SHORTCUTS), "What leads past a reduction cell: average (as in "
+                                   "BARS), transition (max pooling, blur, a float 1x1 convolution, as in QuickNet).",
+                                   _BY_SPACE),
         "reduction_kernel": Flag(checked(int, (0, 1, 3, 5).__contains__, "must be 0, 1, 3 or 5"), "Kernel of the "
                                  "binary convolution in the shortcut of reduction cells; 0: none.", _BY_SPACE),
         "primitives": Flag(_PRIMITIVES, f"Candidates of an edge: some of {', '.join(PRIMITIVES)}.", _BY_SPACE),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from bars_tf.cells import transition
 from bars_tf.channels import Channels
 from bars_tf.complexity import Cost
 from bars_tf.counting import CountOps
@@ -63,10 +64,3 @@ def tell(ops: Any, net: QuickNet, image: Any, image_channels: int) -> Any:
             y = binary_branch(ops, x, channels, channels, f"section_{section}_block_{block}", kernel=3)
             x = ops.add([y, x])
     return ops.head(ops.relu(x), channels)
-
-
-def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
-    """To half the size. The blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
-    x = ops.pool(ops.relu(x), "max_pool", 2)
-    x = ops.average_pool(ops.pool(x, "avg_pool", 2))
-    return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")

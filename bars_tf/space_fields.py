@@ -28,6 +28,7 @@ STEMS = {
 }
 # How the choices of a space are drawn while it is searched (`relaxation`).
 SAMPLING = ("softmax", "gumbel", "gumbel_hard")
+REDUCTION_SHORTCUTS = ("average", "transition")
 SHARING = ("reduction", "none", "stage", "all")
 INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
 KERNEL_QUANTIZERS = ("ste_sign", "magnitude_aware_sign")
@@ -64,8 +65,8 @@ def validate(space: SearchSpace) -> None:
 
     if not isinstance(space.name, str) or not space.name.isidentifier():
         refuse("name", "must be an identifier")
-    for field, known in (("stem", STEMS), ("sharing", SHARING), ("input_quantizer", INPUT_QUANTIZERS),
-                         ("kernel_quantizer", KERNEL_QUANTIZERS)):
+    for field, known in (("stem", STEMS), ("reduction_shortcut", REDUCTION_SHORTCUTS), ("sharing", SHARING),
+                         ("input_quantizer", INPUT_QUANTIZERS), ("kernel_quantizer", KERNEL_QUANTIZERS)):
         if getattr(space, field) not in tuple(known):
             refuse(field, f"must be one of {', '.join(known)}")
     for field in ("init_channels", "num_nodes", "num_paths"):

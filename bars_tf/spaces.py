@@ -52,8 +52,9 @@ class SearchSpace:
             `full_width_nodes` their sum.
         full_width_nodes: whether a node is as wide as the main path, which is node 0; the sum of the nodes is added to
             it, and the package's convolutions on edges have no further shortcut. False: as in BARS.
-        reduction_kernel: kernel of the binary convolution in the shortcut of reduction cells (3 in BARS); 0: none, the
-            averages alone go there.
+        reduction_shortcut: what carries the main path past a reduction cell: "average", 2x2 averages whose
+            channels are repeated (BARS); "transition", max pooling, a blur and a float 1x1 convolution (QuickNet).
+        reduction_kernel: kernel of the binary convolution beside that (3 in BARS); 0: none.
         primitives: names in `PRIMITIVES` or in `own_primitives`, the candidates of every edge.
         sharing: which cells share a topology. "reduction": the reduction cells share one, each normal cell has its
             own (BARS); "none": each cell its own; "stage": the normal cells of a stage share one, the reduction cells
@@ -80,6 +81,7 @@ class SearchSpace:
     layout: str = "NNRNNRNN"
     num_nodes: int = 4
     full_width_nodes: bool = False
+    reduction_shortcut: str = "average"
     reduction_kernel: int = 3
     primitives: tuple[str, ...] = ("none", "skip", "bin_conv_3x3")
     sharing: str = "reduction"

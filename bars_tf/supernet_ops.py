@@ -219,7 +219,8 @@ class SupernetOps:
         layer = self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
             target.total, kernel, strides=stride, padding="same", use_bias=False, name=name),
             (None, None, None, source.total))
-        return tf.nn.conv2d(x, value_of(layer.kernel, self._cut(layer.kernel, source, target)), stride, "SAME")
+        kernel, mask = value_of(layer.kernel, self._cut(layer.kernel, source, target)), self._mask(source)
+        return tf.nn.conv2d(x, kernel if mask is None else mask * kernel, stride, "SAME")
 
     def _once(self, x, key, make):
         """make(x), once for all that read it."""

@@ -108,6 +108,8 @@ def _methods(genotype: Genotype, groups: dict[str, Topology]) -> str:
         parts += _blocks(space, strides)
         if opens:
             parts.append(_fill(templates.MAPPED, cut=templates.CUT if cut else ""))
+            if space.reduction_shortcut == "transition":
+                parts.append(templates.TRANSITION)
         missing = any(not node for topology in groups.values() for node in topology)
         cell = _backbone_cell(opens, strides) if space.backbone else _bars_cell(space, missing, strides)
         edge = _fill(templates.EDGE, branches=_branches(space, groups),
@@ -134,8 +136,9 @@ def _blocks(space: SearchSpace, strides: bool) -> list[str]:
 
 
 def _bars_cell(space: SearchSpace, missing: bool, reduces: bool) -> str:
-    reduction = templates.REDUCE + (templates.REDUCE_CONV if space.reduction_kernel else "") if reduces else ""
-    reduction = _fill(reduction, reduction_kernel=space.reduction_kernel,
+    shortcut = templates.REDUCE_TRANSITION if space.reduction_shortcut == "transition" else templates.REDUCE
+    convolution = templates.REDUCE_CONV if space.reduction_kernel else ""
+    reduction = _fill(shortcut + convolution if reduces else "", reduction_kernel=space.reduction_kernel,
                       path_filters="filters" if space.full_width_nodes else "filters * len(topology)")
     if space.full_width_nodes:
         return _fill(

@@ -93,6 +93,17 @@ MAPPED = '''\
 $cut        return x
 '''
 
+TRANSITION = '''\
+    def transition(self, x, filters, name):
+        """A shortcut into another stage, as QuickNet has it."""
+        x = tf.keras.layers.ReLU()(x)
+        x = tf.keras.layers.MaxPooling2D(2, strides=1, padding="same")(x)
+        x = tf.keras.layers.AveragePooling2D(2, strides=1, padding="same")(x)
+        x = tf.keras.layers.AveragePooling2D(2, padding="same")(x)
+        x = tf.keras.layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_conv")(x)
+        return self.batch_norm(x, f"{name}_bn")
+'''
+
 # Where the channels of two stages do not divide each other.
 CUT = '''\
         if x.shape[-1] > filters:  # cut as columns, which stock layers can
@@ -182,6 +193,10 @@ BLOCK_2 = '''\
 REDUCE = '''\
         if strides == 2:
             shortcut = self.mapped(x, $path_filters, 2)
+'''
+REDUCE_TRANSITION = '''\
+        if strides == 2:
+            shortcut = self.transition(x, $path_filters, f"{name}_transition")
 '''
 REDUCE_CONV = '''\
             block = self.factorized_block(x, $path_filters, $reduction_kernel, 1, f"{name}_shortcut")

@@ -344,7 +344,7 @@ def test_generated_python_of_random_genotypes(rng, tmp_path, number):
     for i in range(number):
         space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
                              sharing=space_fields.SHARING[i % 4], full_width_nodes=i % 3 > 0,
-                             reduction_kernel=(3, 1, 0)[i % 3])
+                             reduction_kernel=(3, 1, 0)[i % 3], reduction_shortcut=("average", "transition")[i % 2])
         check_code(derive.random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
 
 

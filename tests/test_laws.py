@@ -21,6 +21,7 @@ from bars_tf.supernet import Supernet
 ALL_PRIMITIVES = tuple(PRIMITIVES)
 SMALL = spaces.BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
 FULL_WIDTH = SMALL.replace(full_width_nodes=True, reduction_kernel=1)
+TRANSITION = FULL_WIDTH.replace(reduction_shortcut="transition", reduction_kernel=0)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
 TINY = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
 # A group of two convolutions, one with a stride, one with neither, one with other channels alone.
@@ -29,8 +30,8 @@ TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", b
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
 
-@pytest.fixture(scope="module", params=[(SMALL, 40), (FULL_WIDTH, 20), (NASB, 20), (TWO_PATHS, 8)],
-                ids=["bars", "full_width", "nasb", "two_paths"])
+@pytest.fixture(scope="module", params=[(SMALL, 40), (FULL_WIDTH, 20), (TRANSITION, 20), (NASB, 20), (TWO_PATHS, 8)],
+                ids=["bars", "full_width", "transition", "nasb", "two_paths"])
 def supernet(request):
     """A supernet, and how many of its genotypes the tests look at."""
     space, number = request.param
