@@ -237,7 +237,8 @@ class SearchSpace:
 BARS_PAPER = SearchSpace(name="bars_paper")
 # The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
 BARS = SearchSpace(
-    name="bars", layout="NNNRNNNRNNN", init_channels=32, num_nodes=1, full_width_nodes=True, reduction_kernel=0,
+    name="bars", layout="NNNNRNNNNRNNNN", init_channels=32, num_nodes=1, full_width_nodes=True,
+    reduction_shortcut="transition", reduction_kernel=0,
     primitives=("none", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5"),
     width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0))
 # For small grey images and minutes: a stem of stride 2, one reduction.
