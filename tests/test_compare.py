@@ -179,6 +179,21 @@ def test_a_quicknet_is_saved_and_loaded_as_any_other_network(tmp_path, rng):
     assert not any(isinstance(layer, lq.layers.QuantConv2D) for layer in twin.layers)
 
 
+def test_the_default_space_holds_quicknet():
+    """But for the ReLU before its classifier: its blocks are cells, its transitions shortcuts of reduction cells."""
+    space = spaces.BARS.replace(stem="cifar_2", stem_channels=16)
+    topologies = {group: ((() if group == "reduction" else ((0, "bin_conv_3x3"),)),) for group in space.groups}
+    genotype = Genotype(space, (0.5,) * 3, (QuickNet(space, ()).blocks,) * 3, tuple(topologies.values()))
+    model, quicknet = (build_network(net, (32, 32, 3), CLASSES)
+                       for net in (genotype, QuickNet.of_width(space, 64)))
+    assert [w.shape for w in model.weights] == [w.shape for w in quicknet.weights]
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    model.set_weights(quicknet.get_weights())
+    features = [tf.keras.Model(net.input, net.layers[-3 - relu].output)(images)
+                for relu, net in enumerate((model, quicknet))]
+    np.testing.assert_allclose(*features, atol=1e-4)
+
+
 def test_the_blur_is_quicknets(rng):
     """Two averages of 2x2 are the kernel (1 2 1) that larq_zoo's QuickNet blurs with, away from the border."""
     from bars_tf.derived import KerasOps
