@@ -28,8 +28,14 @@ def cost(network: Network, input_shape: Shape, num_classes: int) -> Cost:
     return complexity.cost(network, complexity.cost_tables(network.space, input_shape, num_classes))
 
 
+# Widths of a reference are bound to each other, so that float operations that a search spends on wide stages are left
+# over. Spent in the stem they make QuickNet better (README, "Comparing"), whose own stem ends in a 1x1 convolution too.
+LONGER_STEMS = {"conv_3x3": "cifar", "conv_3x3_2": "cifar_2"}
+
+
 def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_classes: int) -> Network:
-    """The reference of that name, as large as the budget allows, with stem and quantizers of `space`.
+    """The reference of that name, as large as the budget allows, with stem and quantizers of `space`; but for a
+    backbone, a stem of one convolution gets a second one (`LONGER_STEMS`) where the budget allows.
 
     Raises: ValueError if the smallest one is above the budget, or the space has nothing to make it of.
     """
@@ -40,7 +46,8 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_
         found = cost(network, input_shape, num_classes)
         return budget.used(found), found.ops  # widths between two steps of memory take the same
 
-    found = REFERENCES[name](space, fits, used)
+    stem = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
+    found = REFERENCES[name](space.replace(stem=stem), fits, used) or REFERENCES[name](space, fits, used)
     if found is None:
         limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
         raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
@@ -48,16 +55,9 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_
 
 
 def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> QuickNet | None:
-    """The widest QuickNet that fits, with its own stem or, where that costs too much, that of the space."""
-    def widest(space):
-        filters = _largest(lambda n: fits(QuickNet.of_width(space, n)), MAX_CHANNELS)
-        return QuickNet.of_width(space, filters) if filters else None
-
-    return widest(space.replace(stem=QUICKNET_STEMS.get(space.stem, space.stem))) or widest(space)
-
-
-# Its own ends in a 1x1 convolution: with that it came out better here (README, "Comparing").
-QUICKNET_STEMS = {"conv_3x3": "cifar", "conv_3x3_2": "cifar_2"}
+    """The widest QuickNet that fits."""
+    filters = _largest(lambda n: fits(QuickNet.of_width(space, n)), MAX_CHANNELS)
+    return QuickNet.of_width(space, filters) if filters else None
 
 
 def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:

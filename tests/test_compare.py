@@ -179,10 +179,11 @@ def test_a_quicknet_is_saved_and_loaded_as_any_other_network(tmp_path, rng):
     assert not any(isinstance(layer, lq.layers.QuantConv2D) for layer in twin.layers)
 
 
-def test_quicknet_has_its_own_stem_where_the_budget_allows():
+@pytest.mark.parametrize("name", OF_BARS)
+def test_references_have_a_longer_stem_where_the_budget_allows(name):
     space = SPACE.replace(stem="conv_3x3_2")
-    assert references.make("quicknet", space, Budget(bops=1e6), SHAPE, CLASSES).space.stem == "cifar_2"
-    cheap = references.make("quicknet", space, Budget(flops=10e3), SHAPE, CLASSES)
+    assert references.make(name, space, Budget(bops=1e6), SHAPE, CLASSES).space.stem == "cifar_2"
+    cheap = references.make(name, space, Budget(flops=10e3), SHAPE, CLASSES)
     assert cheap.space.stem == "conv_3x3_2"
     assert references.cost(cheap, SHAPE, CLASSES).flops <= 10e3
 
