@@ -30,7 +30,7 @@ TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", b
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
 
-@pytest.fixture(scope="module", params=[(SMALL, 40), (FULL_WIDTH, 20), (TRANSITION, 20), (NASB, 20), (TWO_PATHS, 8)],
+@pytest.fixture(scope="module", params=[(SMALL, 40), (FULL_WIDTH, 20), (TRANSITION, 12), (NASB, 20), (TWO_PATHS, 8)],
                 ids=["bars", "full_width", "transition", "nasb", "two_paths"])
 def supernet(request):
     """A supernet, and how many of its genotypes the tests look at."""
