@@ -31,7 +31,7 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
             kernel = value_of(self.kernel, cut)
         if mode == "arch" and input_mask is not None:
             return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
-        return self._with_gradient(padded, [_masked(kernel, input_mask)], part, [])
+        return self._with_gradient(padded, [masked(kernel, input_mask)], part, [])
 
     def _with_gradient(self, padded, learnt, part, fixed):
         """The convolution of a part of the images with the kernel `learnt[0]`, or, where a kernel is `fixed`, of
@@ -111,7 +111,7 @@ class MaskedDense(tf.keras.layers.Dense):
     """A dense layer whose kernel is cut to what a width keeps, or multiplied by a mask [inputs, 1]."""
 
     def call(self, inputs, cut=None, input_mask=None):
-        return tf.matmul(inputs, _masked(value_of(self.kernel, cut), input_mask)) + self.bias
+        return tf.matmul(inputs, masked(value_of(self.kernel, cut), input_mask)) + self.bias
 
 
 def _rows(*values):
@@ -119,7 +119,8 @@ def _rows(*values):
     return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
 
 
-def _masked(kernel, mask):
+def masked(kernel: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """A kernel [..., inputs, outputs] times the mask [inputs, 1], if there is one."""
     return kernel if mask is None else kernel * mask
 
 

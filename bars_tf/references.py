@@ -46,12 +46,12 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_
         found = cost(network, input_shape, num_classes)
         return budget.used(found), found.ops  # widths between two steps of memory take the same
 
-    stem = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
-    found = REFERENCES[name](space.replace(stem=stem), fits, used) or REFERENCES[name](space, fits, used)
-    if found is None:
-        limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
-        raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
-    return found
+    longer = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
+    for stem in dict.fromkeys((longer, space.stem)):
+        if found := REFERENCES[name](space.replace(stem=stem), fits, used):
+            return found
+    limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
+    raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
 
 
 def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> QuickNet | None:

@@ -14,7 +14,7 @@ from bars_tf.channels import Channels
 from bars_tf.derived import BATCH_NORM, input_quantizer, latent_clip
 from bars_tf.kept import Cut, Kept, value_of
 from bars_tf.legacy_keras import tf
-from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D
+from bars_tf.masked import BatchNorm, MaskedDense, MaskedQuantConv2D, masked
 from bars_tf.parts import Part, add, take
 from bars_tf.primitives import primitive_branch
 
@@ -219,8 +219,8 @@ class SupernetOps:
         layer = self._layer(name, source, target, lambda: tf.keras.layers.Conv2D(
             target.total, kernel, strides=stride, padding="same", use_bias=False, name=name),
             (None, None, None, source.total))
-        kernel, mask = value_of(layer.kernel, self._cut(layer.kernel, source, target)), self._mask(source)
-        return tf.nn.conv2d(x, kernel if mask is None else mask * kernel, stride, "SAME")
+        kernel = masked(value_of(layer.kernel, self._cut(layer.kernel, source, target)), self._mask(source))
+        return tf.nn.conv2d(x, kernel, stride, "SAME")
 
     def _once(self, x, key, make):
         """make(x), once for all that read it."""

@@ -136,9 +136,10 @@ def _blocks(space: SearchSpace, strides: bool) -> list[str]:
 
 
 def _bars_cell(space: SearchSpace, missing: bool, reduces: bool) -> str:
-    shortcut = templates.REDUCE_TRANSITION if space.reduction_shortcut == "transition" else templates.REDUCE
-    convolution = templates.REDUCE_CONV if space.reduction_kernel else ""
-    reduction = _fill(shortcut + convolution if reduces else "", reduction_kernel=space.reduction_kernel,
+    reduction = templates.REDUCE + (templates.REDUCE_CONV if space.reduction_kernel else "") if reduces else ""
+    shortcut = ('self.transition(x, $path_filters, f"{name}_transition")' if space.reduction_shortcut == "transition"
+                else "self.mapped(x, $path_filters, 2)")
+    reduction = _fill(reduction, shortcut=shortcut, reduction_kernel=space.reduction_kernel,
                       path_filters="filters" if space.full_width_nodes else "filters * len(topology)")
     if space.full_width_nodes:
         return _fill(

@@ -192,11 +192,7 @@ BLOCK_2 = '''\
 '''
 REDUCE = '''\
         if strides == 2:
-            shortcut = self.mapped(x, $path_filters, 2)
-'''
-REDUCE_TRANSITION = '''\
-        if strides == 2:
-            shortcut = self.transition(x, $path_filters, f"{name}_transition")
+            shortcut = $shortcut
 '''
 REDUCE_CONV = '''\
             block = self.factorized_block(x, $path_filters, $reduction_kernel, 1, f"{name}_shortcut")

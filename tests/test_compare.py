@@ -191,8 +191,8 @@ def test_references_have_a_longer_stem_where_the_budget_allows(name):
 def test_the_default_space_holds_quicknet():
     """But for the ReLU before its classifier: its blocks are cells, its transitions shortcuts of reduction cells."""
     space = spaces.BARS.replace(stem="cifar_2", stem_channels=16)
-    topologies = {group: ((() if group == "reduction" else ((0, "bin_conv_3x3"),)),) for group in space.groups}
-    genotype = Genotype(space, (0.5,) * 3, (QuickNet(space, ()).blocks,) * 3, tuple(topologies.values()))
+    topologies = tuple((() if group == "reduction" else ((0, "bin_conv_3x3"),),) for group in space.groups)
+    genotype = Genotype(space, (0.5,) * 3, (QuickNet.blocks,) * 3, topologies)
     model, quicknet = (build_network(net, (32, 32, 3), CLASSES)
                        for net in (genotype, QuickNet.of_width(space, 64)))
     assert [w.shape for w in model.weights] == [w.shape for w in quicknet.weights]
