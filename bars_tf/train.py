@@ -67,7 +67,8 @@ def budget(config: SearchConfig, train: ImageData) -> complexity.Budget:
 def finish(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, test: ImageData,
            directory: Path, strategy: tf.distribute.Strategy, **found: object) -> None:
     """Trains and evaluates, writes `model.h5` and `summary.json`, prints the closing table. `found`: of the search."""
-    if earlier := finished(config, directory):
+    earlier = finished(config, directory)
+    if earlier and (directory / "model.h5").exists():
         if workdir.is_chief(config) and not (directory / report.PAGE).exists():  # stopped in the very end
             _report(directory)
         results.print_closing_table(earlier, network, directory, os.environ)
@@ -92,7 +93,7 @@ def _report(directory: Path) -> None:
 def finished(config: SearchConfig, directory: Path) -> dict[str, Any] | None:
     """What `summary.json` says where a training of as many epochs has come to its end."""
     done = directory / "summary.json"
-    earlier = read_json(done) if done.exists() and (directory / "model.h5").exists() else None
+    earlier = read_json(done) if done.exists() else None
     return earlier if earlier and earlier.get("train_epochs") == config.train_epochs else None
 
 

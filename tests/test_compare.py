@@ -369,6 +369,12 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path):
     assert [(row["name"], row["seed"], row.get("chosen")) for row in again["networks"]] == [
         ("random_0", 0, None), ("found", 0, None), ("found", 1, None), ("random_0", 1, True)]
     assert again["trainings"] == 4 and again["random"]["repeated"] == 0
+    # What was kept without weights is trained, too.
+    kept = shutil.copytree(directory, tmp_path / "kept", ignore=shutil.ignore_patterns("*.h5"))
+    done = program("compare", *flags, f"--workdir={kept}", "--references=none", "--num_random=1", "--train_seeds=2",
+                   f"--genotypes={tmp_path / 'found.json'}")
+    assert done.returncode == 0 and "begins" not in done.stderr, done.stderr
+    assert (kept / "compare.md").read_text() == (directory / "compare.md").read_text()
     # A reference alone, as the comparison has trained it.
     trained = directory / "networks" / "quicknet_seed0"
     assert (trained / "model.h5").exists() and not (trained / "train" / "checkpoints").exists()

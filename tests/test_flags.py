@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -218,6 +219,17 @@ def test_legacy_keras():
     assert late.returncode == 1
     assert late.stderr.splitlines()[-1].startswith("ImportError: bars_tf needs Keras 2, but this process already uses")
     assert "tf_keras" in use_before("tf.zeros(())").stdout
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="of other processors")
+@pytest.mark.parametrize("wanted", ["", "0", "1"])
+def test_onednn_unless_it_is_turned_off(wanted):
+    code = ("from bars_tf.legacy_keras import tf; from tensorflow.python.util import _pywrap_util_port as port; "
+            "print(port.IsMklEnabled())")
+    environ = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                            env=environ | ({"TF_ENABLE_ONEDNN_OPTS": wanted} if wanted else {}))
+    assert result.stdout.split() == [str(wanted != "0")]
 
 
 def test_public_names():
