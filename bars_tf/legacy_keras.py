@@ -26,8 +26,8 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine().lower() in ("x86_64", "amd64"):
-        # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512. With AVX2 a training takes two
-        # thirds of the time by them, and runs of both kinds of processor have the same kernels.
+        # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512. With AVX2 a training takes about
+        # three quarters of the time by them, and runs of both kinds of processor have the same kernels.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with contextlib.nullcontext() if verbose else held_back():
         import tensorflow
