@@ -233,9 +233,7 @@ def test_fuzz(program, tmp_path, monkeypatch):
     def run(name, main, arguments):
         output = io.StringIO()
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output), warnings.catch_warnings():
-            signal.alarm(20)  # a hang ends the test
             status = programs.run(name, main, arguments)
-            signal.alarm(0)
         assert status in (0, 2), (arguments, output.getvalue())
         assert "Traceback" not in output.getvalue()
         if status:
