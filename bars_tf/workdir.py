@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -12,7 +13,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
-from bars_tf.genotype import read_json, write_json
+from bars_tf.genotype import write_json
 
 CONFIG, SPACE, NETWORKS = "config.flags", "space.json", "networks"
 LOCK = "lock"
@@ -92,12 +93,8 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
                                 f"--flagfile={path}")
-        if program == "search" and config.space.endswith(".json"):
-            space, copy = config.search_space.to_dict(), directory / SPACE
-            if computed and copy.exists() and read_json(copy) != space:
-                raise InputError.of("space", config.space, f"has changed since this run began with what {copy} says; "
-                                    "choose another --workdir")
-            write_json(copy, space)
+        if config.space.endswith(".json"):
+            write_json(directory / SPACE, config.search_space.to_dict())
         write_flagfile(path, config, program)
     return directory
 
@@ -108,9 +105,13 @@ def differences(path: str | os.PathLike, config: SearchConfig, program: str = "s
     More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
     in a comparison, nor in finals, whose networks all are trained alike.
     """
-    there = parse(program, [f"--flagfile={find_flagfile(str(path))}"])
-    free = set(FREE)
-    directory = Path(path).parent
+    free, directory = set(FREE), Path(path).parent
+    arguments, kept = [f"--flagfile={find_flagfile(str(path))}"], directory / SPACE
+    if kept.exists():  # a space of one's own is judged by its content: the file may lie elsewhere by now
+        arguments.append(f"--space={kept}")
+        if dataclasses.replace(config, space=str(kept)).search_space == config.search_space:
+            free.add("space")
+    there = parse(program, arguments)
     in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
     if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other

@@ -1,6 +1,7 @@
 """Flags as a user gives them: values, flagfiles, messages, exit statuses."""
 
 import dataclasses
+import json
 import os
 import platform
 import subprocess
@@ -152,6 +153,19 @@ def test_work_directory(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="--workdir=.*file/run: Not a directory"):
         workdir.claim(parse("search", [f"--workdir={tmp_path}/file/run"]))
+
+
+def test_a_space_file_may_move_but_not_change(tmp_path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text(json.dumps(BARS.to_dict()))
+    directory = workdir.claim(parse("search", [f"--space={first}", f"--workdir={tmp_path}/run"]))
+    (directory / "search").mkdir()
+    first.rename(second)
+    again = parse("search", [f"--space={second}", f"--workdir={tmp_path}/run"])
+    assert workdir.claim(again) == directory
+    second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
+    with pytest.raises(InputError, match="--space=.*run/space.json there, .*second.json here; choose another"):
+        workdir.claim(parse("search", [f"--space={second}", f"--workdir={tmp_path}/run"]))
 
 
 @pytest.mark.parametrize("error, status, message", [
