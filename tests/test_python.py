@@ -43,7 +43,8 @@ def test_search_in_python(tmp_path):
 # A README that runs in seconds: less data, a smaller space, fewer epochs.
 SMALLER = {'bars.data.load("cifar10", data_dir=None)': "small", "init_channels=16": "init_channels=8",
            'stem="cifar_2"': 'stem="cifar_2", layout="NR", num_nodes=2', "epochs=10": "epochs=1",
-           "epochs=12": "epochs=1", "epochs=2": "epochs=1", "max_trials=10": "max_trials=2"}
+           "epochs=12": "epochs=1", "warmup_epochs=4": "warmup_epochs=0", "epochs=2": "epochs=1",
+           "max_trials=10": "max_trials=2"}
 
 
 def test_the_snippets_of_the_readme(tmp_path, monkeypatch):
