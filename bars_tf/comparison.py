@@ -120,7 +120,8 @@ def best_of_equal_time(rows: Sequence[Row]) -> dict[str, Any] | None:
     firsts = [trainings[0] for trainings in by_name(rows, RANDOM).values()]
     if not seconds or not firsts:
         return None
-    afforded = int(np.mean(seconds) // np.mean([row["train_seconds"] for row in firsts]))
+    # The median, as a training that was suspended took longer by the clock.
+    afforded = int(np.mean(seconds) // np.median([row["train_seconds"] for row in firsts]))
     size = min(max(1, afforded), len(firsts))
     accuracy = significance.best_of([row["validation_accuracy"] for row in firsts],
                                     [row["test_accuracy"] for row in firsts], size)

@@ -231,6 +231,7 @@ def test_differences_by_hand(tmp_path):
         "random", {"random_17": [0.66, 0.68]}) + rows(
         "searched", {"a": [0.79, 0.81], "b": [0.82, 0.78], "c": [0.83]}, search_seconds=35.0) + rows(
         "reference", {"quicknet": [0.7, 0.8], "bars_uniform": [0.6]})
+    trained[0]["train_seconds"] = 4000.0  # one that was suspended
     found = {d["opponent"]: d for d in comparison.differences(trained)}
     mean = found["mean of random"]
     values = [0.5 + i / 100 for i in range(17)] + [0.67]
