@@ -95,6 +95,8 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
                                 f"--flagfile={path}")
         if config.space.endswith(".json"):
             write_json(directory / SPACE, config.search_space.to_dict())
+        else:
+            (directory / SPACE).unlink(missing_ok=True)
         write_flagfile(path, config, program)
     return directory
 

@@ -166,6 +166,12 @@ def test_a_space_file_may_move_but_not_change(tmp_path):
     second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
     with pytest.raises(InputError, match="--space=.*run/space.json there, .*second.json here; choose another"):
         workdir.claim(parse("search", [f"--space={second}", f"--workdir={tmp_path}/run"]))
+    # What a start left that was refused before it computed anything is no part of the run that came after it.
+    other = [f"--workdir={tmp_path}/other"]
+    workdir.claim(parse("search", [f"--space={second}", *other]))
+    directory = workdir.claim(parse("search", other))
+    (directory / "search").mkdir()
+    assert workdir.claim(parse("search", other)) == directory
 
 
 @pytest.mark.parametrize("error, status, message", [
