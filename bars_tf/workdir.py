@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -13,7 +12,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
-from bars_tf.genotype import write_json
+from bars_tf.genotype import read_json, write_json
 
 CONFIG, SPACE, NETWORKS = "config.flags", "space.json", "networks"
 LOCK = "lock"
@@ -93,10 +92,15 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
                                 f"--flagfile={path}")
+        kept = directory / SPACE
         if config.space.endswith(".json"):
-            write_json(directory / SPACE, config.search_space.to_dict())
+            space = config.search_space.to_dict()
+            if computed and kept.exists() and read_json(kept) != space:
+                raise InputError.of("space", config.space, f"has changed since this run began with what {kept} says; "
+                                    "choose another --workdir")
+            write_json(kept, space)
         else:
-            (directory / SPACE).unlink(missing_ok=True)
+            kept.unlink(missing_ok=True)
         write_flagfile(path, config, program)
     return directory
 
@@ -109,10 +113,9 @@ def differences(path: str | os.PathLike, config: SearchConfig, program: str = "s
     """
     free, directory = set(FREE), Path(path).parent
     arguments, kept = [f"--flagfile={find_flagfile(str(path))}"], directory / SPACE
-    if kept.exists():  # a space of one's own is judged by its content: the file may lie elsewhere by now
+    if kept.exists() and config.space.endswith(".json"):  # may lie elsewhere by now: `claim` judges it by its content
         arguments.append(f"--space={kept}")
-        if dataclasses.replace(config, space=str(kept)).search_space == config.search_space:
-            free.add("space")
+        free.add("space")
     there = parse(program, arguments)
     in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
     if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:

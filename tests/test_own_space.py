@@ -77,4 +77,4 @@ def test_program_with_a_space_file(program, tmp_path):
     assert json.loads((tmp_path / "run" / "genotype.json").read_text())["space"]["name"] == "mine"
     path.write_text(json.dumps(SPACE | {"init_channels": 8}))
     changed = program(*command)
-    assert changed.returncode == 2 and "space.json there" in changed.stderr
+    assert changed.returncode == 2 and "has changed" in changed.stderr
