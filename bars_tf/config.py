@@ -217,14 +217,12 @@ class SearchConfig:
             raise InputError.of("num_finalists", self.num_finalists, "must be at most the number of candidates, "
                                 f"{self.num_candidates + self.num_evolved}")
         for name in ("pretrain_epochs", "teacher"):
-            if self.num_finalists and getattr(self, name):
+            if getattr(self, name) and self.num_finalists:
                 raise InputError.of("num_finalists", self.num_finalists, "begins trainings of one stage: leave out "
                                     f"--{name}")
-        if self.precision == "float":
-            for name in ("pretrain_epochs", "teacher"):
-                if getattr(self, name):
-                    raise InputError.of(name, getattr(self, name), "has no place in the training of a float twin "
-                                        "(--precision=float)")
+            if getattr(self, name) and self.precision == "float":
+                raise InputError.of(name, getattr(self, name), "has no place in the training of a float twin "
+                                    "(--precision=float)")
         if self.distillation is not None and not self.teacher:
             raise InputError.of("distillation", self.distillation, f"needs --teacher={TWIN} or --teacher=FILE.h5")
         if self.what == "training" and not self.genotype:

@@ -26,6 +26,9 @@ def latent_clip(space: SearchSpace):
     return lq.constraints.WeightClip(clip_value=space.latent_clip)
 
 
+# Not by AutoGraph: no layer here branches on a tensor, and to rewrite Larq's calls, layer by layer, takes a quarter of
+# the time.
+@tf.autograph.experimental.do_not_convert
 def build_network(genotype: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int, *,
                   dropout: float = 0.0, precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].

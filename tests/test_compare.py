@@ -336,7 +336,12 @@ def test_too_few_to_tell():
 # The program
 
 
-def test_compare_resumes_and_takes_in_more(program, tmp_path):
+def test_compare_resumes_and_takes_in_more(program, tmp_path, capsys):
+    def compared(*flags):
+        """What the program prints, but for its start."""
+        assert compare.main(command_line.parse("compare", [*map(str, flags)])) == 0
+        return capsys.readouterr()
+
     directory = tmp_path / "work"
     flags = [*TINY, "--references=quicknet", f"--workdir={directory}"]
     done = program("compare", *flags, "--num_random=0")
@@ -346,12 +351,11 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path):
     tables = complexity.cost_tables(space, SHAPE, CLASSES)
     (drawn,) = random_networks.draw(tables, Budget(bops=400e3), 1, seed=0).genotypes
     drawn.save(tmp_path / "found.json")
-    done = program("compare", *flags, "--num_random=1", f"--genotypes={tmp_path / 'found.json'}")
-    assert done.returncode == 0, done.stderr
+    done = compared(*flags, "--num_random=1", f"--genotypes={tmp_path / 'found.json'}")
     for words in ("network 1 of 3, random_0, seed 0, begins", "network 2 of 3, found, seed 0, begins, about",
                   "network 3 of 3, quicknet, seed 0, is trained"):
-        assert words in done.stderr, done.stderr
-    assert "| mean of random |" in done.stdout
+        assert words in done.err, done.err
+    assert "| mean of random |" in done.out
     found = json.loads((directory / "compare.json").read_text())
     by_name = {row["name"]: row for row in found["networks"]}
     assert [row["kind"] for row in by_name.values()] == ["random", "searched", "reference"]
@@ -361,20 +365,19 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path):
     assert Genotype.from_dict(by_name["found"]["genotype"]) == drawn
     assert "genotype" not in by_name["quicknet"] and by_name["quicknet"]["cost"]["bops"] <= 400e3
     # The best random network is trained as often as the searched one.
-    done = program("compare", *flags, "--references=none", "--num_random=1", "--train_seeds=2",
-                   f"--genotypes={tmp_path / 'found.json'}")
-    assert done.returncode == 0, done.stderr
+    done = compared(*flags, "--references=none", "--num_random=1", "--train_seeds=2",
+                    f"--genotypes={tmp_path / 'found.json'}")
     for words in ("network 3 of 3, found, seed 1, begins", "network 4 of 4, random_0, seed 1, begins"):
-        assert words in done.stderr, done.stderr
+        assert words in done.err, done.err
     again = json.loads((directory / "compare.json").read_text())
     assert [(row["name"], row["seed"], row.get("chosen")) for row in again["networks"]] == [
         ("random_0", 0, None), ("found", 0, None), ("found", 1, None), ("random_0", 1, True)]
     assert again["trainings"] == 4 and again["random"]["repeated"] == 0
     # What was kept without weights is trained, too.
     kept = shutil.copytree(directory, tmp_path / "kept", ignore=shutil.ignore_patterns("*.h5"))
-    done = program("compare", *flags, f"--workdir={kept}", "--references=none", "--num_random=1", "--train_seeds=2",
-                   f"--genotypes={tmp_path / 'found.json'}")
-    assert done.returncode == 0 and "begins" not in done.stderr, done.stderr
+    done = compared(*flags, f"--workdir={kept}", "--references=none", "--num_random=1", "--train_seeds=2",
+                    f"--genotypes={tmp_path / 'found.json'}")
+    assert "begins" not in done.err, done.err
     assert (kept / "compare.md").read_text() == (directory / "compare.md").read_text()
     # A reference alone, as the comparison has trained it.
     trained = directory / "networks" / "quicknet_seed0"
