@@ -64,7 +64,7 @@ class Search:
         self.space = space
         self.supernet = Supernet(space, input_shape(config), CLASSES, config.seed)
         self.supernet.compile(training.optimizer("adam", 1e-3, 10**6, 0, 5.0),
-                              tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling)
+                              tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling, uniform_share=0.0)
         rng = np.random.default_rng(config.seed)
         self.images = tf.constant(rng.normal(size=(config.batch_size, *input_shape(config))), tf.float32)
         self.labels = tf.constant(rng.integers(0, CLASSES, config.batch_size))

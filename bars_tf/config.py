@@ -114,7 +114,7 @@ class SearchConfig:
     search_epochs: int = 50
     warmup_epochs: int | None = None  # None: a tenth of the epochs
     sampling: str = "gumbel_hard"
-    uniform_share: float = 0.0
+    uniform_share: float = 1.0
     temperature: float = 1.0
     final_temperature: float = 0.2
     entropy_weight: float = 0.01

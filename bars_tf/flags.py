@@ -156,8 +156,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "warmup_epochs": Flag(COUNT_OR_0, "First epochs, in which only weights learn.", "a tenth of the epochs"),
         "sampling": Flag(one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
                          "(straight-through, computes what is sampled)."),
-        "uniform_share": Flag(PART_OR_ALL, "Part of the weight steps that draw networks uniformly, not by the alphas: "
-                              "what is scored later should have been trained alike."),
+        "uniform_share": Flag(PART_OR_ALL, "Part of the weight steps that train networks drawn uniformly, the others "
+                              "those that the alphas draw (all in BARS: 0); what is scored later should have been "
+                              "trained alike."),
         "temperature": Flag(POSITIVE, "Of the samples, at first."),
         "final_temperature": Flag(POSITIVE, "Of the samples, at the end."),
         "entropy_weight": Flag(POSITIVE_OR_0, "Of the entropy of the choices in the arch objective, at the end."),

@@ -110,6 +110,8 @@ class Supernet(tf.keras.Model):
             row = tf.cast(row * len(networks[0]), tf.int32)
             logits = [tf.where(part < self.uniform_share, 1e9 * (tf.gather(tf.constant(drawn, alphas.dtype), row) - 1),
                                alphas) for drawn, alphas in zip(networks, logits)]
+        if salt == 0 and self.uniform_share == 1:  # one network, which no sampling makes another one
+            return relaxation.hard_choices(logits, noises[:3])
         if self.sampling == "softmax":
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":
@@ -124,7 +126,7 @@ class Supernet(tf.keras.Model):
     # Training
 
     def compile(self, weight_optimizer: Any = "adam", arch_optimizer: Any = "adam", budget: Budget | None = None,
-                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 0.0,
+                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 1.0,
                 **kwargs: Any) -> None:
         """Configures the search.
 
@@ -134,9 +136,9 @@ class Supernet(tf.keras.Model):
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through, computes what is sampled).
             cost_exponent: b of `cost_factor`, by which the loss is multiplied in the arch objective (1 in BARS's code).
             uniform_share: the part of the weight steps that train networks drawn uniformly, whatever the alphas are;
-                of several the one whose cost is nearest to the budget (`derive.drawn_uniformly`). Drawn by the alphas
-                alone, the networks that these came to prefer are trained more than others, and score above better ones
-                (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
+                of several the one whose cost is nearest to the budget (`derive.drawn_uniformly`). The others are drawn
+                by the alphas, as in BARS: then the networks that these came to prefer are trained more than others, and
+                score above better ones (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
         Raises:
             ValueError: on unknown sampling, or a budget below the smallest network of the space.
         """

@@ -379,11 +379,13 @@ def test_a_budget_of_memory_steers_from_both_sides(limit, rng):
     assert abs(float(net.expected_cost().peak_bytes) - ends[limit]) < 0.5 * before
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-def test_weight_steps_that_draw_uniformly(share):
-    """Under alphas that leave no choice, as many draws as are to be uniform differ from them."""
+@pytest.mark.parametrize("share, sampling", [(0.0, "gumbel_hard"), (0.4, "gumbel_hard"), (1.0, "gumbel_hard"),
+                                             (1.0, "softmax")])
+def test_weight_steps_that_draw_uniformly(share, sampling):
+    """Under alphas that leave no choice, as many draws as are to be uniform differ from them. Where all are, nothing
+    but the network drawn is computed, however the alphas are sampled."""
     net = Supernet(TINY_NASB, (8, 8, 1), 3, seed=1)
-    net.compile("adam", "adam", uniform_share=share)
+    net.compile("adam", "adam", sampling=sampling, uniform_share=share)
     net.arch_variables[2].assign(50 * np.eye(3)[np.ones(net.arch_variables[2].shape[:2], int)])  # skip
 
     @tf.function
@@ -396,6 +398,7 @@ def test_weight_steps_that_draw_uniformly(share):
         for salt, found in differ.items():
             found.append(bool((draw(salt).numpy()[..., 1] != 1).any()))
     assert np.mean(differ[0]) == pytest.approx(share, abs=0.15) and not any(differ[1])
+    assert net.draw(0).computed_edges is not None
 
 
 @pytest.mark.parametrize("sampling, space", [

@@ -86,7 +86,7 @@ def test_sampling_forms_against_the_exact_gradient(rng):
     train, _ = data.load("fashion_mnist_small", image_size=14)
     tf.keras.utils.set_random_seed(0)
     supernet = Supernet(space, train.image_shape, train.num_classes)
-    supernet.compile(tf.keras.optimizers.legacy.Adam(3e-3), tf.keras.optimizers.legacy.Adam(0.0))
+    supernet.compile(tf.keras.optimizers.legacy.Adam(3e-3), tf.keras.optimizers.legacy.Adam(0.0), uniform_share=0.0)
     batches = data.bilevel(train, 64)
     supernet.arch_active.assign(False)
     supernet.fit(batches, epochs=6, verbose=0)
