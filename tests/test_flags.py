@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -198,11 +197,12 @@ def test_help_is_quick_and_without_tensorflow():
     assert all(f"--{name} " in result.stdout for name in PROGRAMS["search"].flags)
     environ = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     seconds = []
-    for _ in range(3):  # the best of three: others may be using the machine
-        started = time.monotonic()
+    for _ in range(3):  # the best of three, in processor time: others may be using the machine
+        before = os.times()
         subprocess.run([ROOT / "bin" / "search", "--help"], env=environ, check=True, capture_output=True)
-        seconds.append(time.monotonic() - started)
-    assert min(seconds) < 1
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert 0 < min(seconds) < 1
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
