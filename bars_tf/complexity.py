@@ -297,7 +297,7 @@ def _parts(genotype: Genotype, tables: CostTables) -> list[tuple[str, np.ndarray
 def _chosen_edges(genotype: Genotype) -> list[list[tuple[int, int]]]:
     """(edge, primitive) of the edges of each group's topology, as indices. All leave a node that has an input: a
     genotype has no others."""
-    space = genotype.space
-    return [[(space.edges.index((source, target)), space.primitives.index(primitive))
+    edges, primitives = genotype.space.edges, genotype.space.primitives
+    return [[(edges.index((source, target)), primitives.index(primitive))
              for target, node in enumerate(topology, 1) for source, primitive in node]
             for topology in genotype.topologies]

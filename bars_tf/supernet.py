@@ -110,8 +110,8 @@ class Supernet(tf.keras.Model):
             row = tf.cast(row * len(networks[0]), tf.int32)
             logits = [tf.where(part < self.uniform_share, 1e9 * (tf.gather(tf.constant(drawn, alphas.dtype), row) - 1),
                                alphas) for drawn, alphas in zip(networks, logits)]
-        if salt == 0 and self.uniform_share == 1:  # one network, which no sampling makes another one
-            return relaxation.hard_choices(logits, noises[:3])
+            if self.uniform_share == 1:  # one network, which no sampling makes another one
+                return relaxation.hard_choices(logits, noises[:3])
         if self.sampling == "softmax":
             return relaxation.soft_choices(logits, still, self.temperature)
         if self.sampling == "gumbel":

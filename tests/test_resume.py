@@ -19,7 +19,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.supernet import Supernet
 
 # Everything that has a state, as small as can be: dropout, saving after every step.
-SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2", "--num_nodes=1", "--layout=R",
+SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2", "--num_nodes=1", "--layout=NR",
          "--width_choices=1", "--primitives=none,bin_conv_3x3", "--budget_ops=100k", "--max_steps=10",
          "--search_epochs=4", "--warmup_epochs=1", "--train_epochs=4", "--num_candidates=3", "--dropout=0.2",
          "--num_evolved=2", "--num_finalists=2", "--finalist_epochs=1", "--eval_batch_size=100",
