@@ -24,7 +24,7 @@ def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpa
     if backbone not in BACKBONES:
         raise ValueError(f"search space: backbone={backbone!r}: must be one of {', '.join(BACKBONES)}")
     stem, stages = BACKBONES[backbone]
-    if not all(1 <= width_multiplier * channels <= 4096 and (width_multiplier * channels).is_integer()
+    if not all(1 <= width_multiplier * channels <= 4096 and width_multiplier * channels % 1 == 0
                for channels, _ in stages):
         raise ValueError(f"search space: width_multiplier={width_multiplier!r}: must make whole numbers of "
                          f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")

@@ -35,6 +35,7 @@ def main(config: SearchConfig) -> int:
     training.steps_of(config, "train_batch_size", train)
     found, draws = contenders.gather(config, train)
     training.read(train, test)
+    workdir.keep(config, "compare")
     (directory / workdir.NETWORKS).mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
     scored: dict[str, Any] | None = None

@@ -15,6 +15,8 @@ from bars_tf.legacy_keras import tf
 if TYPE_CHECKING:
     from bars_tf.supernet import Supernet
 
+CALIBRATION_BATCHES = 8
+
 
 class Scorer:
     """Scores genotypes by a supernet, which it leaves as it was. Traced once, for all genotypes."""
@@ -24,23 +26,25 @@ class Scorer:
         self._traced = None
         self._statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
 
-    def score(self, genotype: Genotype, batches: Iterable, calibration_batches: int = 8) -> tuple[float, float]:
+    def score(self, genotype: Genotype, batches: Iterable) -> tuple[float, float]:
         """Accuracy and loss of the supernet as `genotype` on (images, labels), with batch-norm statistics recalibrated
-        on the first batches."""
+        on the first `CALIBRATION_BATCHES`."""
         choices = self.supernet.choices_of(genotype)
         before = [v.numpy() for v in self._statistics]
         self._traced = self._traced or self._trace(*next(iter(batches)), choices)
         calibrate, score = self._traced
-        for i, (images, _) in enumerate(batches):
-            if i == calibration_batches:
-                break
-            calibrate(images, choices, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
         correct = loss = total = 0.0
-        for images, labels in batches:
-            batch_correct, batch_loss = score(images, labels, choices)
-            correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
-        for variable, value in zip(self._statistics, before):
-            variable.assign(value)
+        try:
+            for i, (images, _) in enumerate(batches):
+                if i == CALIBRATION_BATCHES:
+                    break
+                calibrate(images, choices, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
+            for images, labels in batches:
+                batch_correct, batch_loss = score(images, labels, choices)
+                correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
+        finally:  # after an interrupt too: in a notebook the supernet lives on
+            for variable, value in zip(self._statistics, before):
+                variable.assign(value)
         return correct / total, loss / total
 
     def _trace(self, images, labels, choices):
@@ -57,6 +61,7 @@ class Scorer:
 
     def _score(self, images, labels, choices):
         logits = self.supernet(images, choices)
+        labels = tf.reshape(labels, [-1])
         losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
         return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(losses)

@@ -51,6 +51,7 @@ def main(config: SearchConfig) -> int:
     training.steps_of(config, "batch_size", *halves(config, train))
     training.steps_of(config, "train_batch_size", train)
     training.check_shares(config, strategy, "batch_size", "train_batch_size")
+    workdir.keep(config, "search")
     genotype, found = search(config, train, validation, directory, strategy)
     finish(config, genotype, train, validation, test, directory, strategy, **found,
            budget=limits(config, train).limits())
@@ -82,12 +83,12 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     if config.budgets:
         family.check(config, tables)
     for note in config.search_space.deployment_notes():
-        screen.say(f"search: note: {note}")
+        screen.say(f"note: {note}")
     found = limits(config, train)
     largest = {name: derive.cost_range(tables, name)[1] for name in found.limits()}
     if found.limits() and all(found.limits()[name] >= largest[name] for name in largest):
         reach = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
-        screen.say(f"search: note: the budget leaves out no network: the largest of the space has {reach}")
+        screen.say(f"note: the budget leaves out no network: the largest of the space has {reach}")
     try:
         derive.check_budget(tables, found)
     except ValueError as error:

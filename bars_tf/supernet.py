@@ -86,7 +86,7 @@ class Supernet(tf.keras.Model):
 
     @property
     def logits(self) -> list[tf.Tensor]:
-        """The alphas of widths, depths and edges; minus infinity where a depth choice does not exist."""
+        """The alphas of widths, depths and edges; -1e9 where a depth choice does not exist."""
         width, depth, edge = self.arch_variables
         missing = tf.constant(np.where(self._depth_exists, 0.0, -1e9), depth.dtype)
         return [tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge)]
@@ -96,7 +96,8 @@ class Supernet(tf.keras.Model):
         return [tf.nn.softmax(logits) for logits in self.logits]
 
     def draw(self, salt: int, batch_size: tf.Tensor | None = None) -> Choices:
-        """The choices of this step, drawn by (seed, step); with the batch size given they have gradients.
+        """The choices of this step, drawn by (seed, step). With the batch size given, those of "gumbel_hard" have
+        gradients; soft ones always have.
 
         `salt` is 0 for the weights, 1 for the alphas.
         """
@@ -254,7 +255,7 @@ class Supernet(tf.keras.Model):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         images, labels = data[:2]
         logits = self(images)
-        values = {"loss": self.compiled_loss(labels, logits), "accuracy": _accuracy(labels, logits)}
+        values = {"loss": replicas() * self.compiled_loss(labels, logits), "accuracy": _accuracy(labels, logits)}
         size = tf.shape(images)[0]
         for name, value in values.items():
             self._metrics_by_name[name].update_state(value, sample_weight=size)

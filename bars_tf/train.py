@@ -51,6 +51,7 @@ def main(config: SearchConfig) -> int:
     if isinstance(network, Genotype):
         with blame("genotype" if genotype else "network", config.genotype or config.network):
             network.space.check_image(train.image_shape)
+    workdir.keep(config, "train")
     if workdir.is_chief(config) and isinstance(network, Genotype):
         network.save(trained, train.image_shape, train.num_classes)
     finish(config, network, train, validation, test, directory, strategy,

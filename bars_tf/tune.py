@@ -101,6 +101,8 @@ def main(config: SearchConfig) -> int:
     train, validation, test = training.load_data(config)
     training.read(train, test)
     if genotype:
+        with blame("genotype", config.genotype):
+            genotype.space.check_image(train.image_shape)
         tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.training_settings(train)
     else:
@@ -108,6 +110,8 @@ def main(config: SearchConfig) -> int:
         training.steps_of(config, "train_batch_size", train)
         tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.architectures(config.search_space)
+    if not worker:
+        workdir.keep(config, "tune")
     task = Task(config, genotype, train, validation, tables)
     tuner = Tuner(task, oracles.make(
         config.tuner, hyperparameters, trials=config.max_trials, epochs=config.trial_epochs, seed=config.seed,

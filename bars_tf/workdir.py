@@ -73,12 +73,13 @@ _held: dict[Path, object] = {}
 
 
 def claim(config: SearchConfig, program: str = "search") -> Path:
-    """The work directory, made if need be and holding `config.flags`. Only the chief of several workers makes it.
+    """The work directory, made if need be and locked; `keep` is to follow once its inputs are known to be good. Only
+    the chief of several workers makes it.
 
     Raises: InputError if it belongs to another configuration (naming what differs) or cannot be written.
     """
     directory = Path(config.workdir)
-    path = directory / CONFIG
+    path, kept = directory / CONFIG, directory / SPACE
     if not is_chief(config):
         return directory
     with blame("workdir", config.workdir):
@@ -92,17 +93,25 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
                                 "; ".join(different) + "; choose another directory, or use its settings by "
                                 f"--flagfile={path}")
-        kept = directory / SPACE
-        if config.space.endswith(".json"):
-            space = config.search_space.to_dict()
-            if computed and kept.exists() and read_json(kept) != space:
-                raise InputError.of("space", config.space, f"has changed since this run began with what {kept} says; "
-                                    "choose another --workdir")
-            write_json(kept, space)
-        else:
-            kept.unlink(missing_ok=True)
-        write_flagfile(path, config, program)
+        if (computed and kept.exists() and config.space.endswith(".json")
+                and read_json(kept) != config.search_space.to_dict()):
+            raise InputError.of("space", config.space, f"has changed since this run began with what {kept} says; "
+                                "choose another --workdir")
     return directory
+
+
+def keep(config: SearchConfig, program: str = "search") -> None:
+    """Writes the settings into a claimed work directory, of several workers the chief: not before all inputs are read,
+    as a command that is refused must not be what the directory's `config.flags` repeats."""
+    if not is_chief(config):
+        return
+    directory = Path(config.workdir)
+    with blame("workdir", config.workdir):
+        if config.space.endswith(".json"):
+            write_json(directory / SPACE, config.search_space.to_dict())
+        else:
+            (directory / SPACE).unlink(missing_ok=True)
+        write_flagfile(directory / CONFIG, config, program)
 
 
 def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:

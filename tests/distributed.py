@@ -29,6 +29,9 @@ class Draws(tf.keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         self.drawn.append([[np.ravel(c) for c in by_replica] for by_replica in self.draw()])
 
+    def on_epoch_end(self, epoch, logs=None):
+        self.shown = [logs[name] for name in sorted(logs)]
+
 
 def steps(strategy, directory):
     tf.keras.backend.set_floatx("float64")
@@ -50,8 +53,9 @@ def steps(strategy, directory):
     metrics = {id(v) for metric in supernet.metrics for v in metric.variables}
     values = [v.numpy() for v in supernet.variables if id(v) not in metrics]
     drawn = [np.concatenate([by_replica[0] for by_replica in each]) for each in draws.drawn]
-    np.savez(directory / "result.npz", *map(np.asarray, values), drawn=np.array(drawn),
-             replicas=strategy.num_replicas_in_sync)
+    tested = supernet.evaluate(data.batches(parts[1], BATCH).take(4), verbose=0)
+    np.savez(directory / "result.npz", *map(np.asarray, values), drawn=np.array(drawn), shown=draws.shown,
+             tested=tested, replicas=strategy.num_replicas_in_sync)
 
 
 if __name__ == "__main__":

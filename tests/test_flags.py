@@ -140,37 +140,44 @@ def test_flagfile_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["config.flags"]
 
 
+def claimed(arguments):
+    config = parse("search", arguments)
+    directory = workdir.claim(config)
+    workdir.keep(config)
+    return directory
+
+
 def test_work_directory(tmp_path):
     arguments = [f"--workdir={tmp_path}/new/run", "--seed=7"]
-    directory = workdir.claim(parse("search", arguments))
-    assert workdir.claim(parse("search", [*arguments, "--data_dir=/elsewhere"])) == directory
-    workdir.claim(parse("search", [*arguments, "--seed=9"]))  # nothing is computed yet
-    workdir.claim(parse("search", arguments))
+    directory = claimed(arguments)
+    assert claimed([*arguments, "--data_dir=/elsewhere"]) == directory
+    claimed([*arguments, "--seed=9"])  # nothing is computed yet
+    claimed(arguments)
     (directory / "search").mkdir()
     with pytest.raises(InputError, match="belongs to another configuration: --seed=7 there, 8 here; choose another"):
-        workdir.claim(parse("search", [*arguments, "--seed=8"]))
+        claimed([*arguments, "--seed=8"])
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="--workdir=.*file/run: Not a directory"):
-        workdir.claim(parse("search", [f"--workdir={tmp_path}/file/run"]))
+        claimed([f"--workdir={tmp_path}/file/run"])
 
 
 def test_a_space_file_may_move_but_not_change(tmp_path):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     first.write_text(json.dumps(BARS.to_dict()))
-    directory = workdir.claim(parse("search", [f"--space={first}", f"--workdir={tmp_path}/run"]))
+    directory = claimed([f"--space={first}", f"--workdir={tmp_path}/run"])
     (directory / "search").mkdir()
     first.rename(second)
-    again = parse("search", [f"--space={second}", f"--workdir={tmp_path}/run"])
-    assert workdir.claim(again) == directory
+    again = [f"--space={second}", f"--workdir={tmp_path}/run"]
+    assert claimed(again) == directory
     second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
     with pytest.raises(InputError, match="second.json: has changed since this run began with .*run/space.json says"):
-        workdir.claim(parse("search", [f"--space={second}", f"--workdir={tmp_path}/run"]))
+        claimed([f"--space={second}", f"--workdir={tmp_path}/run"])
     # What a start left that was refused before it computed anything is no part of the run that came after it.
     other = [f"--workdir={tmp_path}/other"]
-    workdir.claim(parse("search", [f"--space={second}", *other]))
-    directory = workdir.claim(parse("search", other))
+    claimed([f"--space={second}", *other])
+    directory = claimed(other)
     (directory / "search").mkdir()
-    assert workdir.claim(parse("search", other)) == directory
+    assert claimed(other) == directory
 
 
 @pytest.mark.parametrize("error, status, message", [

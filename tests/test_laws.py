@@ -135,6 +135,10 @@ def test_without_edges_a_space_is_its_backbone(num_paths, rng):
         theirs.op_count("mac", 1), theirs.op_count("mac", 32), theirs.weight_count())
 
 
+def test_a_backbone_may_be_multiplied_by_a_whole_number():
+    assert nasb("resnet20", 2) == nasb("resnet20", 2.0)
+
+
 def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
     import larq_zoo as lqz  # takes the Keras that `legacy_keras` has chosen
 
@@ -173,6 +177,26 @@ def test_one_hot_law_of_other_spaces(changes, rng):
         transfer_weights(supernet, genotype, model)
         images = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
         np.testing.assert_allclose(supernet(images, supernet.choices_of(genotype)), model(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("space", [
+    TINY.replace(layout="RR", stem="cifar_2"), spaces.BARS.replace(init_channels=8, layout="RR", stem="conv_3x3_2"),
+    nasb("resnet20", 0.25)], ids=["bars_paper", "bars", "nasb"])
+def test_images_are_large_enough_where_networks_can_be_built(space, rng):
+    """Known before a search, whose supernet takes what its result could not."""
+    genotype, refused = derive.random_genotype(space, rng), []
+    for side in range(1, 7):
+        image_shape = (side, side + 1, 3)
+        try:
+            space.check_image(image_shape)
+        except ValueError:
+            refused.append(side)
+            continue
+        assert build_network(genotype, image_shape, 3).output_shape == (None, 3)
+    assert refused == [1, 2, 3] if space.backbone else refused == [1, 2, 3, 4]
+    if not space.backbone:
+        with pytest.raises(ValueError):
+            build_network(genotype, (4, 5, 3), 3)
 
 
 def chain_of_convolutions(space):

@@ -8,6 +8,7 @@ from conftest import ROOT
 from PIL import Image
 
 import bars_tf as bars
+from bars_tf import scoring
 
 
 def test_search_in_python(tmp_path):
@@ -33,6 +34,8 @@ def test_search_in_python(tmp_path):
     genotype = supernet.derive(batches, num_samples=2)
     assert all((a == b).all() for a, b in zip(before, supernet.get_weights()))  # scoring leaves no trace
     assert bars.Budget(ops=200e3).allows(bars.complexity.cost(genotype, supernet.tables))
+    columns = batches.map(lambda images, labels: (images, labels[:, None]))  # as Keras's own data sets have them
+    assert scoring.Scorer(supernet).score(genotype, columns) == scoring.Scorer(supernet).score(genotype, batches)
 
     supernet.save_weights(tmp_path / "weights.h5")
     other = bars.Supernet(space, input_shape=train.image_shape, num_classes=train.num_classes, seed=1)

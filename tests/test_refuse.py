@@ -152,6 +152,7 @@ def test_a_work_directory_trains_one_genotype(finished, tmp_path):
     shutil.copy(finished[0] / "genotype.json", tmp_path)
     with pytest.raises(InputError, match="--workdir=.*trains another genotype than --genotype="):
         train.main(command_line.parse("train", [f"--genotype={other}", f"--workdir={tmp_path}"]))
+    assert not (tmp_path / "config.flags").exists()  # it would name the genotype that was refused
 
 
 # Files that could come from somebody else
