@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.contenders import Contender
 from bars_tf.data import ImageData
 from bars_tf.errors import InputError
+from bars_tf.files import discard_states
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.references import REFERENCES
@@ -53,8 +53,7 @@ def main(config: SearchConfig) -> int:
             done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
                                   **({"reference": one.network} if one.network else {}))
             tf.keras.backend.clear_session()
-        for path in (*where.glob("*/checkpoints"), *where.glob("*/best_model.h5")):  # what is finished needs none
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        discard_states(where)
         pace.end()
         rows.append(row(contender, one, done, where) | ({} if seed < contender.num_seeds else {"chosen": True}))
         if pace.worked or len(rows) == len(jobs):

@@ -100,8 +100,8 @@ def differences(rows: Sequence[Row], ranked: Mapping[str, Any] | None = None) ->
         best = of_random(rows)["best"]
         found.append(entry("best random", best, None, best, "searches", opponent_networks=1, chosen_from=len(randoms)))
         if chosen := best_of_equal_time(rows):
-            found.append(entry(f"best of {chosen['size']} random by validation", chosen.pop("accuracy"), None,
-                               chosen.pop("fixed"), "searches", opponent_networks=1, **chosen))
+            found.append(entry(f"best of {chosen['size']} random by validation", chosen["accuracy"], None,
+                               chosen.pop("accuracy"), "searches", opponent_networks=1, **chosen))
         found += best_by_supernet()
     for name, trainings in by_name(rows, REFERENCE).items():
         seeds = [[row["test_accuracy"]] for row in trainings]
@@ -125,7 +125,7 @@ def best_of_equal_time(rows: Sequence[Row]) -> dict[str, Any] | None:
     size = min(max(1, afforded), len(firsts))
     accuracy = significance.best_of([row["validation_accuracy"] for row in firsts],
                                     [row["test_accuracy"] for row in firsts], size)
-    return {"size": size, "afforded": afforded, "accuracy": accuracy, "fixed": accuracy}
+    return {"size": size, "afforded": afforded, "accuracy": accuracy}
 
 
 def of_random(rows: Sequence[Row]) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class SearchConfig:
     crop_padding: int | None = None  # None: as usual for the data set
     flip: bool | None = None
     cutout: int = 0
+    split_seed: int | None = None
     validation_split: float = 0.1
     arch_split: float = 0.5
     batch_size: int = 64
@@ -184,6 +185,7 @@ class SearchConfig:
             object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
         # As above.
         object.__setattr__(self, "genotypes", tuple(os.path.abspath(os.path.expanduser(p)) for p in self.genotypes))
+        fill("split_seed", self.seed)
         fill("repeat_random", self.num_random // 4)
         fill("warmup_epochs", self.search_epochs // 10)
         fill("trial_epochs", max(1, self.train_epochs // 5))

@@ -91,7 +91,7 @@ def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
     for sign in (-1, 1):  # the largest of minus the cost is minus the smallest
         best, group_bests = -np.inf, {}
         for widths, depths in _macros(tables.space):
-            problem = _Problem(tables, widths, depths, np.array([complexity.MEASURES[name]]))
+            problem = MacroCosts(tables, widths, depths, np.array([complexity.MEASURES[name]]))
             total = sign * problem.fixed[0]
             for group in problem.groups():
                 key = problem.key(group)
@@ -111,7 +111,8 @@ def _peak_range(tables: CostTables) -> tuple[float, float]:
     shallow = [0] * space.num_stages  # depths are increasing
     deep = [len(space.depths(s)) - 1 for s in range(space.num_stages)]
     for widths in itertools.product(range(len(space.width_choices)), repeat=space.num_stages):
-        least, most = (_Problem(tables, widths, depths, np.zeros((0, len(Cost._fields)))) for depths in (shallow, deep))
+        least, most = (MacroCosts(tables, widths, depths, np.zeros((0, len(Cost._fields))))
+                       for depths in (shallow, deep))
         needed = [] if "none" in space.primitives else least.groups()
         lowest = min(lowest, max([least.peak, *map(least.full_peak, needed)]))
         highest = max(highest, most.peak, *map(most.full_peak, most.groups()))
@@ -139,7 +140,7 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
     for macro in sorted(_macros(space), key=macro_score, reverse=True):
         if macro_score(macro) <= best_score:
             break  # the scores of edges are at most 0
-        problem = _Problem(tables, *macro, weights)
+        problem = MacroCosts(tables, *macro, weights)
         if most_bytes < np.inf and problem.peak > most_bytes:
             continue
         front = Front(problem.fixed[None], np.array([macro_score(macro)]), [()])
@@ -266,8 +267,8 @@ def _macros(space):
     return itertools.product(itertools.product(*widths), itertools.product(*depths))
 
 
-class _Problem:
-    """The costs of fixed widths and depths, in the units of the budget's limits."""
+class MacroCosts:
+    """The costs of fixed widths and depths (indices), as sums that `weights` [sums, 5] make of the axes of a table."""
 
     def __init__(self, tables: CostTables, widths, depths, weights: np.ndarray):
         self.tables, self.widths, self.weights = tables, widths, weights.T

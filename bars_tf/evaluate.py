@@ -88,12 +88,12 @@ def as_network(model: tf.keras.Model) -> Network:
     return Network(logits, model.input_shape[1:], model.output_shape[-1])
 
 
-def load_tflite(path: str, flag: str = "model") -> Network:
+def load_tflite(path: str) -> Network:
     """Reads a `.tflite` file, which the Larq Compute Engine's interpreter is to run.
 
-    Raises: InputError naming the flag, the file and what is wrong; Failure where the engine is missing.
+    Raises: InputError naming --model, the file and what is wrong; Failure where the engine is missing.
     """
-    with blame(flag, path):
+    with blame("model", path):
         contents = tflite.read(path)
         if len(contents.input_shape) != 4 or len(contents.output_shape) != 2:
             raise ValueError(f"maps {contents.input_shape} to {contents.output_shape}, not images to classes")

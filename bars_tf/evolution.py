@@ -73,5 +73,9 @@ def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
                 if space.max_inputs is not None and len(node) >= space.max_inputs:
                     node.pop(pick(sorted(node)))
                 node[source] = primitive
+    if "none" not in space.primitives:  # cells that a depth brings back have no edges yet
+        for source, target in space.edges:
+            for topology in topologies:
+                topology[target - 1].setdefault(source, pick(space.primitives))
     return Genotype(space, tuple(widths), tuple(depths),
                     tuple(tuple(tuple(sorted(node.items())) for node in topology) for topology in topologies))

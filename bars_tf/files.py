@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """A whole file at once."""
     with written_beside(path) as beside:
         beside.write_bytes(content)
+
+
+def discard_states(directory: Path) -> None:
+    """Removes the checkpoints and best models of trainings below a directory, which have come to their end."""
+    for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def save_model(model: Any, path: str | os.PathLike | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from bars_tf import run_files, screen, training
 from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derive import Candidate
+from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
 from bars_tf.training import Stage
 
@@ -46,8 +46,7 @@ def hand_over(directory: Path, winner: int) -> None:
     begun, result = directory / _name(winner), directory / "train"
     if begun.exists() and not result.exists():
         begun.rename(result)
-    for path in (*directory.glob("finals/*/checkpoints"), *directory.glob("finals/*/best_model.h5")):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    discard_states(directory / "finals")
 
 
 def _name(number: int) -> str:

@@ -97,6 +97,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                      "as usual for the data set"),
         "cutout": Flag(COUNT_OR_0, "Side of a square that is blanked in training images; 0: off."),
         "validation_split": Flag(PART, "Part of the training set that scores candidates, and chooses best weights."),
+        "split_seed": Flag(COUNT_OR_0, "Draws that part: one number for trainings of several seeds.", "--seed"),
         "arch_split": Flag(PART, "Part of the remaining training set that the alphas learn from; the weights have the "
                            "rest."),
         "batch_size": Flag(COUNT, "Images a step of the search, from each half."),
@@ -268,8 +269,8 @@ PROGRAMS = {
     "evaluate": Program(
         "Tells the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
-        ("model", "split", "dataset", "data_dir", "image_dir", "image_size", "validation_split", "eval_batch_size",
-         "seed", "max_steps", "verbosity", "json"), ("model",)),
+        ("model", "split", "dataset", "data_dir", "image_dir", "image_size", "validation_split", "split_seed",
+         "eval_batch_size", "seed", "max_steps", "verbosity", "json"), ("model",)),
     "summary": Program(
         "Tells layers and costs of a genotype file, or what the file of a model holds.",
         "bin/summary --genotype=runs/NAME/genotype.json",

@@ -15,7 +15,7 @@ LOWEST = 0.95  # part of the budget
 BATCH = 256  # topologies that are drawn at once
 # After so many batches without a network in the band, other widths and depths are drawn.
 PATIENCE = 64
-# In a row: of those drawn, and of those given up.
+# In a row, without a new network: of those drawn, and of those given up (of a walk, parts of `WALK` steps).
 MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
 
 
@@ -66,9 +66,9 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             raise ValueError(_too_few(tables, budget, len(found), count))
         macros, since = macros + 1, since + 1
         widths = rng.integers(len(space.width_choices), size=space.num_stages)
-        depths = [space.depths(s)[rng.integers(len(space.depths(s)))] for s in range(space.num_stages)]
-        costs = _MacroCosts(tables, budget, widths, depths)
-        if not costs.reach(LOWEST):
+        depths = [rng.integers(len(space.depths(s))) for s in range(space.num_stages)]
+        costs = _TopologyCosts(tables, budget, widths, depths)
+        if not costs.reach():
             continue
         reachable += 1
         for _ in range(PATIENCE):
@@ -77,14 +77,15 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
                 topologies += int(inside[0]) + 1
-                genotype = derive.genotype_of(space, widths, depths, picks[inside[0]])
-                if genotype not in found:
-                    found[genotype], since, failures = None, 0, 0
+                genotype = derive.genotype_of(space, widths, [space.depths(s)[d] for s, d in enumerate(depths)],
+                                             picks[inside[0]])
+                if genotype.built() not in found:
+                    found[genotype.built()], since, failures = genotype, 0, 0
                 break
             topologies += BATCH
         else:
             given_up, failures = given_up + 1, failures + 1
-    return Draws(list(found), macros, reachable, given_up, topologies)
+    return Draws(list(found.values()), macros, reachable, given_up, topologies)
 
 
 WALK = 500  # proposed steps from one network to the next
@@ -92,25 +93,26 @@ WALK = 500  # proposed steps from one network to the next
 
 def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generator) -> Draws:
     """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
-    here, found, accepted, proposed = overhead.backbone(tables.space), {}, 0, 0
+    here, found, accepted, proposed, failures = overhead.backbone(tables.space), {}, 0, 0, 0
 
     alphas = derive.Alphas(*(rng.random(choices.shape) for choices in complexity.one_hot(here)))
 
     def inside(genotype):
         return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1
 
-    while len(found) < count and proposed < MOST_GIVEN_UP * WALK:
+    while len(found) < count and failures < MOST_GIVEN_UP:
         here = derive.filled(here, alphas, tables, budget, LOWEST)
         for _ in range(WALK):
             proposed += 1
             following = evolution.mutated(here, rng)
             if inside(following):
                 here, accepted = following, accepted + 1
-        if inside(here):
-            found[here] = None
+        failures += 1
+        if inside(here) and here.built() not in found:
+            found[here.built()], failures = here, 0
     if len(found) < count:
         raise ValueError(_too_few(tables, budget, len(found), count))
-    return Draws(list(found), 1, accepted, 0, proposed, is_walk=True)
+    return Draws(list(found.values()), 1, accepted, 0, proposed, is_walk=True)
 
 
 def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
@@ -120,37 +122,32 @@ def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
             f"reaches {reach}, with too few networks just there")
 
 
-class _MacroCosts:
-    """Costs of all topologies under given widths (indices) and depths, as parts of the limits of a budget."""
+class _TopologyCosts:
+    """Costs of all topologies under given widths and depths (indices), as parts of the limits of a budget."""
 
     def __init__(self, tables: CostTables, budget: Budget, widths, depths):
         space = self.space = tables.space
         weights, limits = budget.sums()
-        weights = weights.T / limits
-        at = [(c.position, (widths[c.position.source_stage], widths[c.position.stage]), c) for c in tables.cells
-              if c.position.depth <= depths[c.position.stage]]
-        self.fixed = (tables.stem[widths[0]] + tables.head[widths[-1]] + sum(c.fixed[i] for _, i, c in at)) @ weights
+        macro = derive.MacroCosts(tables, widths, depths, weights / limits[:, None])
+        self.fixed = macro.fixed
         # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
         most_bytes = budget.peak_bytes or np.inf
-        self.peak = max(tables.stem[widths[0]][-1], tables.head[widths[-1]][-1]) / most_bytes
+        self.peak = macro.peak / most_bytes
         self.peaks = np.zeros(len(space.groups))
         self.process = np.zeros((len(space.groups), len(limits)))
         self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
-        for position, i, cell in at:
-            group = space.groups.index(position.group)
-            self.process[group] += cell.process[i] @ weights
-            self.edges[group] += cell.edges[i] @ weights
-            without_edges = cell.fixed[i][-1]
-            self.peak = max(self.peak, without_edges / most_bytes)
-            self.peaks[group] = max(self.peaks[group], (without_edges + cell.process[i][-1]) / most_bytes)
+        for name in macro.groups():
+            group = space.groups.index(name)
+            self.process[group], self.edges[group] = macro.process(name), macro.edges(name)
+            self.peaks[group] = macro.full_peak(name) / most_bytes
 
-    def reach(self, lowest: float) -> bool:
-        """False where no topology can bring the cost to the budget's last part."""
+    def reach(self) -> bool:
+        """False where no topology can bring the cost to `LOWEST` of the budget."""
         if max(self.peak, *self.fixed, 0) > 1 or self.too_large.any() and "none" not in self.space.primitives:
             return False
         some = ~self.too_large
         most = self.fixed + self.process[some].sum(0) + self.edges[some].max(2).sum((0, 1))
-        return bool(max(most, default=max(self.peak, *self.peaks[some], 0)) >= lowest)
+        return bool(max(most, default=max(self.peak, *self.peaks[some], 0)) >= LOWEST)
 
     def used(self, picks: np.ndarray) -> np.ndarray:
         """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""

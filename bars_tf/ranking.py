@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import command_line, screen, search, training
+from bars_tf import screen, search, training, workdir
 from bars_tf.complexity import MEASURES
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype, read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.scoring import Scorer
 from bars_tf.significance import kendall_tau
-from bars_tf.workdir import CONFIG
 
 FEWEST = 4  # networks; of fewer a tau says nothing
 CANDIDATES = "candidates.json"
@@ -28,11 +27,10 @@ def settings(directory: Path, comparison: SearchConfig) -> SearchConfig:
 
     Raises: ValueError telling why it can't.
     """
-    for name in (CONFIG, CANDIDATES):
+    for name in (workdir.CONFIG, CANDIDATES):
         if not (directory / name).exists():
             raise ValueError(f"has no {name}, as a finished search leaves it")
-    config = command_line.parse("search", [f"--flagfile={directory / CONFIG}", f"--workdir={directory}",
-                                           "--strategy=one_device"])
+    config = workdir.settings(directory / workdir.CONFIG, "search", f"--workdir={directory}", "--strategy=one_device")
     if config.search_space != comparison.search_space:
         raise ValueError("searched another space")
     if config.data_name != comparison.data_name:

@@ -1,6 +1,6 @@
 """From logits to choices, as pure functions: softmax, Gumbel-softmax, straight-through samples, entropy.
 
-A choice is a vector of coefficients over its candidates. Every function takes logits [..., K], with minus infinity
+A choice is a vector of coefficients over its candidates. Every function takes logits [..., K], with -1e9
 where a candidate does not exist, and works along the last axis.
 """
 

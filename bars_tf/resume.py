@@ -47,9 +47,11 @@ class Stop:
             self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.requested and kind is None:  # after the last point that would have heeded it
+            raise KeyboardInterrupt("saved")
 
     def _note(self, number, frame):
         if self.requested:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf import workdir
-from bars_tf.command_line import parse
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype, read_json
 from bars_tf.summary import made_for
@@ -85,7 +84,7 @@ def read(directory: Path) -> Run:
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
 
-    take(workdir.CONFIG, lambda path: {"config": parse("search", [f"--flagfile={path.resolve()}"])})
+    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve())})
     take("summary.json", lambda path: {"summary": _summary(path)})
     take("genotype.json", _genotype)
     take("candidates.json", lambda path: {"candidates": _candidates(path)})

@@ -89,7 +89,7 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
     candidates = derive.candidates(alphas, tables, budget, num_samples, supernet.seed)
     for genotype in relatives:
         grown = derive.filled(genotype, alphas, tables, budget)
-        if grown not in [c.genotype for c in candidates]:
+        if grown.built() not in [c.genotype.built() for c in candidates]:
             candidates.append(derive.Candidate(grown, complexity.cost(grown, tables), "grown"))
     scorer, scored = scorer or Scorer(supernet), []
 

@@ -137,7 +137,7 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
             candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
                                       config.num_evolved, limits(config, train))
         say_by_way(candidates)
-    seconds, winner = seconds + time.monotonic() - started, {}
+    seconds, winner = seconds + scored.seconds_before + time.monotonic() - started, {}
     if config.num_finalists:
         candidates, winner["winner_of_finals"], took = finals.play(config, candidates, train, validation, directory)
         seconds += took
@@ -163,6 +163,7 @@ class Scored:
     def __init__(self, path: Path):
         self.path, self._progress = path, None
         self._rows = read_json(path, max_bytes=2**30) if path.exists() else []
+        self.seconds_before, self._last = sum(row.get("seconds", 0) for row in self._rows), time.monotonic()
         self.known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"])
                       for row in self._rows}
 
@@ -172,7 +173,8 @@ class Scored:
             self._progress = None
         if candidate.genotype not in self.known:
             self.known[candidate.genotype] = candidate.accuracy, candidate.loss
-            self._rows.append(candidate_row(candidate))
+            before, self._last = self._last, time.monotonic()
+            self._rows.append({**candidate_row(candidate), "seconds": self._last - before})
             write_json(self.path, self._rows)
             if not self._progress:
                 self._progress = Progress("derive", 1, total, ("accuracy",), (0, number - 1))

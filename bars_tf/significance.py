@@ -23,7 +23,7 @@ def means(group: Sequence[Cluster]) -> list[float]:
     return [float(np.mean(cluster)) for cluster in group]
 
 
-def permutation_p(one: Sequence[float], other: Sequence[float], seed: int = 0) -> float | None:
+def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Two-sided p of a difference of means: the part of all ways to divide the values into two such groups whose
     difference is at least as large. Beyond 100,000 ways, of as many drawn ones (and the one that is).
 
@@ -45,19 +45,19 @@ def permutation_p(one: Sequence[float], other: Sequence[float], seed: int = 0) -
     if arrangements <= MOST_ARRANGEMENTS:
         rows = np.array(list(itertools.combinations(range(total), size)))
         return float(np.mean(statistic(rows) >= limit))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = statistic(rng.random((MOST_ARRANGEMENTS, total)).argsort(1)[:, :size])
     return float((np.sum(drawn >= limit) + 1) / (MOST_ARRANGEMENTS + 1))
 
 
-def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float, seed: int = 0,
-                       level: float = LEVEL) -> tuple[float, float] | None:
+def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float
+                       ) -> tuple[float, float] | None:
     """The 95 % percentile interval of the difference of the means of cluster means, clusters drawn with replacement.
 
     `other` may be a number, which stays. None where a group has fewer than two clusters to draw from. From few
     clusters the interval is too narrow.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
     def resampled(group: Sequence[Cluster]) -> np.ndarray:
         values = np.array(means(group))
@@ -67,7 +67,7 @@ def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float,
     if len(one) < 2 or (not fixed and len(other) < 2):
         return None
     differences = resampled(one) - (other if fixed else resampled(other))
-    low, high = np.quantile(differences, [level / 2, 1 - level / 2])
+    low, high = np.quantile(differences, [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)
 
 

@@ -49,7 +49,7 @@ class SupernetOps:
     # Choices
 
     def _read_choices(self, batch_size):
-        """Splits the choices into one scalar a cell, edge and primitive."""
+        """Splits the choices into one scalar a group, edge and primitive."""
         space, choices = self.space, self.choices
         coefficients = choices.edges
         if "none" in space.primitives:

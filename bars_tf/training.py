@@ -40,7 +40,7 @@ def devices() -> list[str]:
 
 
 def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
-    """Training images, validation images (a part of the training set by seed) and test images."""
+    """Training images, validation images (a part of the training set, by `split_seed`) and test images."""
     size = config.image_size or None
     with blame(*config.data_flag):
         train, test = (own_data.from_folder(config.image_dir, size) if config.image_dir else
@@ -50,7 +50,7 @@ def load_data(config: SearchConfig) -> tuple[ImageData, ImageData, ImageData]:
             raise InputError.of(name, getattr(config, name),
                                 f"must be at most {min(train.image_shape[:2])}, the side of the images")
     with blame("validation_split", config.validation_split):
-        train, validation = train.split(config.seed, (1 - config.validation_split, config.validation_split))
+        train, validation = train.split(config.split_seed, (1 - config.validation_split, config.validation_split))
     return train, validation, test
 
 
@@ -131,7 +131,7 @@ def train_network(config: SearchConfig, genotype: Network, train: ImageData, val
     """Trains the network of a genotype or a reference, under the strategy whose scope it is called in.
 
     The last weights are the result. The model of the best validation accuracy is kept beside, as
-    `train/best_model.h5`.
+    `best_model.h5` in the stage's directory.
 
     Args:
         stage: None: that of the flags, "train".

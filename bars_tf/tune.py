@@ -24,7 +24,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.search import check_budget
 from bars_tf.train import budget, finish
 
-PROJECT, TRIALS, TUNED = "tune", "trials.json", "tuned.flags"
+PROJECT, TUNED = "tune", "tuned.flags"
 
 
 class Task(NamedTuple):
@@ -118,7 +118,7 @@ def main(config: SearchConfig) -> int:
         feasible=task.feasible, seconds=seconds))
     if genotype and not worker:
         genotype.save(directory / PROJECT / "genotype.json")
-    if not (directory / TRIALS).exists() or worker:
+    if not (directory / workdir.TRIALS).exists() or worker:
         tuner.save()  # else a run that is killed in its first trial would not be taken up
         tuner.search(verbose=0)
     if worker:
@@ -167,7 +167,7 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
 
     Raises: ValueError if no trial came to its end.
     """
-    path = directory / TRIALS
+    path = directory / workdir.TRIALS
     if path.exists():
         return read_json(path, max_bytes=2**28)
     done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"),

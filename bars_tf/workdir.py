@@ -14,7 +14,7 @@ from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
-CONFIG, SPACE, NETWORKS = "config.flags", "space.json", "networks"
+CONFIG, SPACE, NETWORKS, TRIALS = "config.flags", "space.json", "networks", "trials.json"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
 FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype",
@@ -114,21 +114,28 @@ def keep(config: SearchConfig, program: str = "search") -> None:
         write_flagfile(directory / CONFIG, config, program)
 
 
+def settings(path: str | os.PathLike, program: str = "search", *more: str) -> SearchConfig:
+    """What a run's flagfile says, and `more` flags. A space of one's own is what the run keeps of it: the file may have
+    moved since."""
+    kept = Path(path).parent / SPACE
+    space = [f"--space={kept}"] if kept.exists() else []
+    return parse(program, [f"--flagfile={find_flagfile(str(path))}", *space, *more])
+
+
 def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
     """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
 
     More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
     in a comparison, nor in finals, whose networks all are trained alike.
     """
-    free, directory = set(FREE), Path(path).parent
-    arguments, kept = [f"--flagfile={find_flagfile(str(path))}"], directory / SPACE
-    if kept.exists() and config.space.endswith(".json"):  # may lie elsewhere by now: `claim` judges it by its content
-        arguments.append(f"--space={kept}")
+    free, directory, there = set(FREE), Path(path).parent, settings(path, program)
+    if there.space.endswith(".json") and config.space.endswith(".json"):  # `claim` judges it by its content
         free.add("space")
-    there = parse(program, arguments)
     in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
     if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
+        if (directory / TRIALS).exists():  # likewise, and no trial is left
+            free.add("trial_epochs")
     return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
             for name in PROGRAMS[program].flags
             if name not in free and getattr(there, name) != getattr(config, name)]

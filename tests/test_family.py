@@ -19,7 +19,7 @@ SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, wi
 
 @pytest.mark.parametrize("space, budget", [
     (spaces.BARS_PAPER, Budget(bops=15e6)), (spaces.BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
-    (NASB, Budget(bops=4e6))])
+    (spaces.BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
     tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
     parents = [c.genotype for c in derive.candidates(alphas, tables, budget, 5, seed=0)]
@@ -33,6 +33,9 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
         cost = complexity.cost(genotype, tables)
         assert budget.allows(cost) and budget.used(cost) >= complexity.NEARLY_ALL
         assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
+        if "none" not in space.primitives:
+            assert all(genotype.primitive(cell.group, edge) in space.primitives
+                       for cell in genotype.active_cells() for edge in space.edges)
 
 
 def test_what_is_built_tells_networks_apart():

@@ -161,6 +161,15 @@ def test_work_directory(tmp_path):
         claimed([f"--workdir={tmp_path}/file/run"])
 
 
+def test_the_result_of_a_tuner_may_train_longer(tmp_path):
+    flags = ["--what=architecture", "--tuner=random", "--max_trials=2", "--train_epochs"]
+    workdir.write_flagfile(tmp_path / "config.flags", parse("tune", [*flags, "10"]), "tune")
+    longer = parse("tune", [*flags, "20"])
+    assert workdir.differences(tmp_path / "config.flags", longer, "tune") == ["--trial_epochs=2 there, 4 here"]
+    (tmp_path / "trials.json").touch()  # none is left
+    assert workdir.differences(tmp_path / "config.flags", longer, "tune") == []
+
+
 def test_a_space_file_may_move_but_not_change(tmp_path):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     first.write_text(json.dumps(BARS.to_dict()))
@@ -169,6 +178,8 @@ def test_a_space_file_may_move_but_not_change(tmp_path):
     first.rename(second)
     again = [f"--space={second}", f"--workdir={tmp_path}/run"]
     assert claimed(again) == directory
+    second.rename(first)
+    assert workdir.settings(directory / "config.flags").search_space == BARS  # for reports, and for its supernet
     second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
     with pytest.raises(InputError, match="second.json: has changed since this run began with .*run/space.json says"):
         claimed([f"--space={second}", f"--workdir={tmp_path}/run"])

@@ -126,6 +126,12 @@ def test_flags_that_the_data_set_does_not_allow(flag, words):
         training.load_data(command_line.parse("search", [flag]))
 
 
+def test_validation_images_by_a_seed_of_their_own():
+    splits = [training.load_data(command_line.parse("search", ["--flagfile=quickstart.flags", *flags]))[1].indices
+              for flags in ((), ("--seed=1", "--split_seed=0"), ("--seed=1",))]
+    assert list(splits[0]) == list(splits[1]) != list(splits[2])
+
+
 # Work directories
 
 

@@ -187,6 +187,11 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(parts, tmp_path):
                                    rtol=2e-5)
 
 
+def test_a_signal_after_the_last_save_ends_the_program():
+    with pytest.raises(KeyboardInterrupt), resume.Stop():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def checkpoints(directory, kernel=3):
     layer = tf.keras.layers.Dense(kernel)
     model = tf.keras.Sequential([tf.keras.layers.Input((2,)), layer])
