@@ -20,7 +20,7 @@ LINES = (BLUE, ORANGE, GREEN, "#7b3fa0", "#8a5a44", "#b0307a")
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name: (xs, ys)
 
 
-def lines(series: Series, *, xlabel: str = "epoch", percent: bool = False, limits: Mapping[str, float] | None = None,
+def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] | None = None,
           zero: bool = False) -> Figure:
     """Lines over epochs. `limits` are drawn across, dashed; `zero`: the axis begins there."""
     figure, axes = _figure(2.7)
@@ -28,7 +28,7 @@ def lines(series: Series, *, xlabel: str = "epoch", percent: bool = False, limit
         axes.plot(xs, ys, color=color, lw=1.8, label=name, marker="o" if len(xs) < 2 else None, ms=4)
     for name, limit in (limits or {}).items():
         axes.axhline(limit, color=RED, lw=1.2, ls="--", label=name)
-    axes.set_xlabel(xlabel)
+    axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
     if zero:
         axes.set_ylim(bottom=0)

@@ -190,6 +190,8 @@ class SearchConfig:
         fill("warmup_epochs", self.search_epochs // 10)
         fill("trial_epochs", max(1, self.train_epochs // 5))
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
+        if self.as_long_as:
+            object.__setattr__(self, "as_long_as", os.path.abspath(os.path.expanduser(self.as_long_as)))
         if self.teacher and self.teacher != TWIN:
             object.__setattr__(self, "teacher", os.path.abspath(os.path.expanduser(self.teacher)))
         subject = re.split(r"[/\\]", self.genotype or self.network or self.space)[-1].removesuffix(".json")

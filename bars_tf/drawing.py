@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -82,11 +81,6 @@ def kept_groups(genotype: Genotype) -> list[str]:
     """The topologies that a cell of the network has."""
     kept = {position.group for position in genotype.active_cells()}
     return [group for group in genotype.space.groups if group in kept]
-
-
-def save(genotype: Genotype, path: str | os.PathLike) -> None:
-    """Writes the picture as a PNG or whatever the name's ending says."""
-    draw(genotype).savefig(path, dpi=120)
 
 
 def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:

@@ -145,7 +145,7 @@ def _unknown_classes(config: object) -> Iterator[str]:
             pending += value
         elif isinstance(value, dict):
             pending += value.values()
-            if "class_name" in value and value["class_name"] not in KNOWN_LAYERS | CONTAINERS | KNOWN_OBJECTS:
+            if "class_name" in value and str(value["class_name"]) not in KNOWN_LAYERS | CONTAINERS | KNOWN_OBJECTS:
                 yield f"class {value['class_name']}"
             if str(value.get("module") or "keras").partition(".")[0] not in KNOWN_MODULES:
                 yield f"module {value['module']}"

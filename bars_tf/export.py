@@ -21,7 +21,7 @@ from bars_tf.errors import Failure, InputError, blame
 from bars_tf.evaluate import load_model
 from bars_tf.genotype import Genotype, read_json
 from bars_tf.legacy_keras import tf
-from bars_tf.workdir import CONFIG
+from bars_tf.workdir import CONFIG, program_of
 
 PROOF_IMAGES = 512
 
@@ -52,7 +52,7 @@ def main(config: SearchConfig) -> int:
         _require_equal(directory, config.name, logits, images)
         _note(f"model.h5, {config.name}.h5 and {config.name}() are equal to the last bit on {len(images)} test images")
         zoo_files.add_to_json(directory / f"{config.name}.json", facts, deployment)
-        model_card.write(directory, config, run.genotype, facts, run.summary, deployment)
+        model_card.write(directory, config, run.genotype, facts, deployment)
         _move(directory, output, config.name)
     print(f"{output}/: {', '.join(sorted(path.name for path in output.glob(f'{config.name}*')))}, README.md")
     return 0
@@ -72,8 +72,9 @@ def read_run(config: SearchConfig) -> Run:
         refuse("no such directory")
     if not (directory / CONFIG).exists():
         refuse(f"has no {CONFIG}, so it is no work directory of bin/search or bin/train")
-    program = "search" if (directory / "search").exists() else "train"
-    again = f"`bin/{program} --flagfile={directory / CONFIG}` goes on"
+    again = f"`bin/{program_of(directory)} --flagfile={directory / CONFIG}` goes on"
+    if (directory / "model.h5").exists() and not (directory / "genotype.json").exists():
+        refuse("holds a reference without a genotype, which is for comparison alone")
     for name, step in (("genotype.json", "search"), ("model.h5", "training"), ("summary.json", "test")):
         if not (directory / name).exists():
             refuse(f"has no {name}: its {step} has not finished; {again}")
@@ -107,7 +108,8 @@ def _facts(run: Run, test: ImageData) -> zoo_code.Facts:
                             f"set has {test.image_shape} of {test.num_classes}")
     cost = complexity.cost(run.genotype, complexity.cost_tables(run.genotype.space, shape, classes))
     return zoo_code.Facts(test.name, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
-                          float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost)
+                          float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
+                          test.records.shape[:2] if test.records.shape != shape else None)
 
 
 # The proof
@@ -190,7 +192,7 @@ def check_output(config: SearchConfig, output: Path) -> None:
 @contextlib.contextmanager
 def _beside(output: Path) -> Iterator[Path]:
     """A directory beside `output` that is gone afterwards."""
-    path = output.absolute()
+    path = output.resolve()
     directory = path.with_name(f".{path.name}.tmp{os.getpid()}")
     with blame("output", output):
         directory.mkdir(parents=True)
@@ -202,7 +204,7 @@ def _beside(output: Path) -> Iterator[Path]:
 
 def _move(directory: Path, output: Path, name: str) -> None:
     with blame("output", output):
-        if not output.is_dir() or not any(output.iterdir()):
+        if not os.path.lexists(output):
             os.replace(directory, output)  # all at once
             return
         (output / f"{name}.tflite").unlink(missing_ok=True)  # that of an earlier network, if there is none of this one

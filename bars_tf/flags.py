@@ -92,7 +92,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                           "every run.", "none"),
         "image_size": Flag(IMAGE_SIZE, "Images are resized to so many pixels square; 0: as they are."),
         "crop_padding": Flag(COUNT_OR_0, "Training images are padded by so many pixels and cropped at random; 0: "
-                              "off.", "as usual for the data set"),
+                             "off (those of varying sizes are kept 15 % larger, and cropped from that).",
+                             "as usual for the data set"),
         "flip": Flag(boolean, "Training images are mirrored at random: not for digits or text.",
                      "as usual for the data set"),
         "cutout": Flag(COUNT_OR_0, "Side of a square that is blanked in training images; 0: off."),

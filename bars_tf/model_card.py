@@ -11,7 +11,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype
 from bars_tf.proof import Agreement
 from bars_tf.tflite import Contents
-from bars_tf.workdir import CONFIG
+from bars_tf.workdir import CONFIG, program_of
 from bars_tf.zoo_code import Facts, memory
 from bars_tf.zoo_files import sha256
 
@@ -50,7 +50,7 @@ model = $name()
 logits = model(preprocess_input(images))  # images of $shape numbers, 0 to 255
 body = $name(include_top=False)           # to fine-tune on other classes
 ```
-
+$resized
 It needs tensorflow, larq and larq-zoo, and with TensorFlow 2.16 or newer tf-keras. Import it before TensorFlow, or set
 TF_USE_LEGACY_KERAS=1: Larq is written for Keras 2.
 
@@ -78,6 +78,10 @@ $commands
 $files
 '''
 
+RESIZED = """
+Images vary in size: for the test accuracy they were brought to {}x{} pixels first, and the middle of that was cut out.
+"""
+
 DEPLOYED = '''\
 ## Deployment file
 
@@ -93,20 +97,20 @@ Binary convolutions: $binary. Float convolutions: $floats ($float_names). Not fu
 $problems'''
 
 
-def write(directory: Path, config: SearchConfig, genotype: Genotype, facts: Facts, summary: dict[str, Any],
+def write(directory: Path, config: SearchConfig, genotype: Genotype, facts: Facts,
           deployment: Deployment | None) -> None:
     """Writes `README.md` for the files in `directory`."""
     cost, files = facts.cost, sorted(directory.iterdir())
-    program = "search" if summary.get("search_seconds") is not None else "train"
     values = {
         "name": config.name, "dataset": escape(facts.dataset), "shape": "x".join(map(str, facts.input_shape)),
         "classes": str(len(facts.class_names)), "accuracy": f"{facts.accuracy:.2%} of {facts.images:,} images",
         "params": f"{cost.params:,}", "memory": memory(cost), "bops": f"{cost.bops:,}", "flops": f"{cost.flops:,}",
         "ops": f"{cost.ops:,.0f}", "genotype": "\n".join(genotype.describe()),
         "labels": "\n".join(f"{i}. {escape(label)}" for i, label in enumerate(facts.class_names)),
+        "resized": RESIZED.format(*facts.resized) if facts.resized else "",
         "deployment": _deployment(config.name, deployment) if deployment else "",
         "commands": "\n".join((
-            f"bin/{program} {shlex.quote(f'--flagfile={Path(config.workdir, CONFIG)}')}",
+            f"bin/{program_of(Path(config.workdir))} {shlex.quote(f'--flagfile={Path(config.workdir, CONFIG)}')}",
             shlex.join(["bin/export", f"--workdir={config.workdir}", f"--name={config.name}",
                         f"--output={config.output}"]))),
         "files": "\n".join(f"| `{path.name}` | {path.stat().st_size:,} | `{sha256(path)}` |" for path in files),

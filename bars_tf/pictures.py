@@ -41,12 +41,12 @@ def _cost(run: Run) -> Iterator[Picture]:
     if not (run.genotype and run.shape):
         return
     tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
-    total = complexity.cost(run.genotype, tables)
+    total = run.counted(complexity.cost(run.genotype, tables))
     if run.budget:
         rows = {UNITS[name]: (getattr(total, name), limit) for name, limit in run.budget.items() if name in UNITS}
         alt = "; ".join(f"{name}: {value:,.0f} of {limit:,.0f}" for name, (value, limit) in rows.items())
         yield Picture("cost", "cost_budget", "Cost and budget", alt, charts.shares_of_limits(rows))
-    parts = complexity.cost_by_part(run.genotype, tables)
+    parts = [(name, run.counted(cost)) for name, cost in complexity.cost_by_part(run.genotype, tables)]
     names = [name.partition(" ")[0].replace("_", " ") for name, _ in parts]
     yield Picture("cost", "cost_ops", "Operations by part", _largest(names, [cost.ops for _, cost in parts], "OPs"),
                   charts.bars(names, {KINDS[0]: [cost.bops * complexity.OPS_PER_BOP for _, cost in parts],
@@ -66,10 +66,6 @@ def _largest(names: list[str], values: list[float], unit: str) -> str:
 def _search(run: Run) -> Iterator[Picture]:
     log = run.search_log
     accuracies = _series(log, {"accuracy": "weights' half", "arch_accuracy": "alphas' half"})
-    # Before the warm-up ends, the alphas' half is not looked at: 0 stands for no value.
-    if "alphas' half" in accuracies:
-        pairs = [(x, y) for x, y in zip(*accuracies["alphas' half"]) if y > 0]
-        accuracies["alphas' half"] = tuple(zip(*pairs)) if pairs else ((), ())
     yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", accuracies, percent=True)
     for name in complexity.LIMITED:
         series = _series(log, {f"expected_{name}": "expected", f"derived_{name}": "derived"})

@@ -116,7 +116,8 @@ def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
     return overhead.backbone(NASB.replace(
         name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
         init_channels=channels[0], backbone=residual_groups([(c, BLOCKS) for c in channels]), num_nodes=1,
-        primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer))
+        primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer,
+        latent_clip=space.latent_clip))
 
 
 def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:

@@ -14,7 +14,6 @@ from bars_tf import __version__, complexity, page, pictures, run_files, workdir
 from bars_tf.config import SearchConfig
 from bars_tf.errors import blame
 from bars_tf.files import write_bytes
-from bars_tf.flags import PROGRAMS
 from bars_tf.results import UNITS
 from bars_tf.run_files import Run
 from bars_tf.screen import duration
@@ -81,17 +80,17 @@ def _pictures(run: Run, problems: list[str]) -> Iterator[pictures.Picture]:
 def title(run: Run) -> str:
     space = run.summary.get("space") or (run.config.space if run.config else "a space")
     dataset = run.summary.get("dataset") or (run.config.data_name if run.config else "data")
-    return f"Binary network of {space} for {dataset}"
+    return f"{'Float twin of a network' if run.is_float else 'Binary network'} of {space} for {dataset}"
 
 
 def subtitle(run: Run) -> str:
     parts = [run.directory.resolve().name]
     if run.config:
         parts.append(f"seed {run.config.seed}")
-        searched, trained = len(run.search_log), len(run.train_log)
         if run.state != run_files.FINISHED:
-            parts.append(f"{searched} of {run.config.search_epochs} epochs searched")
-            parts.append(f"{trained} of {run.config.train_epochs} epochs trained")
+            if workdir.program_of(run.directory) == "search":
+                parts.append(f"{len(run.search_log)} of {run.config.search_epochs} epochs searched")
+            parts.append(f"{len(run.train_log)} of {run.config.train_epochs} epochs trained")
     return ", ".join(parts)
 
 
@@ -100,32 +99,29 @@ def facts(run: Run) -> list[tuple[str, str]]:
     values, cost = run.summary, run.summary.get("cost") or {}
     if not cost and run.genotype and run.shape:
         tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
-        cost = complexity.cost(run.genotype, tables).to_dict()
+        cost = run.counted(complexity.cost(run.genotype, tables)).to_dict()
     rows = []
-    if _is_number(values.get("test_accuracy")):
-        rows.append(("test accuracy", f"{values['test_accuracy']:.2%} of {values.get('test_images', 0):,} images"))
+    if run_files.number(values.get("test_accuracy")) is not None:
+        rows.append(("test accuracy", f"{values['test_accuracy']:.2%} of {values.get('test_images') or 0:,} images"))
     elif run.train_log and "val_accuracy" in run.train_log[-1]:
         rows.append(("validation accuracy so far", f"{run.train_log[-1]['val_accuracy']:.2%}"))
-    if _is_number(values.get("search_accuracy")):
+    if run_files.number(values.get("search_accuracy")) is not None:
         rows.append(("accuracy in its trial" if "tuner" in values else "accuracy by the supernet",
                      f"{values['search_accuracy']:.2%}"))
     for name, unit in UNITS.items():
-        if _is_number(cost.get(name)):
+        if run_files.number(cost.get(name)) is not None:
             limit = run.budget.get(name)
             rows.append((unit, f"{cost[name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
         elif name in run.budget:
             rows.append((f"budget, {unit}", f"{run.budget[name]:,.0f}"))
     if isinstance(tuner := values.get("tuner"), dict):
-        rows.append(("tuner", ", ".join([str(tuner.get("tuner")), *(
-            f"{tuner[name]} {name}" for name in ("trials", "failed", "infeasible") if _is_number(tuner.get(name)))])))
+        counts = [f"{tuner[name]} {name}" for name in ("trials", "failed", "infeasible")
+                  if run_files.number(tuner.get(name)) is not None]
+        rows.append(("tuner", ", ".join([str(tuner.get("tuner")), *counts])))
     for name, word in (("search_seconds", "search took"), ("train_seconds", "training took")):
-        if _is_number(values.get(name)):
+        if run_files.number(values.get(name)) is not None:
             rows.append((word, duration(values[name])))
     return rows
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def classes(run: Run) -> list[dict[str, Any]]:
@@ -149,7 +145,8 @@ def parts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
         return []
     tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
     rows = [*complexity.cost_by_part(run.genotype, tables), ("all", complexity.cost(run.genotype, tables))]
-    return [(name, [(UNITS[key], f"{value:,.0f}") for key, value in cost.to_dict().items()]) for name, cost in rows]
+    return [(name, [(UNITS[key], f"{value:,.0f}") for key, value in run.counted(cost).to_dict().items()])
+            for name, cost in rows]
 
 
 def commands(run: Run) -> list[tuple[str, str]]:
@@ -157,24 +154,22 @@ def commands(run: Run) -> list[tuple[str, str]]:
     directory = run.directory.resolve()
     quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
     here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
-    program = "search" if not run.genotype or run.candidates or run.search_log else "train"
-    reference = "\n--network=" in settings(run)
-    if (run.directory / "tune").exists():
-        program = "tune"
-    genotype = f" --genotype={quoted['genotype.json']}" if program == "train" and not reference else ""
-    program = "train" if reference else program
+    program, flagfile = workdir.program_of(run.directory), f" --flagfile={quoted[workdir.CONFIG]}" * bool(run.config)
+    # Behind the flagfile: that of a training names the file that it began with, which may be gone or another by now.
+    genotype = f" --genotype={quoted['genotype.json']}" if run.genotype else ""
+    mine = genotype if program == "train" else ""
     found = []
-    if run.state == run_files.STOPPED:
-        found.append(("Go on:", f"bin/{program}{genotype} --flagfile={quoted[workdir.CONFIG]}"))
+    if run.config and run.state == run_files.STOPPED:
+        found.append(("Go on:", f"bin/{program}{flagfile}{mine} --workdir={here}"))
     if run.config:
-        found.append(("Repeat it:", f"bin/{program}{genotype} --flagfile={quoted[workdir.CONFIG]} --workdir={other}"))
-    if run.genotype:
-        again = f"bin/train --genotype={quoted['genotype.json']} --flagfile={quoted[workdir.CONFIG]} --workdir={other}"
-        found.append(("Train the network again:", again))
+        found.append(("Repeat it:", f"bin/{program}{flagfile}{mine} --workdir={other}"))
+    if run.config and run.genotype and program != "train":
+        tuned = directory / workdir.TUNED
+        more = f" --flagfile={shlex.quote(str(tuned))}" if tuned.exists() else ""
+        found.append(("Train the network again:", f"bin/train{flagfile}{more}{genotype} --workdir={other}"))
     if (run.directory / "model.h5").exists():
-        found.append(("Measure it:", f"bin/evaluate --model={quoted['model.h5']} "
-                      f"--flagfile={quoted[workdir.CONFIG]}"))
-        if "export" in PROGRAMS:
+        found.append(("Measure it:", f"bin/evaluate --model={quoted['model.h5']}{flagfile}"))
+        if run.genotype:
             found.append(("Export it for devices:", f"bin/export --workdir={here} --name=my_net --output=my_net"))
     return [*found, ("Write this page again:", f"bin/report --workdir={here}")]
 

@@ -46,12 +46,16 @@ def _versions() -> dict[str, str]:
 
 
 def _git_revision() -> str | None:
+    """The commit of the repository that this file is tracked in: an installed package may lie in another one's."""
+    here = Path(__file__)
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True,
-                              timeout=5)
+        for command in (("ls-files", "--error-unmatch", here.name), ("rev-parse", "HEAD")):
+            done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, timeout=5)
+            if done.returncode:
+                return None
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return done.stdout.strip() or None
 
 
 def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:

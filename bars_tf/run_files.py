@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf import workdir
+from bars_tf.complexity import Cost
 from bars_tf.config import SearchConfig
 from bars_tf.genotype import Genotype, read_json
 from bars_tf.summary import made_for
@@ -54,6 +55,15 @@ class Run:
         """The limits: by measure."""
         return self.summary.get("budget") or (self.config.budget.limits() if self.config else {})
 
+    @property
+    def is_float(self) -> bool:
+        """Whether its network is a float twin."""
+        return (self.summary.get("precision") or (self.config.precision if self.config else "")) == "float"
+
+    def counted(self, cost: Cost) -> Cost:
+        """A cost of its binary network as that of the network which it is."""
+        return cost.as_float() if self.is_float else cost
+
 
 def is_run(directory: Path) -> bool:
     """Whether a directory is the work directory of one network; that of a comparison has one for each of its own."""
@@ -84,7 +94,7 @@ def read(directory: Path) -> Run:
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
 
-    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve())})
+    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve(), workdir.program_of(directory))})
     take("summary.json", lambda path: {"summary": _summary(path)})
     take("genotype.json", _genotype)
     take("candidates.json", lambda path: {"candidates": _candidates(path)})
@@ -113,16 +123,21 @@ def state(directory: Path) -> str:
 def read_log(path: Path) -> list[dict[str, float]]:
     """The rows of a `log.csv` as numbers."""
     with open(path, newline="", encoding="utf-8") as file:
-        return [{name: value for name, text in row.items() if name and text and (value := _number(text)) is not None}
+        return [{name: value for name, text in row.items() if name and text and (value := _parsed(text)) is not None}
                 for row in csv.DictReader(file)]
 
 
-def _number(text: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """A finite number, else None."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if plain and math.isfinite(value) else None
+
+
+def _parsed(text: str) -> float | None:
     try:
-        value = float(text)
+        return number(float(text))
     except (TypeError, ValueError):
         return None
-    return value if math.isfinite(value) else None
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -135,8 +150,13 @@ def _object(path: Path) -> dict[str, Any]:
 def _summary(path: Path) -> dict[str, Any]:
     values = _object(path)
     for name in ("cost", "budget"):
-        if not isinstance(values.setdefault(name, {}), dict) or None in map(_number, values[name].values()):
+        if not isinstance(values.setdefault(name, {}), dict) or None in map(number, values[name].values()):
             raise ValueError(f"{name} must be an object of numbers")
+    if min(values["budget"].values(), default=1) <= 0:
+        raise ValueError("limits must be above 0")
+    for name in ("test_accuracy", "test_images", "search_accuracy", "search_seconds", "train_seconds"):
+        if values.get(name) is not None and number(values[name]) is None:
+            raise ValueError(f"{name} must be a number")
     return values
 
 
@@ -150,7 +170,7 @@ def _candidates(path: Path, name: str = "candidates") -> list[dict]:
     candidates = _object(path)[name]
     for candidate in candidates:
         for value in (candidate["accuracy"], *candidate["cost"].values()):
-            if _number(value) is None:
+            if number(value) is None:
                 raise ValueError(f"{value!r} is no number")
     return candidates
 

@@ -73,17 +73,11 @@ def row(run: Run, top: Path) -> dict[str, Any]:
         "state": run.state,
         **{name: str(values.get(name) or text or "") for name, text in texts.items()},
         "budget": run.budget,
-        **{name: number(values.get(name)) for name in NUMBERS},
-        "seed": number(values.get("seed", config.seed if config else None)),
+        **{name: run_files.number(values.get(name)) for name in NUMBERS},
+        "seed": run_files.number(values.get("seed", config.seed if config else None)),
         "epochs_searched": len(run.search_log), "epochs_trained": len(run.train_log),
         "problems": list(run.problems),
     }
-
-
-def number(value: Any) -> float | None:
-    """A finite number, else None."""
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if plain and abs(value) < float("inf") else None
 
 
 def ordered(found: list[Run], top: Path, by: str) -> list[Run]:

@@ -22,7 +22,8 @@ def rewrite(line: str) -> None:
 def say(line: str) -> None:
     """A line that stays, below the one that was being rewritten."""
     close()
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr:  # closed, it is None, which `print` takes for stdout
+        print(line, file=sys.stderr, flush=True)
 
 
 def close() -> None:

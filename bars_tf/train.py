@@ -44,6 +44,7 @@ def main(config: SearchConfig) -> int:
         network = genotype or references.make(config.network, config.search_space, budget(config, train),
                                               train.image_shape, train.num_classes)
     training.read(train, test)
+    training.steps_of(config, "train_batch_size", train)
     training.check_shares(config, strategy, "train_batch_size")
     check_teacher(config, train)
     if genotype and config.train_backbone and not genotype.space.backbone:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bars_tf import callbacks, data, distribution, own_data, resume, schedules, workdir
+from bars_tf import callbacks, data, distribution, own_data, resume, schedules, screen, workdir
 from bars_tf.augmentation import Augmentation
 from bars_tf.config import SearchConfig
 from bars_tf.data import ImageData
 from bars_tf.derived import build_network, in_float32
 from bars_tf.distillation import Distillation
-from bars_tf.errors import InputError, blame
+from bars_tf.errors import InputError, as_text, blame
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.progress import Progress
@@ -210,6 +210,11 @@ def loss_function(num_classes: int, label_smoothing: float) -> Callable:
 
 
 def read_genotype(config: SearchConfig) -> Genotype:
-    """The genotype of `--genotype`."""
+    """The genotype of `--genotype`. Says which flags of the space ask for another one."""
     with blame("genotype", config.genotype):
-        return Genotype.load(config.genotype)
+        genotype = Genotype.load(config.genotype)
+    others = [f"--{name}={as_text(value)}" for name, value in config.space_overrides.items()
+              if getattr(genotype.space, name) != value]
+    if others:
+        screen.say(f"note: the network is that of --genotype: no effect of {', '.join(others)}")
+    return genotype

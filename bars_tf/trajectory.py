@@ -22,13 +22,13 @@ class Trajectory(tf.keras.callbacks.Callback):
 
     Args:
         path: the file of JSON lines; lines of epochs that are run again are replaced.
-        tensorboard: directory for the drawings; None: no drawings.
+        tensorboard: directory for the drawings.
     """
 
-    def __init__(self, path: str, tensorboard: str | None = None):
+    def __init__(self, path: str, tensorboard: str):
         super().__init__()
         self.path = path
-        self.writer = tf.summary.create_file_writer(tensorboard) if tensorboard else None
+        self.writer = tf.summary.create_file_writer(tensorboard)
 
     def on_epoch_end(self, epoch, logs=None):
         supernet = self.model
@@ -46,10 +46,9 @@ class Trajectory(tf.keras.callbacks.Callback):
             "epoch": epoch + 1, "temperature": float(supernet.temperature.numpy()), "widths": rounded(widths),
             "depths": rounded(depths), "edges": rounded(edges), "expected_cost": expected.to_dict(),
             "derived_cost": cost.to_dict()})
-        if self.writer:
-            with self.writer.as_default(step=epoch):
-                tf.summary.image("derived network", [tf.io.decode_png(_png(derived), channels=3)])
-            self.writer.flush()
+        with self.writer.as_default(step=epoch):
+            tf.summary.image("derived network", [tf.io.decode_png(_png(derived), channels=3)])
+        self.writer.flush()
 
     def _append(self, epoch: int, line: dict[str, Any]) -> None:
         lines = []

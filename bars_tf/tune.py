@@ -24,7 +24,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.search import check_budget
 from bars_tf.train import budget, finish
 
-PROJECT, TUNED = "tune", "tuned.flags"
+PROJECT = "tune"
 
 
 class Task(NamedTuple):
@@ -129,6 +129,7 @@ def main(config: SearchConfig) -> int:
     full, network = task.settings(best["values"], config.train_epochs)
     network.save(directory / "genotype.json", train.image_shape, train.num_classes)
     finish(full, network, train, validation, test, directory, strategy, search_accuracy=best["accuracy"],
+           **({} if genotype else {"budget": budget(config, train).limits()}),
            search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
     return 0
@@ -187,8 +188,8 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
         tuned, _ = task.settings(best.hyperparameters.values, task.config.train_epochs)
         lines = [f"--{f.name}={as_text(getattr(tuned, f.name))}" for f in dataclasses.fields(tuned)
                  if f.name != "trial_epochs" and getattr(tuned, f.name) != getattr(task.config, f.name)]
-        write_bytes(directory / TUNED, ("# Settings that bin/tune found. The quantizer stands in genotype.json.\n" +
-                                        "\n".join(lines) + "\n").encode())
+        head = "# Settings that bin/tune found. The quantizer stands in genotype.json."
+        write_bytes(directory / workdir.TUNED, ("\n".join([head, *lines]) + "\n").encode())
     else:
         networks = [task.settings(t.hyperparameters.values, 1)[1] for t in order]
         write_json(directory / "candidates.json", {"search_seconds": oracle.seconds, "candidates": [

@@ -42,7 +42,7 @@ def with_settings(config: SearchConfig, genotype: Genotype, values: Mapping[str,
                   ) -> tuple[SearchConfig, Genotype]:
     """The configuration and genotype that tuned values stand for, for a training of so many epochs."""
     flags = {name: value for name, value in values.items() if "/" not in name and name not in (QUANTIZER, WARMUP)}
-    warmup = int(values.get(WARMUP, config.train_warmup_epochs / config.train_epochs) * epochs)
+    warmup = round(values.get(WARMUP, config.train_warmup_epochs / config.train_epochs) * epochs)
     space = genotype.space.replace(**{QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {})
     return (dataclasses.replace(config, **flags, train_epochs=epochs, train_warmup_epochs=warmup),
             dataclasses.replace(genotype, space=space))

@@ -14,7 +14,7 @@ from bars_tf.files import written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
-CONFIG, SPACE, NETWORKS, TRIALS = "config.flags", "space.json", "networks", "trials.json"
+CONFIG, SPACE, NETWORKS, TRIALS, TUNED = "config.flags", "space.json", "networks", "trials.json", "tuned.flags"
 LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
 FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype",
@@ -48,6 +48,8 @@ def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str =
     lines = [f"# Settings of a run. `bin/{program} --flagfile={path}` resumes it, with another --workdir repeats it."]
     for group, flags in FLAGS.items():
         values = {name: getattr(config, name) for name in flags if name in PROGRAMS[program].flags}
+        values |= {name: os.path.abspath(os.path.expanduser(values[name]))  # for a start from elsewhere
+                   for name in ("workdir", "data_dir", "genotype") if values.get(name) and "://" not in values[name]}
         given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
     with written_beside(path) as beside:
@@ -122,6 +124,16 @@ def settings(path: str | os.PathLike, program: str = "search", *more: str) -> Se
     return parse(program, [f"--flagfile={find_flagfile(str(path))}", *space, *more])
 
 
+def program_of(directory: Path) -> str:
+    """The program whose run a work directory is, by the flags in its settings that others do not take."""
+    path = directory / CONFIG
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    names = {line.strip().partition("=")[0] for line in lines}
+    if "--what" in names:
+        return "tune"
+    return "train" if names & {"--genotype", "--network"} else "search"
+
+
 def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
     """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
 
@@ -131,6 +143,8 @@ def differences(path: str | os.PathLike, config: SearchConfig, program: str = "s
     free, directory, there = set(FREE), Path(path).parent, settings(path, program)
     if there.space.endswith(".json") and config.space.endswith(".json"):  # `claim` judges it by its content
         free.add("space")
+    if (there.split_seed, config.split_seed) == (there.seed, config.seed):  # the default, which the seed itself tells
+        free.add("split_seed")
     in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
     if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other

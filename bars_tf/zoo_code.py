@@ -149,7 +149,8 @@ OWN_NAMES = re.compile("CLASS_NAMES|Field|INPUT_SHAPE|MEAN|Model|ModelFactory|NO
 
 
 class Facts(NamedTuple):
-    """What a network was trained on and how well it does. `mean` and `std` a channel, in units of 255."""
+    """What a network was trained on and how well it does. `mean` and `std` a channel, in units of 255; `resized`: the
+    height and width that images of varying sizes were brought to before the middle was cut out."""
 
     dataset: str
     input_shape: tuple[int, int, int]
@@ -159,6 +160,7 @@ class Facts(NamedTuple):
     accuracy: float
     images: int
     cost: Cost
+    resized: tuple[int, int] | None = None
 
 
 def check_name(name: str) -> None:

@@ -53,7 +53,8 @@ def add_to_json(path: Path, facts: Facts, deployment: Deployment | None) -> None
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     values["labels"] = list(facts.class_names)
     values["preprocessing"] = {"input_shape": list(facts.input_shape), "mean": list(facts.mean), "std": list(facts.std),
-                               "formula": "(image / 255 - mean) / std"}
+                               "formula": "(image / 255 - mean) / std",
+                               **({"resized_to_then_center_cropped": list(facts.resized)} if facts.resized else {})}
     values["metrics"] = {"dataset": facts.dataset, "test_accuracy": facts.accuracy, "test_images": facts.images,
                          **facts.cost.to_dict()}
     values["deployment"] = deployment and deployment.to_dict()

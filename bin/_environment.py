@@ -56,11 +56,13 @@ def requirements() -> tuple[list[str], list[str], list[str]]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     lines = config["options"]["install_requires"].splitlines()
-    extras = os.environ.get("BARS_EXTRAS", "").split(",")
+    extras, known = os.environ.get("BARS_EXTRAS", "").replace(",", " ").split(), config["options.extras_require"]
+    if unknown := sorted(set(extras) - set(known)):
+        fail(f"BARS_EXTRAS={os.environ['BARS_EXTRAS']}: {unknown[0]} is not one of {', '.join(known)}", 2)
     if os.path.exists("/dev/nvidia0"):
         extras.append("gpu")
-    for extra in filter(None, extras):
-        lines += config["options.extras_require"][extra].splitlines()
+    for extra in extras:
+        lines += known[extra].splitlines()
     besides, alone = (config.get("environment", name, fallback="").splitlines() for name in ("besides", "alone"))
     needed, own, alone = (list(dict.fromkeys(filter(None, map(str.strip, part))))
                           for part in (lines, lines + besides + alone, alone))

@@ -92,6 +92,18 @@ def exported(run, tmp_path_factory):
     return output, run_program("export", f"--workdir={run}", "--name=tiny_net", f"--output={output}")
 
 
+def test_an_empty_directory_is_filled_where_it_is(tmp_path, monkeypatch):
+    """It may be the current one, or lie behind a link."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    monkeypatch.chdir(tmp_path / "there")
+    for output, name in ((Path("."), "one"), (tmp_path / "link", "two")):
+        with export._beside(output) as directory:
+            (directory / name).touch()
+            export._move(directory, output, "net")
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "link", "one", "two"}
+
+
 def config_of(run, output, **changes):
     return SearchConfig(workdir=str(run), name="tiny_net", output=str(output), **changes)
 

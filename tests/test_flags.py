@@ -132,11 +132,14 @@ def test_space_and_budget():
         parse("search", ["--init_channels=6"])
 
 
-def test_flagfile_round_trip(tmp_path):
+def test_flagfile_round_trip(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
     config = parse("search", ["--budget_ops=600k", "--width_choices=0.5,1", "--noflip", "--weight_lr=3e-3", "--seed=7",
                               "--data_dir=/data sets/#1", "--primitives=skip,bin_conv_3x3"])
     workdir.write_flagfile(tmp_path / "config.flags", config)
-    assert parse("search", [f"--flagfile={tmp_path}/config.flags"]) == config
+    monkeypatch.chdir(tmp_path)  # from elsewhere, too
+    assert parse("search", [f"--flagfile={tmp_path}/config.flags"]) == dataclasses.replace(
+        config, workdir=str(ROOT / config.workdir))
     assert [path.name for path in tmp_path.iterdir()] == ["config.flags"]
 
 

@@ -38,6 +38,13 @@ def test_one_folder_is_split_the_same_way_always(tmp_path):
     assert again.records.paths == test.records.paths and again.sha256 == test.sha256
     shutil.copy(tmp_path / NAMES[0] / "0.png", tmp_path / NAMES[0] / "new.png")
     assert own_data.from_folder(tmp_path)[1].sha256 != test.sha256
+    (tmp_path / NAMES[0] / "new.png").unlink()
+    assert own_data.from_folder(tmp_path)[1].sha256 == test.sha256
+    digests = []
+    for shade in (10, 20):  # of the same names and sizes
+        Image.new("L", (12, 10), shade).save(tmp_path / NAMES[0] / "new.bmp")
+        digests.append(own_data.from_folder(tmp_path)[1].sha256)
+    assert len({*digests, test.sha256}) == 3
     for data in (train, test):
         images, labels = next(iter(bars.data.batches(data, 6)))
         assert images.shape == (6, 10, 12, 1)

@@ -93,6 +93,8 @@ def test_set_up_repair_and_extras(checkout, environ):
     result = call(checkout, environ, "-c", "import bars_stub, other_stub", BARS_EXTRAS="test")
     assert result.returncode == 0 and "adding packages" in result.stderr
     assert call(checkout, environ, "-c", "import other_stub").stderr == ""
+    result = call(checkout, environ, "-c", "", BARS_EXTRAS="test, tset")
+    assert result.returncode == 2 and "BARS_EXTRAS=test, tset: tset is not one of test" in result.stderr
 
     # As a set-up leaves it that is killed while pip runs.
     (venv / "installed.txt").rename(venv / "installing.txt")

@@ -158,7 +158,12 @@ def test_a_work_directory_trains_one_genotype(finished, tmp_path):
     shutil.copy(finished[0] / "genotype.json", tmp_path)
     with pytest.raises(InputError, match="--workdir=.*trains another genotype than --genotype="):
         train.main(command_line.parse("train", [f"--genotype={other}", f"--workdir={tmp_path}"]))
-    assert not (tmp_path / "config.flags").exists()  # it would name the genotype that was refused
+    with pytest.raises(InputError, match="--train_batch_size=100000: "):
+        train.main(command_line.parse("train", [
+            "--flagfile=quickstart.flags", f"--genotype={tmp_path / 'genotype.json'}", f"--workdir={tmp_path / 'new'}",
+            "--train_batch_size=100000"]))
+    # What was refused is not what the directory is for.
+    assert not (tmp_path / "config.flags").exists() and not list((tmp_path / "new").glob("*.json"))
 
 
 # Files that could come from somebody else
@@ -168,6 +173,7 @@ def test_a_work_directory_trains_one_genotype(finished, tmp_path):
     {"class_name": "__lambda__", "config": {"value": "4wAAAA=="}},
     {"class_name": "function", "module": "os", "config": "system", "registered_name": "system"},
     {"class_name": "Zeros", "module": "os", "config": {}, "registered_name": None},
+    {"class_name": ["function"], "config": {}},
 ])
 def test_a_model_file_names_no_code(tmp_path, poison):
     path = tmp_path / "model.h5"
@@ -178,7 +184,7 @@ def test_a_model_file_names_no_code(tmp_path, poison):
         config = json.loads(file.attrs["model_config"])
         config["config"]["layers"][1]["config"]["kernel_initializer"] = poison
         file.attrs["model_config"] = json.dumps(config)
-    with pytest.raises(InputError, match="--model=.*(class __lambda__|class function|module os)"):
+    with pytest.raises(InputError, match="--model=.*(class __lambda__|class .*function|module os)"):
         load_model(str(path))
 
 

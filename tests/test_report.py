@@ -3,15 +3,17 @@
 import fcntl
 import html.parser
 import json
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 from test_programs import refused
 
-from bars_tf import complexity, derive, report, run_files, spaces
+from bars_tf import command_line, complexity, derive, report, run_files, spaces
 from bars_tf.complexity import Budget
 from bars_tf.genotype import write_json
+from bars_tf.results import UNITS
 
 NAMES = ["<script>alert(1)</script>", "O'Brien \"&\" Söhne", "日本語 $x_1$", "T-shirt/top"]
 SPACE = spaces.BARS_SMALL.replace(num_nodes=2, layout="NNRN")
@@ -78,10 +80,52 @@ def test_the_page_is_whole_and_asks_for_nothing(run):
     assert all(image["alt"] and int(image["width"]) > 0 for image in page.images)
     for section, (title, _) in report.SECTIONS.items():
         assert title in page.text, section
-    for words in ("94.00% of 32 images", "of 1,000,000", "1 min 1 s", "bin/train --genotype=", "viewport"):
+    for words in ("94.00% of 32 images", "of 1,000,000", "1 min 1 s", "bin/train --flagfile=", "viewport"):
         assert words in page.text + (run / report.PAGE).read_text()
     assert len(page.images) == len(list((run / report.PICTURES).glob("*.png"))) >= 15
     assert (run / report.PAGE).stat().st_size < 3e6
+
+
+def commands_of(run):
+    return {words: shlex.split(command) for words, command in report.commands(run_files.read(run))}
+
+
+def test_commands_name_the_program_and_the_network_that_is_there(run, monkeypatch):
+    (run / "model.h5").touch()
+    (run / "summary.json").unlink()
+    mine, original = f"--genotype={run / 'genotype.json'}", f"--genotype={run / 'original.json'}"
+    flagfile = f"--flagfile={run / 'config.flags'}"
+    found = commands_of(run)
+    assert found["Go on:"] == ["bin/search", flagfile, f"--workdir={run}"]
+    assert found["Train the network again:"][:3] == ["bin/train", flagfile, mine]
+    settings = (run / "config.flags").read_text()
+    for more, program in ((f"{original}\n", "train"), (f"{original}\n--what=training\n", "tune")):
+        (run / "config.flags").write_text(settings + more)
+        (run / "tuned.flags").write_text("--train_lr=0.25\n")
+        found = commands_of(run)
+        assert found["Go on:"][0] == found["Repeat it:"][0] == f"bin/{program}"
+        again = found["Repeat it:" if program == "train" else "Train the network again:"]
+        monkeypatch.chdir("/")
+        config = command_line.parse("train", again[1:])
+        assert config.genotype == str(run / "genotype.json")  # not that which it began with
+        assert program == "train" or config.train_lr == 0.25
+    (run / "genotype.json").unlink()
+    (run / "config.flags").write_text(f"{settings}--network=resnet\n")
+    assert commands_of(run)["Repeat it:"][:2] == ["bin/train", flagfile]
+    assert not {"Train the network again:", "Export it for devices:"} & set(commands_of(run))
+
+
+def test_a_float_twin_costs_what_it_is(run):
+    values = json.loads((run / "summary.json").read_text())
+    genotype = run_files.read(run).genotype
+    tables = complexity.cost_tables(genotype.space, SHAPE, len(NAMES))
+    cost = complexity.cost(genotype, tables).as_float()
+    write_json(run / "summary.json", {**values, "precision": "float", "cost": cost.to_dict()})
+    found = run_files.read(run)
+    assert "Float twin" in report.title(found) and ("BOPs", "0") in report.facts(found)
+    name, numbers = report.parts(found)[-1]
+    assert name == "all" and [number for _, number in numbers] == [f"{value:,.0f}" for value in cost.to_dict().values()]
+    assert all(word in Page(report.write(run)).text for word in (UNITS["peak_bytes"], "all are float here"))
 
 
 def test_names_of_classes_are_text(run):
@@ -116,6 +160,8 @@ def test_a_run_that_goes_on_is_told_from_one_that_stopped(run):
 
 @pytest.mark.parametrize("name, text", [
     ("summary.json", "{"), ("summary.json", "[]"), ("summary.json", '{"cost": 3, "test_accuracy": "x", "budget": []}'),
+    *(("summary.json", text) for text in ('{"budget": {"ops": "600000"}}', '{"budget": {"ops": 0}}',
+                                          '{"test_accuracy": 0.5, "test_images": null}', '{"search_seconds": NaN}')),
     ("genotype.json", '{"format": "x"}'), ("candidates.json", '{"candidates": [{"accuracy": NaN, "cost": {}}]}'),
     ("candidates.json", '{"candidates": [{"accuracy": 1, "cost": {}}]}'), ("search/log.csv", "\0,\n"),
     ("search/log.csv", "epoch,accuracy\nx,y\n"), ("search/trajectory.jsonl", '{"epoch": 1}\n'),

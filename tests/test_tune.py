@@ -84,6 +84,9 @@ def test_settings_scale_to_the_epochs():
                                                   "input_quantizer": "approx_sign"}, 8)
     assert (config.train_epochs, config.train_warmup_epochs, config.train_lr, config.dropout) == (8, 2, 0.5, 0.1)
     assert network.space.input_quantizer == "approx_sign" and network.widths == genotype.widths
+    for epochs in range(10, 100):  # an architecture's final training is that of the flags
+        given = SearchConfig(train_epochs=epochs)
+        assert tuning_spaces.with_settings(given, genotype, {}, epochs)[0] == given
 
 
 def start(*flags, **environment):
