@@ -175,7 +175,7 @@ def _shape_of(paths: list[Path]) -> tuple[tuple[int, int, int], str]:
                 if image.format not in FORMATS:
                     raise ValueError(f"file {_shown(os.fsencode(path))} can't be read: it is {image.format}, and "
                                      f"{', '.join(FORMATS)} are understood")
-                if image.mode not in GREY:
+                if image.mode not in GREY or image.format in ("BMP", "GIF"):  # TensorFlow brings these to no single one
                     channels = 3
                 if size is None:
                     first, size = path, image.size

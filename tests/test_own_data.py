@@ -43,8 +43,10 @@ def test_one_folder_is_split_the_same_way_always(tmp_path):
     digests = []
     for shade in (10, 20):  # of the same names and sizes
         Image.new("L", (12, 10), shade).save(tmp_path / NAMES[0] / "new.bmp")
-        digests.append(own_data.from_folder(tmp_path)[1].sha256)
-    assert len({*digests, test.sha256}) == 3
+        coloured, _ = own_data.from_folder(tmp_path)
+        assert coloured.image_shape == (10, 12, 3)  # grey, but TensorFlow has three channels of such files
+        digests.append(coloured.sha256)
+    assert len({*digests, train.sha256}) == 3
     for data in (train, test):
         images, labels = next(iter(bars.data.batches(data, 6)))
         assert images.shape == (6, 10, 12, 1)
