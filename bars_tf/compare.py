@@ -37,7 +37,8 @@ def main(config: SearchConfig) -> int:
     training.read(train, test)
     workdir.keep(config, "compare")
     (directory / workdir.NETWORKS).mkdir(exist_ok=True)
-    limits, rows = budget(config, train), []
+    allowed = budget(config, train)
+    rows: list[dict[str, Any]] = []
     scored: dict[str, Any] | None = None
     jobs = ordered(found)
     pace = Pace()
@@ -51,16 +52,16 @@ def main(config: SearchConfig) -> int:
         if not done:
             workdir.write_flagfile(where / workdir.CONFIG, one, "train")
             done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
-                                  budget=limits.limits(), **({"reference": one.network} if one.network else {}))
+                                  budget=allowed.limits(), **({"reference": one.network} if one.network else {}))
             tf.keras.backend.clear_session()
         discard_states(where)
         pace.end()
         rows.append(row(contender, one, done, where) | ({} if seed < contender.num_seeds else {"chosen": True}))
         if pace.worked or len(rows) == len(jobs):
-            comparison.write(directory, config, limits, rows, draws, len(jobs), scored)
+            comparison.write(directory, config, allowed, rows, draws, len(jobs), scored)
         if len(rows) == len(jobs):
             if scored is None and (scored := scores(config, found, directory)):
-                comparison.write(directory, config, limits, rows, draws, len(jobs), scored)
+                comparison.write(directory, config, allowed, rows, draws, len(jobs), scored)
             jobs += once_more(config, found, rows, scored)
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
     files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")

@@ -14,6 +14,7 @@ from typing import Any
 from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget
 from bars_tf.errors import InputError, as_text, blame
+from bars_tf.files import absolute
 from bars_tf.flag_values import BUDGETS
 from bars_tf.genotype import read_json
 from bars_tf.spaces import NASB, SPACES, SearchSpace
@@ -181,19 +182,16 @@ class SearchConfig:
             if getattr(self, name) in (None, ""):
                 object.__setattr__(self, name, value)
 
-        if self.image_dir:  # a run may go on from another directory
-            object.__setattr__(self, "image_dir", os.path.abspath(os.path.expanduser(self.image_dir)))
-        # As above.
-        object.__setattr__(self, "genotypes", tuple(os.path.abspath(os.path.expanduser(p)) for p in self.genotypes))
+        # A run may go on from another directory.
+        for name in ("image_dir", "as_long_as", *(["teacher"] if self.teacher != TWIN else [])):
+            if getattr(self, name):
+                object.__setattr__(self, name, absolute(getattr(self, name)))
+        object.__setattr__(self, "genotypes", tuple(map(absolute, self.genotypes)))
         fill("split_seed", self.seed)
         fill("repeat_random", self.num_random // 4)
         fill("warmup_epochs", self.search_epochs // 10)
         fill("trial_epochs", max(1, self.train_epochs // 5))
         fill("train_warmup_epochs", min(5, self.train_epochs // 10))
-        if self.as_long_as:
-            object.__setattr__(self, "as_long_as", os.path.abspath(os.path.expanduser(self.as_long_as)))
-        if self.teacher and self.teacher != TWIN:
-            object.__setattr__(self, "teacher", os.path.abspath(os.path.expanduser(self.teacher)))
         subject = re.split(r"[/\\]", self.genotype or self.network or self.space)[-1].removesuffix(".json")
         twin = ("float",) if self.precision == "float" else ()
         if self.backbone and not self.genotype:

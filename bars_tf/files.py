@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
+def absolute(path: str) -> str:
+    """A path that means the same in every directory."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends well, and goes when it does not.

@@ -88,7 +88,7 @@ def subtitle(run: Run) -> str:
     if run.config:
         parts.append(f"seed {run.config.seed}")
         if run.state != run_files.FINISHED:
-            if workdir.program_of(run.directory) == "search":
+            if run.program == "search":
                 parts.append(f"{len(run.search_log)} of {run.config.search_epochs} epochs searched")
             parts.append(f"{len(run.train_log)} of {run.config.train_epochs} epochs trained")
     return ", ".join(parts)
@@ -154,7 +154,7 @@ def commands(run: Run) -> list[tuple[str, str]]:
     directory = run.directory.resolve()
     quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
     here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
-    program, flagfile = workdir.program_of(run.directory), f" --flagfile={quoted[workdir.CONFIG]}" * bool(run.config)
+    program, flagfile = run.program, f" --flagfile={quoted[workdir.CONFIG]}" * bool(run.config)
     # Behind the flagfile: that of a training names the file that it began with, which may be gone or another by now.
     genotype = f" --genotype={quoted['genotype.json']}" if run.genotype else ""
     mine = genotype if program == "train" else ""

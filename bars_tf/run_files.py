@@ -26,6 +26,7 @@ class Run:
     """A run as its files tell it. What is not there yet is empty or None; `problems` names what could not be read.
 
     Attributes:
+        program: which made it: "search", "train" or "tune".
         config: its settings.
         shape, num_classes: of the images, where the genotype file tells them.
         candidates: as `candidates.json` lists them, the best first.
@@ -37,6 +38,7 @@ class Run:
 
     directory: Path
     state: str
+    program: str = "search"
     config: SearchConfig | None = None
     summary: dict[str, Any] = dataclasses.field(default_factory=dict)
     genotype: Genotype | None = None
@@ -83,7 +85,7 @@ def read(directory: Path) -> Run:
     if not is_run(directory):
         raise ValueError(f"no run: it has neither {workdir.CONFIG} nor summary.json")
     found: dict[str, Any] = {}
-    problems = []
+    problems, program = [], workdir.program_of(directory)
 
     def take(name: str, reader: Callable[[Path], dict[str, Any]]) -> None:
         path = directory / name
@@ -94,7 +96,7 @@ def read(directory: Path) -> Run:
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
 
-    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve(), workdir.program_of(directory))})
+    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve(), program)})
     take("summary.json", lambda path: {"summary": _summary(path)})
     take("genotype.json", _genotype)
     take("candidates.json", lambda path: {"candidates": _candidates(path)})
@@ -103,7 +105,7 @@ def read(directory: Path) -> Run:
     take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
     take("train/log.csv", lambda path: {"train_log": read_log(path)})
     take("confusion.json", lambda path: {"confusion": _confusion(path)})
-    return Run(directory, state(directory), **found, problems=tuple(problems))
+    return Run(directory, state(directory), program, **found, problems=tuple(problems))
 
 
 def state(directory: Path) -> str:

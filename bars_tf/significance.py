@@ -50,8 +50,7 @@ def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     return float((np.sum(drawn >= limit) + 1) / (MOST_ARRANGEMENTS + 1))
 
 
-def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float
-                       ) -> tuple[float, float] | None:
+def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float) -> tuple[float, float] | None:
     """The 95 % percentile interval of the difference of the means of cluster means, clusters drawn with replacement.
 
     `other` may be a number, which stays. None where a group has fewer than two clusters to draw from. From few

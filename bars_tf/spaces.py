@@ -210,21 +210,17 @@ class SearchSpace:
         return self.node_channels(stage)._replace(blocks=blocks)
 
     def check_image(self, image_shape: Sequence[int]) -> None:
-        """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join, or
-        leave a cell of stride 2, without a backbone, a single one, of which its shifted convolution has none."""
-        strides = [2 if layer == MAX_POOL else layer[1] for layer in STEMS[self.stem]]
-        factor = math.prod([*strides, *(position.stride for position in self.cells())])
-        side = min(image_shape[:2])
-        if self.backbone and side < factor:
+        """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join, or,
+        without a backbone, leave the last cell of stride 2 a single one, as its shifted convolution takes two."""
+        stem = math.prod(2 if layer == MAX_POOL else layer[1] for layer in STEMS[self.stem])
+        cells = math.prod(position.stride for position in self.cells())
+        factor, least = stem * cells, stem * cells
+        if not self.backbone:
+            least = factor // 2 + 1 if cells > 1 else 1
+        if min(image_shape[:2]) < least:
+            kind = "backbone" if self.backbone else "space"
             raise ValueError(f"its strides make one pixel of {factor}x{factor}, the images have {image_shape[0]}x"
-                             f"{image_shape[1]}; take larger ones, or a backbone with fewer strides")
-        for stride in strides:
-            side = -(-side // stride)
-        for position in self.cells():
-            if position.stride > 1 and side == 1 and not self.backbone:
-                raise ValueError(f"images of {image_shape[0]}x{image_shape[1]} are a single pixel before its last R "
-                                 "cell; take larger ones (--image_size), a stem of fewer strides or fewer R cells")
-            side = -(-side // position.stride)
+                             f"{image_shape[1]}; take larger ones, or a {kind} with fewer strides")
 
     def deployment_notes(self) -> list[str]:
         """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from bars_tf.command_line import find_flagfile, parse
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import written_beside
+from bars_tf.files import absolute, written_beside
 from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
@@ -48,8 +48,8 @@ def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str =
     lines = [f"# Settings of a run. `bin/{program} --flagfile={path}` resumes it, with another --workdir repeats it."]
     for group, flags in FLAGS.items():
         values = {name: getattr(config, name) for name in flags if name in PROGRAMS[program].flags}
-        values |= {name: os.path.abspath(os.path.expanduser(values[name]))  # for a start from elsewhere
-                   for name in ("workdir", "data_dir", "genotype") if values.get(name) and "://" not in values[name]}
+        values |= {name: absolute(values[name]) for name in ("workdir", "data_dir", "genotype")  # for a start elsewhere
+                   if values.get(name) and "://" not in values[name]}
         given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
     with written_beside(path) as beside:

@@ -184,7 +184,7 @@ def test_a_model_file_names_no_code(tmp_path, poison):
         config = json.loads(file.attrs["model_config"])
         config["config"]["layers"][1]["config"]["kernel_initializer"] = poison
         file.attrs["model_config"] = json.dumps(config)
-    with pytest.raises(InputError, match="--model=.*(class __lambda__|class .*function|module os)"):
+    with pytest.raises(InputError, match=r"--model=.*(class __lambda__|class function|class \['function'\]|module os)"):
         load_model(str(path))
 
 
