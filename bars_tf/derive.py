@@ -213,10 +213,10 @@ def _likely_inputs(space: SearchSpace, alphas: np.ndarray) -> np.ndarray:
 
 
 def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
-    if space.max_inputs is None or space.max_inputs >= space.num_nodes:
+    if space.most_inputs == space.num_nodes:
         return False
     inputs = np.array([target for _, target in space.edges])[chosen != space.primitives.index("none")]
-    return bool(np.bincount(inputs).max(initial=0) > space.max_inputs)
+    return bool(np.bincount(inputs).max(initial=0) > space.most_inputs)
 
 
 def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:
@@ -230,14 +230,14 @@ def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int]
 
 
 def random_genotype(space, rng: np.random.Generator) -> Genotype:
-    """A genotype with every choice drawn uniformly; of more inputs than `max_inputs` any stay."""
+    """A genotype with every choice drawn uniformly; of more inputs than a node keeps any stay."""
     def pick(options):
         return options[rng.integers(len(options))]
 
     def inputs(node):
         drawn = [(i, p) for i in range(node) if (p := pick(space.primitives)) != "none"]
-        if space.max_inputs is not None and len(drawn) > space.max_inputs:
-            drawn = [drawn[i] for i in sorted(rng.choice(len(drawn), space.max_inputs, replace=False))]
+        if len(drawn) > space.most_inputs:
+            drawn = [drawn[i] for i in sorted(rng.choice(len(drawn), space.most_inputs, replace=False))]
         return tuple(drawn)
 
     topologies = tuple(tuple(inputs(node) for node in range(1, space.num_nodes + 1)) for _ in space.groups)

@@ -70,7 +70,7 @@ def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
             node = topologies[rng.integers(len(topologies))][target - 1]
             node.pop(source, None)
             if (primitive := pick(space.primitives)) != "none":
-                if space.max_inputs is not None and len(node) >= space.max_inputs:
+                if len(node) >= space.most_inputs:
                     node.pop(pick(sorted(node)))
                 node[source] = primitive
     if "none" not in space.primitives:  # cells that a depth brings back have no edges yet

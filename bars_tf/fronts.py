@@ -60,8 +60,8 @@ def _node_fronts(space, scores, costs, nodes, target, bounds):
     """The choices of one node's inputs, without any input and with one or more: (has input, front)."""
     none = space.primitives.index("none") if "none" in space.primitives else None
     some = [k for k in range(len(space.primitives)) if k != none]
-    limited = space.max_inputs is not None and space.max_inputs < space.num_nodes
-    most = space.max_inputs if limited else 1  # without a limit, 1 stands for one or more
+    limited = space.most_inputs < space.num_nodes
+    most = space.most_inputs if limited else 1  # without a limit, 1 stands for one or more
     by_inputs = {0: Front(np.zeros((1, costs.shape[-1])), np.zeros(1), [()])}
     for source in sorted(nodes):
         edge = space.edges.index((source, target))

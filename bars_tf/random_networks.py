@@ -176,11 +176,11 @@ def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
     """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; none for those beyond the
     inputs that a node keeps."""
     picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
-    if space.max_inputs is not None and space.max_inputs < space.num_nodes:
+    if space.most_inputs < space.num_nodes:
         none = space.primitives.index("none")
         order = np.where(picks == none, 2.0, rng.random(picks.shape))  # "none" behind all others
         for target in range(1, space.num_nodes + 1):
             edges = [space.edges.index((source, target)) for source in range(target)]
             rank = order[..., edges].argsort(-1).argsort(-1)
-            picks[..., edges] = np.where(rank < space.max_inputs, picks[..., edges], none)
+            picks[..., edges] = np.where(rank < space.most_inputs, picks[..., edges], none)
     return picks

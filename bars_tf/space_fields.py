@@ -99,7 +99,7 @@ def validate(space: SearchSpace) -> None:
         refuse("primitives", "must not name one twice")
     if space.backbone and "none" not in space.primitives:
         refuse("primitives", "needs none with a backbone, which may be left as it is")
-    if space.max_inputs is not None and space.max_inputs < space.num_nodes and "none" not in space.primitives:
+    if space.most_inputs < space.num_nodes and "none" not in space.primitives:
         refuse("max_inputs", "needs none among the primitives")
     _validate_increasing(space, "width_choices", refuse)
     if space.backbone and space.width_choices != (1.0,):

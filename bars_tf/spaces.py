@@ -136,6 +136,11 @@ class SearchSpace:
         """(source node, target node) of every edge of a cell; node 0 is the cell's (squeezed) input."""
         return tuple((i, j) for j in range(1, self.num_nodes + 1) for i in range(j))
 
+    @property
+    def most_inputs(self) -> int:
+        """Inputs that a node keeps, at most."""
+        return min(self.max_inputs or self.num_nodes, self.num_nodes)
+
     def cells(self) -> tuple[CellPosition, ...]:
         """All cells at full depth, in order."""
         return self._cells

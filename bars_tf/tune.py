@@ -48,8 +48,7 @@ class Task(NamedTuple):
         if self.genotype:
             return True
         genotype = tuning_spaces.genotype_of(self.config.search_space, values)
-        most = genotype.space.max_inputs or genotype.space.num_nodes
-        return (all(len(node) <= most for topology in genotype.topologies for node in topology)
+        return (all(len(node) <= genotype.space.most_inputs for topology in genotype.topologies for node in topology)
                 and budget(self.config, self.train).allows(complexity.cost(genotype, self.tables)))
 
 
