@@ -25,8 +25,6 @@ from bars_tf.train import budget, check_teacher, finished, train_and_test
 def main(config: SearchConfig) -> int:
     contenders.check(config)
     directory = Path(config.workdir)
-    if (directory / "summary.json").exists() or (directory / "search").exists():
-        raise InputError.of("workdir", config.workdir, "holds another run; choose another directory")
     workdir.claim(config, "compare")
     training.start(config)
     train, validation, test = training.load_data(config)

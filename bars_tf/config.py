@@ -182,6 +182,10 @@ class SearchConfig:
             if getattr(self, name) in (None, ""):
                 object.__setattr__(self, name, value)
 
+        # No shell expands what stands behind "=", and in flagfiles there is none.
+        for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory"):
+            if getattr(self, name):
+                object.__setattr__(self, name, os.path.expanduser(getattr(self, name)))
         # A run may go on from another directory.
         for name in ("image_dir", "as_long_as", *(["teacher"] if self.teacher != TWIN else [])):
             if getattr(self, name):

@@ -58,6 +58,7 @@ def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str)
     file = directory / "genotype.json" if directory.is_dir() else directory
     with blame("genotypes", path):
         genotype = Genotype.load(file)
+        genotype.space.check_image(train.image_shape)
         cost = references.cost(genotype, train.image_shape, train.num_classes)
         if not budget.allows(cost):
             name, limit = next((n, b) for n, b in budget.limits().items() if getattr(cost, n) > b)

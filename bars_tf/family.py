@@ -17,8 +17,9 @@ from bars_tf.genotype import Genotype
 if TYPE_CHECKING:
     from bars_tf.supernet import Supernet
 
-# How often evolution goes on for a member that scores below a smaller one, before that one gives way.
-ROUNDS = 3
+# How often evolution goes on for a member that scores below a smaller one, before that one gives way, and by how many
+# children at least.
+ROUNDS, FEWEST_EVOLVED = 3, 8
 
 
 def check(config: SearchConfig, tables: CostTables) -> None:
@@ -57,11 +58,11 @@ def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budge
     scorer, found, relatives, known = scoring.Scorer(supernet), {}, [], dict(known or {})
     for limit, budget in budgets.items():
         best_smaller = max((ranked[0].accuracy for ranked in found.values()), default=0.0)
-        for rounds in range(1, ROUNDS + 1):
-            ranked = scoring.rank(supernet, batches, num_samples, progress, known, rounds * num_evolved, budget,
-                                  relatives, scorer)
+        more = max(num_evolved, FEWEST_EVOLVED)
+        for evolved in (num_evolved, *(rounds * more for rounds in range(2, ROUNDS + 1))):
+            ranked = scoring.rank(supernet, batches, num_samples, progress, known, evolved, budget, relatives, scorer)
             known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
-            if ranked[0].accuracy >= best_smaller or not num_evolved:
+            if ranked[0].accuracy >= best_smaller:
                 break
         found[limit] = ranked
         relatives = [c.genotype for c in ranked[:4]]
@@ -69,17 +70,20 @@ def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budge
 
 
 def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate]]:
-    """Where a member scores above that of a larger budget, the best candidate that does not takes its place: such
-    differences are below what a supernet can tell."""
+    """Where a member scores above that of a larger budget, the best candidate that does not takes its place, if any:
+    such differences are below what a supernet can tell."""
     most = float("inf")
     for limit in sorted(found, reverse=True):
         ranked = found[limit]
-        member = next((c for c in ranked if c.accuracy <= most), min(ranked, key=lambda c: c.accuracy))
-        if member is not ranked[0]:
+        member = next((c for c in ranked if c.accuracy <= most), ranked[0])
+        if member.accuracy > most:
+            screen.say(f"family  {limit:,.0f}: all its candidates score above that of the next budget; a higher "
+                       "--num_evolved may find a better one for that")
+        elif member is not ranked[0]:
             screen.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
                        "a higher --num_evolved may find a better one for that")
         found[limit] = [member, *(c for c in ranked if c is not member)]
-        most = member.accuracy
+        most = min(most, member.accuracy)
     return found
 
 

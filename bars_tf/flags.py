@@ -281,7 +281,8 @@ PROGRAMS = {
         "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
         tuple(n for n in ("genotype", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *TUNE)
               if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "pretrain_epochs", "teacher",
-                           "distillation", "train_backbone", "budgets")), ("what",)),
+                           "distillation", "train_backbone", "budgets")), ("what",),
+        suffix="_tune"),
     "report": Program(
         "Writes report.html and pictures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",

@@ -25,7 +25,7 @@ from bars_tf.tfds_sets import one_line
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG")  # what TensorFlow decodes
 GREY = ("1", "L", "I;16")
-TEST_FOLDERS = ("test", "validation", "val")
+TEST_FOLDERS = ("test", "validation", "valid", "val")
 UNBALANCED = 10
 
 
@@ -65,7 +65,7 @@ def from_folder(directory: str | os.PathLike, image_size: int | None = None, see
                 ) -> tuple[ImageData, ImageData]:
     """Opens a directory of image files: `CLASS/FILE`, or `train/CLASS/FILE` beside `test/CLASS/FILE`.
 
-    Without a folder for the test (test, validation or val) a fifth of every class is set apart for it, by `seed`: the
+    Without a folder for the test (`TEST_FOLDERS`) a fifth of every class is set apart for it, by `seed`: the
     same images in every run on the same files.
 
     Args:
@@ -83,6 +83,9 @@ def from_folder(directory: str | os.PathLike, image_size: int | None = None, see
         train, names = _files(top / "train")
         beside = next((name for name in TEST_FOLDERS if name in folders), None)
         test = _files(top / beside, names)[0] if beside else None
+        if others := sorted(set(folders) - {"train", beside}):
+            screen.say(f"note: beside {top / 'train'} {', '.join(others)} {'is' if len(others) == 1 else 'are'} not "
+                       f"read; test images lie in one of {', '.join(TEST_FOLDERS)}")
     else:
         train, names = _files(top)
         test = None

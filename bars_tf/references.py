@@ -70,7 +70,9 @@ def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Used
     channels = _largest(lambda n: fits(uniform(space, (n,) * space.num_stages)), limit)
     if not channels:
         return None
-    widths = itertools.product((channels, channels + 1), repeat=space.num_stages)
+    # The scale of such kernels needs all channels of a stage.
+    steps = 1 if space.kernel_quantizer == "magnitude_aware_sign" else 2
+    widths = itertools.product(range(channels, channels + steps), repeat=space.num_stages)
     return max(filter(fits, (uniform(space, each) for each in widths)), key=used)
 
 

@@ -21,9 +21,9 @@ from bars_tf import (
     training,
     workdir,
 )
-from bars_tf.config import TWIN, SearchConfig
+from bars_tf.config import TWIN, SearchConfig, budget_flag
 from bars_tf.data import ImageData
-from bars_tf.errors import InputError, blame
+from bars_tf.errors import InputError, as_text, blame
 from bars_tf.evaluate import accuracy
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype, read_json, write_json
@@ -52,12 +52,23 @@ def main(config: SearchConfig) -> int:
     if isinstance(network, Genotype):
         with blame("genotype" if genotype else "network", config.genotype or config.network):
             network.space.check_image(train.image_shape)
+    if genotype:
+        _tell_excess(config, genotype, train)
     workdir.keep(config, "train")
     if workdir.is_chief(config) and isinstance(network, Genotype):
         network.save(trained, train.image_shape, train.num_classes)
     finish(config, network, train, validation, test, directory, strategy,
            **({"reference": config.network, "budget": budget(config, train).limits()} if config.network else {}))
     return 0
+
+
+def _tell_excess(config: SearchConfig, genotype: Genotype, train: ImageData) -> None:
+    """Says which limits the network of `--genotype` passes: it is trained all the same."""
+    cost = references.cost(genotype, train.image_shape, train.num_classes)
+    for name, limit in config.budget.limits().items():
+        if getattr(cost, name) > limit:
+            screen.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
+                       f"--{budget_flag(name)}={as_text(limit)}")
 
 
 def budget(config: SearchConfig, train: ImageData) -> complexity.Budget:

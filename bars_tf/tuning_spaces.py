@@ -42,7 +42,8 @@ def with_settings(config: SearchConfig, genotype: Genotype, values: Mapping[str,
                   ) -> tuple[SearchConfig, Genotype]:
     """The configuration and genotype that tuned values stand for, for a training of so many epochs."""
     flags = {name: value for name, value in values.items() if "/" not in name and name not in (QUANTIZER, WARMUP)}
-    warmup = round(values.get(WARMUP, config.train_warmup_epochs / config.train_epochs) * epochs)
+    share = values.get(WARMUP, config.train_warmup_epochs / config.train_epochs)
+    warmup = min(round(share * epochs), epochs - 1)
     space = genotype.space.replace(**{QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {})
     return (dataclasses.replace(config, **flags, train_epochs=epochs, train_warmup_epochs=warmup),
             dataclasses.replace(genotype, space=space))
@@ -52,7 +53,7 @@ def architectures(space: SearchSpace) -> HyperParameters:
     """All choices of a space: the same that the supernet searches."""
     hp = HyperParameters()
     for stage in range(space.num_stages):
-        hp.Choice(f"width_{stage}", list(space.width_choices))
+        hp.Choice(f"width_{stage}", list(map(float, space.width_choices)))
         hp.Choice(f"depth_{stage}", list(space.depths(stage)))
     for group in space.groups:
         for source, target in space.edges:

@@ -78,7 +78,7 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
     """The work directory, made if need be and locked; `keep` is to follow once its inputs are known to be good. Only
     the chief of several workers makes it.
 
-    Raises: InputError if it belongs to another configuration (naming what differs) or cannot be written.
+    Raises: InputError if it belongs to another program or configuration (naming what differs) or cannot be written.
     """
     directory = Path(config.workdir)
     path, kept = directory / CONFIG, directory / SPACE
@@ -91,10 +91,13 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
                                 "another directory")
         # A run that was refused before it computed anything does not own the directory.
         computed = any((directory / name).exists() for name in COMPUTED)
-        if path.exists() and computed and (different := differences(path, config, program)):
-            raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
-                                "; ".join(different) + "; choose another directory, or use its settings by "
-                                f"--flagfile={path}")
+        if path.exists() and computed:
+            if (other := program_of(directory)) != program:
+                raise InputError.of("workdir", config.workdir, f"holds a run of bin/{other}; choose another directory")
+            if different := differences(path, config, program):
+                raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
+                                    "; ".join(different) + "; choose another directory, or use its settings by "
+                                    f"--flagfile={path}")
         if (computed and kept.exists() and config.space.endswith(".json")
                 and read_json(kept) != config.search_space.to_dict()):
             raise InputError.of("space", config.space, f"has changed since this run began with what {kept} says; "
@@ -129,8 +132,9 @@ def program_of(directory: Path) -> str:
     path = directory / CONFIG
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     names = {line.strip().partition("=")[0] for line in lines}
-    if "--what" in names:
-        return "tune"
+    for program, flag in (("tune", "--what"), ("compare", "--num_random")):
+        if flag in names:
+            return program
     return "train" if names & {"--genotype", "--network"} else "search"
 
 

@@ -173,6 +173,14 @@ def test_references_that_cannot_be_made(name):
         references.make("bars_uniform", SPACE.replace(primitives=("none", "skip")), Budget(bops=1e6), SHAPE, CLASSES)
 
 
+def test_a_uniform_network_of_kernels_with_a_scale():
+    """The scale is computed over all channels of a stage, so there is one width."""
+    space, budget = SPACE.replace(width_choices=(1.0,), kernel_quantizer="magnitude_aware_sign"), Budget(ops=250e3)
+    network = references.make("bars_uniform", space, budget, SHAPE, CLASSES)
+    assert network.widths == (1.0,) * space.num_stages
+    assert 0.8 < budget.used(references.cost(network, SHAPE, CLASSES)) <= 1
+
+
 def test_a_quicknet_is_saved_and_loaded_as_any_other_network(tmp_path, rng):
     model = build_network(QuickNet.of_width(SPACE, 12), SHAPE, CLASSES)
     files.save_model(model, tmp_path / "model.h5")
@@ -419,12 +427,13 @@ def test_other_settings_are_refused(tmp_path):
     (["--genotypes={path}/none.json"], "--genotypes=.*none.json: No such file"),
     (["--genotypes={path}/broken.json"], "--genotypes=.*broken.json: .*not JSON"),
     (["--genotypes={path}/large.json"], "--genotypes=.*large.json: its bops are .*, above the budget of 400,000"),
-    (["--workdir={path}/search"], "--workdir=.*holds another run"),
+    (["--genotypes={path}/strides.json"], "--genotypes=.*strides.json: .*one pixel"),
 ], ids=str)
 def test_bad_input(flags, words, tmp_path):
     (tmp_path / "broken.json").write_text("{")
     references.uniform(SPACE, (8, 8)).save(tmp_path / "large.json")
-    (tmp_path / "search" / "search").mkdir(parents=True)
+    deep = SPACE.replace(stem="imagenet_4", layout="RRRR", width_choices=(1.0,))
+    references.uniform(deep, (1,) * deep.num_stages).save(tmp_path / "strides.json")
     arguments = [flag.format(path=tmp_path) for flag in (f"--workdir={tmp_path / 'work'}", *flags)]
     with pytest.raises(InputError, match=words):
         compare.main(command_line.parse("compare", [*TINY, *arguments]))

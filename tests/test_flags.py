@@ -164,6 +164,33 @@ def test_work_directory(tmp_path):
         claimed([f"--workdir={tmp_path}/file/run"])
 
 
+def test_a_work_directory_belongs_to_one_program(tmp_path):
+    """Even under the same flags: what a tuner found must not be told as a search's."""
+    given = {"search": (), "train": ("--network=resnet", "--budget_ops=1M"), "tune": ("--what=architecture",),
+             "compare": ()}
+    for mine, flags in given.items():
+        (tmp_path / mine / "train").mkdir(parents=True)
+        workdir.keep(parse(mine, [*flags, f"--workdir={tmp_path / mine}"]), mine)
+        for other, others in given.items():
+            config = parse(other, [*others, f"--workdir={tmp_path / mine}"])
+            if other == mine:
+                workdir.claim(config, other)
+            else:
+                with pytest.raises(InputError, match=f"holds a run of bin/{mine}; choose another directory"):
+                    workdir.claim(config, other)
+    assert len({parse(program, flags).workdir for program, flags in given.items()}) == len(given)
+
+
+def test_the_home_directory_in_paths(tmp_path, monkeypatch):
+    """Shells leave it as it is behind "=", and so do flagfiles."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse("search", ["--workdir=~/run", "--data_dir=~/data"]).workdir == f"{tmp_path}/run"
+    (tmp_path / "own.json").write_text(json.dumps(BARS.to_dict()))
+    config = parse("train", ["--space=~/own.json", "--genotype=~/found.json", "--data_dir=~/data"])
+    assert (config.space, config.genotype) == (f"{tmp_path}/own.json", f"{tmp_path}/found.json")
+    assert config.data_dir == f"{tmp_path}/data"
+
+
 def test_the_result_of_a_tuner_may_train_longer(tmp_path):
     flags = ["--what=architecture", "--tuner=random", "--max_trials=2", "--train_epochs"]
     workdir.write_flagfile(tmp_path / "config.flags", parse("tune", [*flags, "10"]), "tune")

@@ -55,6 +55,14 @@ def test_one_folder_is_split_the_same_way_always(tmp_path):
         assert found == [NAMES[int(mean // 60)] for mean in raw.mean((1, 2, 3))]
 
 
+def test_other_folders_beside_those_of_training_are_told(tmp_path, capfd):
+    for name, count in (("train", 6), ("valid", 4), ("extra", 2)):
+        write_images(tmp_path / name, ["a", "b"], count)
+    train, test = own_data.from_folder(tmp_path)
+    assert (train.num_images, test.num_images) == (12, 8)
+    assert "extra is not read; test images lie in one of test, validation, valid, val" in capfd.readouterr().err
+
+
 def test_train_and_test_folders(tmp_path):
     write_images(tmp_path / "train", ["a", "b"], 5, mode="RGB")
     write_images(tmp_path / "test", ["a", "b"], 3, mode="RGB", size=(30, 40))

@@ -103,8 +103,9 @@ def test_evaluate_and_summary_agree_with_the_run(finished, program):
 def test_train_retrains_a_genotype(finished, program, tmp_path):
     directory, _ = finished
     done = program("train", f"--genotype={directory / 'genotype.json'}", "--train_epochs=1", "--max_steps=2",
-                   f"--workdir={tmp_path / 'work'}")
+                   "--budget_ops=1k", f"--workdir={tmp_path / 'work'}")
     assert done.returncode == 0, done.stderr
+    assert " ops, above --budget_ops=1000" in done.stderr
     assert (tmp_path / "work" / "model.h5").exists()
 
 

@@ -87,6 +87,14 @@ def test_settings_scale_to_the_epochs():
     for epochs in range(10, 100):  # an architecture's final training is that of the flags
         given = SearchConfig(train_epochs=epochs)
         assert tuning_spaces.with_settings(given, genotype, {}, epochs)[0] == given
+    long = SearchConfig(train_epochs=3, train_warmup_epochs=2)
+    assert [tuning_spaces.with_settings(long, genotype, {}, epochs)[0].train_warmup_epochs for epochs in (1, 2, 3)] == [
+        0, 1, 2]
+
+
+def test_widths_of_a_file_may_be_whole_numbers():
+    space = SPACE.replace(width_choices=(0.5, 1))
+    assert tuning_spaces.architectures(space).values["width_0"] == 0.5
 
 
 def start(*flags, **environment):
