@@ -14,6 +14,7 @@ import numpy as np
 
 from bars_tf import data, machine, roofline, training
 from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError, blame
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import tf
 from bars_tf.roofline import KINDS, Roofline
@@ -35,6 +36,11 @@ def main(config: SearchConfig) -> int:
         quick = {"num_nodes": 2} if config.search_space.backbone else QUICK
         config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
                                      **{name: value for name, value in quick.items() if name not in given})
+    space = config.search_space
+    with blame("image_size", config.image_size or input_shape(config)[0]):
+        space.check_image(input_shape(config))
+    if not space.convolutions():
+        raise InputError.of("primitives", ",".join(space.primitives), "has no convolution, which all is measured by")
     training.start(config)
     results: dict[str, Any] = {"settings": settings(config), "machine": machine.describe()}
     for part in config.measure:

@@ -49,8 +49,13 @@ def build_network(genotype: Genotype | QuickNet, input_shape: tuple[int, int, in
 
 def in_float32(model: tf.keras.Model) -> tf.keras.Model:
     """A network that was built under a policy of mixed precision, as one that computes in float32."""
+    def float32(config):  # that of quantizers, which are layers too, stands within
+        if isinstance(config, dict):
+            return {name: "float32" if name == "dtype" else float32(value) for name, value in config.items()}
+        return [float32(value) for value in config] if isinstance(config, list) else config
+
     copy = tf.keras.models.clone_model(
-        model, clone_function=lambda layer: layer.from_config({**layer.get_config(), "dtype": "float32"}))
+        model, clone_function=lambda layer: layer.from_config(float32(layer.get_config())))
     copy.set_weights(model.get_weights())
     return copy
 

@@ -107,7 +107,8 @@ def _facts(run: Run, test: ImageData) -> zoo_code.Facts:
         raise InputError.of("workdir", run.directory, f"model.h5 is for images {shape} of {classes} classes, its data "
                             f"set has {test.image_shape} of {test.num_classes}")
     cost = complexity.cost(run.genotype, complexity.cost_tables(run.genotype.space, shape, classes))
-    return zoo_code.Facts(test.name, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
+    return zoo_code.Facts(run.config.data_name, shape, test.class_names, tuple(map(float, test.mean)),
+                          tuple(map(float, test.std)),
                           float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
                           test.records.shape[:2] if test.records.shape != shape else None)
 

@@ -152,12 +152,14 @@ def parts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
 def commands(run: Run) -> list[tuple[str, str]]:
     """What to type to go on with a run, to repeat it and to use what it found."""
     directory = run.directory.resolve()
-    quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, "genotype.json", "model.h5")}
+    quoted = {name: shlex.quote(str(directory / name)) for name in (workdir.CONFIG, workdir.SPACE, "genotype.json",
+                                                                         "model.h5")}
     here, other = shlex.quote(str(directory)), shlex.quote(f"{directory}_again")
     program, flagfile = run.program, f" --flagfile={quoted[workdir.CONFIG]}" * bool(run.config)
-    # Behind the flagfile: that of a training names the file that it began with, which may be gone or another by now.
+    # Behind the flagfile: the files that it names may be gone or others by now.
+    space = f" --space={quoted[workdir.SPACE]}" if (directory / workdir.SPACE).exists() else ""
     genotype = f" --genotype={quoted['genotype.json']}" if run.genotype else ""
-    mine = genotype if program == "train" else ""
+    mine = space + (genotype if program == "train" and run.config and run.config.genotype else "")
     found = []
     if run.config and run.state == run_files.STOPPED:
         found.append(("Go on:", f"bin/{program}{flagfile}{mine} --workdir={here}"))
@@ -166,7 +168,7 @@ def commands(run: Run) -> list[tuple[str, str]]:
     if run.config and run.genotype and program != "train":
         tuned = directory / workdir.TUNED
         more = f" --flagfile={shlex.quote(str(tuned))}" if tuned.exists() else ""
-        found.append(("Train the network again:", f"bin/train{flagfile}{more}{genotype} --workdir={other}"))
+        found.append(("Train the network again:", f"bin/train{flagfile}{more}{space}{genotype} --workdir={other}"))
     if (run.directory / "model.h5").exists():
         found.append(("Measure it:", f"bin/evaluate --model={quoted['model.h5']}{flagfile}"))
         if run.genotype:

@@ -24,6 +24,8 @@ UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters",
 def summary(config: SearchConfig, genotype: Network, cost: Cost, split_sha256: str, devices: Sequence[str],
             **found: Any) -> dict[str, Any]:
     """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
+    if config.precision == "float":  # budgets are of binary networks
+        found["budget"] = {}
     return {
         "space": genotype.space.name, "dataset": config.data_name, "seed": config.seed,
         "precision": config.precision, "budget": config.budget.limits(), "cost": cost.to_dict(),

@@ -54,7 +54,9 @@ class Run:
 
     @property
     def budget(self) -> dict[str, float]:
-        """The limits: by measure."""
+        """The limits: by measure. They are of binary networks."""
+        if self.is_float:
+            return {}
         return self.summary.get("budget") or (self.config.budget.limits() if self.config else {})
 
     @property
@@ -105,13 +107,15 @@ def read(directory: Path) -> Run:
     take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
     take("train/log.csv", lambda path: {"train_log": read_log(path)})
     take("confusion.json", lambda path: {"confusion": _confusion(path)})
-    return Run(directory, state(directory), program, **found, problems=tuple(problems))
+    epochs = [found[name].get("train_epochs") if name == "summary" else found[name].train_epochs
+              for name in ("summary", "config") if name in found]
+    # A finished run may train on: then its summary is that of the shorter training.
+    finished = (directory / "summary.json").exists() and (len(epochs) < 2 or epochs[0] in (None, epochs[1]))
+    return Run(directory, FINISHED if finished else _unfinished(directory), program, **found, problems=tuple(problems))
 
 
-def state(directory: Path) -> str:
-    """Finished where there is a summary, running where a process holds the directory's lock, else stopped."""
-    if (directory / "summary.json").exists():
-        return FINISHED
+def _unfinished(directory: Path) -> str:
+    """Running where a process holds the directory's lock, else stopped."""
     try:
         with open(directory / workdir.LOCK) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

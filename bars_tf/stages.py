@@ -51,6 +51,9 @@ def read_teacher(config: SearchConfig, train: ImageData) -> tf.keras.Model:
     if given != needed:
         raise InputError.of("teacher", config.teacher, f"is for images {given[0]} of {given[1]} classes; "
                             f"{config.data_name} has {needed[0]} of {needed[1]}")
-    if getattr(getattr(model.layers[-1], "activation", None), "__name__", "linear") != "linear":
+    last = model.layers[-1]
+    while isinstance(last, tf.keras.Model):
+        last = last.layers[-1]
+    if getattr(getattr(last, "activation", None), "__name__", "linear") != "linear":
         raise InputError.of("teacher", config.teacher, "must end in logits, without an activation such as softmax")
     return model

@@ -25,8 +25,9 @@ def main(config: SearchConfig) -> int:
         values = read_json(config.genotype)
         genotype = Genotype.from_dict_of(config.genotype, values)
         shape, classes = made_for(values)
-    if config.image_size:
-        shape = (config.image_size, config.image_size, shape[2])
+        if config.image_size:
+            shape = (config.image_size, config.image_size, shape[2])
+        genotype.space.check_image(shape)
     tables = complexity.cost_tables(genotype.space, shape, classes)
     rows = complexity.cost_by_part(genotype, tables)
     total, deployed = complexity.cost(genotype, tables), deployment.cost(genotype, shape, classes)

@@ -145,8 +145,10 @@ class Supernet(tf.keras.Model):
         """
         if sampling not in SAMPLING:
             raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(SAMPLING)}")
-        super().compile(loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), **kwargs)
         self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
+        # Keras's own callbacks change the rate of `optimizer`.
+        super().compile(self.weight_optimizer, loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                        **kwargs)
         self.arch_optimizer = tf.keras.optimizers.get(arch_optimizer)
         self.budget, self.sampling, self.cost_exponent = budget or Budget(), sampling, cost_exponent
         self.uniform_share = uniform_share

@@ -45,7 +45,7 @@ def main(config: SearchConfig) -> int:
                                               train.image_shape, train.num_classes)
     training.read(train, test)
     training.steps_of(config, "train_batch_size", train)
-    training.check_shares(config, strategy, "train_batch_size")
+    training.check_shares(config, strategy, validation, "train_batch_size")
     check_teacher(config, train)
     if genotype and config.train_backbone and not genotype.space.backbone:
         raise InputError.of("train_backbone", config.train_backbone, "the network of --genotype has no backbone")
@@ -126,10 +126,9 @@ def trained(config: SearchConfig, network: Network, train: ImageData, validation
 
 def train_and_test(config: SearchConfig, network: Network, train: ImageData, validation: ImageData, test: ImageData,
                    directory: Path, **found: object) -> dict[str, Any]:
-    """Trains on one device, or restores what several have trained; writes `model.h5`, `confusion.json` and
+    """Trains on one device, or restores what several have trained; writes `confusion.json`, `model.h5` and
     `summary.json`, which it returns."""
     (model, seconds), other = trained(config, network, train, validation, directory)
-    save_model(model, directory / "model.h5")
     # The test images are looked at here, once, and nothing is chosen by them.
     confusion = np.zeros((test.num_classes, test.num_classes), int)
     test_accuracy, test_images = accuracy(model, test, config.eval_batch_size, config.max_steps, "test", confusion)
@@ -145,6 +144,8 @@ def train_and_test(config: SearchConfig, network: Network, train: ImageData, val
         config, network, cost.as_float() if is_float else cost, train.sha256, training.devices(),
         test_accuracy=test_accuracy, class_names=list(train.class_names), test_images=test_images,
         train_seconds=sum(seconds.values()), stage_seconds=seconds, **found)
+    (directory / "summary.json").unlink(missing_ok=True)  # of a shorter training, whose accuracy is not this model's
+    save_model(model, directory / "model.h5")
     write_json(directory / "summary.json", summary)
     return summary
 

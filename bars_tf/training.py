@@ -101,17 +101,31 @@ def steps_of(config: SearchConfig, flag: str, *parts: ImageData) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
-def check_shares(config: SearchConfig, strategy: tf.distribute.Strategy, *flags: str) -> None:
-    """Refuses batches that the devices can't share evenly."""
+def check_shares(config: SearchConfig, strategy: tf.distribute.Strategy, validation: ImageData, *flags: str) -> None:
+    """Refuses batches that the devices can't share evenly, and validation images that can't come to all of them."""
     for flag in flags:
         if getattr(config, flag) % strategy.num_replicas_in_sync:
             raise InputError.of(flag, getattr(config, flag),
                                 f"must be a multiple of {strategy.num_replicas_in_sync}, the devices that share it")
+    if not shared_batch_size(validation.num_images, config.eval_batch_size, strategy.num_replicas_in_sync):
+        raise InputError.of("validation_split", config.validation_split, f"leaves {validation.num_images} images, "
+                            f"which {strategy.num_replicas_in_sync} devices can't share so that each has some")
+
+
+def shared_batch_size(num_images: int, most: int, replicas: int) -> int:
+    """The largest size of batches of which each device gets a part, of the last one too, which may be smaller: Keras
+    gives each the same number, rounded up, until none are left, and no convolution takes none. 0: there is no such."""
+    def comes_to_all(size):
+        return -(-size // -(-size // replicas)) == replicas
+
+    return next((size for size in range(min(most, num_images), 0, -1)
+                 if comes_to_all(size) and comes_to_all(num_images % size or size)), 0)
 
 
 def validation_batches(config: SearchConfig, validation: ImageData) -> tf.data.Dataset:
     """The validation images in batches, or as many of them as `--max_steps` says."""
-    batches = data.batches(validation, config.eval_batch_size)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    batches = data.batches(validation, shared_batch_size(validation.num_images, config.eval_batch_size, replicas))
     return batches.take(config.max_steps) if config.max_steps else batches
 
 

@@ -64,6 +64,9 @@ class Tuner(keras_tuner.Tuner):
         directory = Path(self.get_trial_dir(trial.trial_id))
         try:
             return {oracles.OBJECTIVE: self._accuracy(trial, directory)}
+        except KeyboardInterrupt:
+            self.save()  # the time that this trial took, which goes on from its checkpoint
+            raise
         except (InputError, FloatingPointError) as error:
             screen.say(f"tune  trial {trial.trial_id} fails: {error}")
             # keras-tuner takes it for failed, as it does FailedTrialError, which it shows with a traceback.

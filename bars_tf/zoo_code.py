@@ -145,7 +145,7 @@ def $name(
 
 # What the generated module defines or imports itself; "Model" would make a class ModelFactory.
 OWN_NAMES = re.compile("CLASS_NAMES|Field|INPUT_SHAPE|MEAN|Model|ModelFactory|NORMAL.*|PRIMITIVES|Path|REDUCTION.*|STD|"
-                       "STEM|Sequence|WEIGHTS|factory|lq|preprocess_input|tf|trained_weights|utils")
+                       "STEM|Sequence|WEIGHTS|body|factory|images|logits|lq|model|preprocess_input|tf|trained_weights|utils")
 
 
 class Facts(NamedTuple):

@@ -1,18 +1,22 @@
 """n replicas with a batch of B/n are the one device with a batch of B."""
 
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import TINY, run_program
 from test_programs import refused
 
-from bars_tf import data
+from bars_tf import data, training
+from bars_tf.config import SearchConfig
+from bars_tf.errors import InputError
 from bars_tf.evaluate import load_model
 from bars_tf.genotype import Genotype
 
@@ -40,6 +44,26 @@ def ended(*processes):
     for process in processes:
         errors = process.communicate(timeout=500)[1]
         assert process.returncode == 0, errors[-3000:]
+
+
+def test_every_device_has_some_of_every_batch():
+    """As Keras shares them: of equal number, rounded up, until none are left."""
+    for replicas in range(1, 9):
+        for num_images in range(1, 40):
+            for most in range(1, 20):
+                size = training.shared_batch_size(num_images, most, replicas)
+                good = [size for size in range(1, min(most, num_images) + 1) if all(
+                    (replicas - 1) * math.ceil(batch / replicas) < batch
+                    for batch in [size] * (num_images // size) + [num_images % size] if batch)]
+                assert size == max(good, default=0)
+
+
+def test_validation_images_that_devices_cannot_share_are_refused():
+    config = SearchConfig(validation_split=0.001)
+    train, validation, _ = training.load_data(config)
+    training.check_shares(config, SimpleNamespace(num_replicas_in_sync=4), validation)
+    with pytest.raises(InputError, match="--validation_split=0.001: leaves 7 images, which 8 devices can't share"):
+        training.check_shares(config, SimpleNamespace(num_replicas_in_sync=8), validation)
 
 
 def test_two_devices_and_two_processes_are_one_device(tmp_path):

@@ -451,7 +451,7 @@ def test_agreement_counts_what_flips():
 
 
 @pytest.mark.parametrize("name", ["", "1net", "net-1", "a/b", "../net", "a\nb", 'a"b', "class", "match", "print", "tf",
-                                  "Model", "REDUCTION", "tensorflow", "larq", "json", "näme", "a" * 65])
+                                  "model", "Model", "REDUCTION", "tensorflow", "larq", "json", "näme", "a" * 65])
 def test_names_that_are_refused(name):
     with pytest.raises(ValueError):
         zoo_code.check_name(name)

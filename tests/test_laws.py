@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import complexity, deployment, derive, overhead, spaces
+from bars_tf import complexity, deployment, derive, overhead, spaces, training
 from bars_tf.backbones import nasb
 from bars_tf.complexity import Budget
-from bars_tf.derived import build_network, transfer_weights
+from bars_tf.config import SearchConfig
+from bars_tf.derived import build_network, in_float32, transfer_weights
 from bars_tf.files import save_model
 from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
@@ -510,6 +511,17 @@ np.save("logits.npy", model(np.load("images.npy"), training=False).numpy())
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert (np.load(tmp_path / "logits.npy") == model(images, training=False).numpy()).all()
+
+
+@pytest.mark.parametrize("precision", ["binary", "float_kernels", "float"])
+def test_what_was_trained_in_bfloat16_computes_in_float32(precision, rng):
+    genotype = derive.random_genotype(TINY.replace(input_quantizer="approx_sign"), rng)
+    config = SearchConfig(mixed_precision=True, dropout=0.1)
+    trained = training.trainable_network(config, genotype, ODD_SHAPE, CLASSES, precision)
+    plain = build_network(genotype, ODD_SHAPE, CLASSES, dropout=0.1, precision=precision)
+    plain.set_weights(trained.get_weights())
+    images = rng.normal(size=(4, *ODD_SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(in_float32(trained)(images, training=False), plain(images, training=False))
 
 
 def test_genotype_rebuilds_for_other_data(rng):

@@ -155,6 +155,8 @@ def test_bad_stages(program, tmp_path):
     logits = build_network(genotype, (28, 28, 1), 10)
     tf.keras.Model(logits.input, tf.keras.layers.Softmax()(logits.output)).save(tmp_path / "layer.h5")
     tf.keras.Model(logits.input, tf.keras.layers.Dense(10, "softmax")(logits.output)).save(tmp_path / "softmax.h5")
+    ending = tf.keras.Sequential([tf.keras.layers.Input(10), tf.keras.layers.Dense(10, "softmax")])
+    tf.keras.Sequential([logits, ending]).save(tmp_path / "nested.h5")
     base = [f"--genotype={tmp_path / 'genotype.json'}", f"--workdir={tmp_path / 'work'}"]
     for flags, words in (
             (["--precision=float", "--pretrain_epochs=2"], "--pretrain_epochs=2: has no place in the training of"),
@@ -162,6 +164,7 @@ def test_bad_stages(program, tmp_path):
             (["--distillation=0.5"], "--distillation=0.5: needs --teacher=twin"),
             ([f"--teacher={tmp_path / 'teacher.h5'}"], "is for images (28, 28, 1) of 7 classes; fashion_mnist"),
             ([f"--teacher={tmp_path / 'softmax.h5'}"], "must end in logits"),
+            ([f"--teacher={tmp_path / 'nested.h5'}"], "must end in logits"),
             ([f"--teacher={tmp_path / 'layer.h5'}"], "Softmax")):
         done = program("train", *base, *flags)
         assert done.returncode == 2 and words in done.stderr, done.stderr

@@ -24,7 +24,9 @@ def test_search_in_python(tmp_path):
     history = supernet.fit(
         bars.data.bilevel(train, batch_size=64), epochs=2, verbose=0,
         callbacks=[tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs)),
-                   tf.keras.callbacks.TensorBoard(str(tmp_path / "logs"))])
+                   tf.keras.callbacks.TensorBoard(str(tmp_path / "logs")),
+                   tf.keras.callbacks.LearningRateScheduler(lambda epoch: 1e-2 / (1 + epoch))])
+    assert float(supernet.weight_optimizer.learning_rate) == np.float32(5e-3)
     assert len(seen) == 2 and {"loss", "arch_loss", "expected_ops"} <= set(history.history)
     assert list((tmp_path / "logs").rglob("events*"))
     batches = bars.data.batches(arch_data, 64)

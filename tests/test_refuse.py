@@ -19,7 +19,19 @@ from conftest import TINY
 from test_data import images, write
 from test_programs import changed, refused
 
-from bars_tf import command_line, data, programs, records, screen, search, summary, train, training, workdir
+from bars_tf import (
+    command_line,
+    data,
+    programs,
+    records,
+    run_files,
+    screen,
+    search,
+    summary,
+    train,
+    training,
+    workdir,
+)
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, as_text
 from bars_tf.evaluate import load_model
@@ -150,6 +162,22 @@ def test_a_run_may_train_longer_and_nothing_else(finished, program, tmp_path):
     (copy / "finals").mkdir()
     (copy / "genotype.json").unlink()  # in finals, some of whose networks have begun with the shorter training
     assert "--train_epochs=3 there, 4 here" in workdir.differences(copy / "config.flags", longer)
+
+
+def test_a_longer_training_that_is_stopped_in_its_test(finished, tmp_path, monkeypatch):
+    """The model that is there is still the one whose accuracy `summary.json` tells."""
+    copy = tmp_path / "work"
+    shutil.copytree(finished[0], copy)
+    before = [(copy / name).read_bytes() for name in ("model.h5", "summary.json")]
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "accuracy", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search.main(command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=3"]))
+    assert [(copy / name).read_bytes() for name in ("model.h5", "summary.json")] == before
+    assert run_files.read(copy).state != run_files.FINISHED
 
 
 def test_a_work_directory_trains_one_genotype(finished, tmp_path):

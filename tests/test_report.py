@@ -109,10 +109,20 @@ def test_commands_name_the_program_and_the_network_that_is_there(run, monkeypatc
         config = command_line.parse("train", again[1:])
         assert config.genotype == str(run / "genotype.json")  # not that which it began with
         assert program == "train" or config.train_lr == 0.25
+    (run / "config.flags").write_text(f"{settings}--network=resnet\n--budget_ops=1M\n")
+    assert command_line.parse("train", commands_of(run)["Repeat it:"][1:]).network == "resnet"
     (run / "genotype.json").unlink()
-    (run / "config.flags").write_text(f"{settings}--network=resnet\n")
     assert commands_of(run)["Repeat it:"][:2] == ["bin/train", flagfile]
     assert not {"Train the network again:", "Export it for devices:"} & set(commands_of(run))
+
+
+def test_commands_when_the_file_of_the_space_has_moved(run):
+    write_json(run / "space.json", spaces.BARS.to_dict())
+    with (run / "config.flags").open("a") as file:
+        file.write("--space=/nowhere/own.json\n")
+    found = commands_of(run)
+    for words, program in (("Repeat it:", "search"), ("Train the network again:", "train")):
+        assert command_line.parse(program, found[words][1:]).space == str(run / "space.json")
 
 
 def test_a_float_twin_costs_what_it_is(run):
@@ -122,6 +132,7 @@ def test_a_float_twin_costs_what_it_is(run):
     cost = complexity.cost(genotype, tables).as_float()
     write_json(run / "summary.json", {**values, "precision": "float", "cost": cost.to_dict()})
     found = run_files.read(run)
+    assert found.budget == {}  # which is of binary networks
     assert "Float twin" in report.title(found) and ("BOPs", "0") in report.facts(found)
     name, numbers = report.parts(found)[-1]
     assert name == "all" and [number for _, number in numbers] == [f"{value:,.0f}" for value in cost.to_dict().values()]
@@ -148,6 +159,14 @@ def test_what_there_is_is_shown(run, missing):
     page = Page(report.write(run))
     assert "could not be read" not in page.text
     assert ("not finished" in page.text) == ("summary.json" in missing)
+
+
+def test_a_finished_run_that_trains_on_is_not_finished(run):
+    epochs = run_files.read(run).config.train_epochs
+    values = json.loads((run / "summary.json").read_text())
+    for trained, state in ((epochs, run_files.FINISHED), (epochs - 1, run_files.STOPPED)):
+        write_json(run / "summary.json", {**values, "train_epochs": trained})
+        assert run_files.read(run).state == state
 
 
 def test_a_run_that_goes_on_is_told_from_one_that_stopped(run):

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import spaces, supernet
+from bars_tf import bench, command_line, spaces, supernet
+from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.masked import BatchNorm, MaskedQuantConv2D
 from bars_tf.parts import Part
@@ -161,6 +162,14 @@ def test_bench(program):
     assert results.keys() >= KEYS
     assert results["sampled_pair_seconds_by_candidates"].keys() >= {"3", "5"}
     assert all(value > 0 for name, value in results.items() if isinstance(value, float))
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--primitives=none,skip"], "--primitives=none,skip: has no convolution"),
+    (["--stem=imagenet_8", "--image_size=8"], "--image_size=8: its strides make one pixel of")])
+def test_what_cannot_be_measured(flags, words):
+    with pytest.raises(InputError, match=words):
+        bench.main(command_line.parse("bench", [*flags, "--quick"]))
 
 
 @pytest.mark.parametrize("mode", ["train", "arch"])

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,23 @@ def test_time_ends_the_search(tmp_path):
                           feasible=lambda values: True)
     oracle._set_project_dir(str(tmp_path), "x")
     assert oracle.create_trial("tuner0").status == "STOPPED"
+
+
+def test_the_time_of_an_interrupted_trial_counts(tmp_path, monkeypatch):
+    def interrupted(*_):
+        time.sleep(0.5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune.Tuner, "_accuracy", interrupted)
+    task = tune.Task(SearchConfig(workdir=str(tmp_path)), None, None, None, None)
+
+    def tuner():
+        return tune.Tuner(task, oracles.make("random", tuning_spaces.architectures(SPACE), trials=9, epochs=1, seed=0,
+                                             seconds=None, feasible=lambda values: True))
+
+    with pytest.raises(KeyboardInterrupt):
+        tuner().search(verbose=0)
+    assert tuner().oracle.seconds > 0.5
 
 
 def test_values_are_the_genotype(rng):
