@@ -37,7 +37,9 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
         flag = absl_flags.Flag(_Parser(ALL[name].parse), None, name, None, ALL[name].help,
                                boolean=ALL[name].parse is boolean)
         absl_flags.DEFINE_flag(flag, values)
+    typed: set[str] = set()
     for origin, chunk in _expand(arguments):
+        typed |= set() if origin else set(map(_flag_name, chunk))
         # A flagfile serves all programs: what others take is passed over there.
         if origin and _flag_name(chunk[0]) not in values and _flag_name(chunk[0]) in ALL:
             continue
@@ -56,6 +58,8 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
         if rest:
             raise InputError(f"{origin}{rest[0]}: unexpected; flags are written --name=value")
     given = {name: value for name, value in values.flag_values_dict().items() if value is not None}
+    if "dataset" in typed and "image_dir" not in typed:  # which a flagfile names, as that of a run on other data
+        given.pop("image_dir", None)
     for name in PROGRAMS[program].required:
         if name not in given:
             raise InputError(f"--{name}: is needed, as in `{PROGRAMS[program].example}`")

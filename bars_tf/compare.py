@@ -33,7 +33,7 @@ def main(config: SearchConfig) -> int:
     training.steps_of(config, "train_batch_size", train)
     found, draws = contenders.gather(config, train)
     training.read(train, test)
-    workdir.keep(config, "compare")
+    workdir.keep(config, "compare", train.sha256)
     (directory / workdir.NETWORKS).mkdir(exist_ok=True)
     allowed = budget(config, train)
     rows: list[dict[str, Any]] = []

@@ -212,7 +212,8 @@ class SearchConfig:
     def _check(self) -> None:
         for name, limit in (("warmup_epochs", "search_epochs"), ("train_warmup_epochs", "train_epochs")):
             if getattr(self, name) >= getattr(self, limit):
-                raise InputError.of(name, getattr(self, name), f"must be below --{limit}={getattr(self, limit)}")
+                raise InputError.of(name, getattr(self, name),
+                                    f"must be below --{limit}={getattr(self, limit)}; give both")
         if self.budgets and self.max_overhead not in (None, "none"):
             raise InputError.of("budgets", self.budgets, "takes the place of the overhead: give --max_overhead=none "
                                 "with it")

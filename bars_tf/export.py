@@ -91,8 +91,8 @@ def read_run(config: SearchConfig) -> Run:
     if _layers(model) != _layers(network):
         refuse("model.h5 is not the network of genotype.json")
     run = command_line.parse("evaluate", [f"--flagfile={directory / CONFIG}", f"--model={directory / 'model.h5'}"])
-    if config.data_dir:
-        run = dataclasses.replace(run, data_dir=config.data_dir)
+    moved = {name: value for name in ("data_dir", "image_dir") if (value := getattr(config, name))}
+    run = dataclasses.replace(run, **moved)
     return Run(directory, run, genotype, model, summary)
 
 

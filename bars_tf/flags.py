@@ -62,8 +62,8 @@ class Flag(NamedTuple):
 
 FLAGS: dict[str, dict[str, Flag]] = {
     "Run": {
-        "workdir": Flag(TEXT, "Directory for all that the run writes. The same command with the same directory "
-                        "resumes.", "runs/, then data set, space or genotype, and seed"),
+        "workdir": Flag(TEXT, "Directory of the run, with all that it writes. bin/search, train, tune and compare go "
+                        "on in the one that they began in.", "runs/, then data set, space or genotype, and seed"),
         "seed": Flag(COUNT_OR_0, "Of data order, initial weights and samples."),
         "deterministic": Flag(boolean, "Repeats a run to the last bit on the same machine; slower on a GPU."),
         "max_steps": Flag(COUNT_OR_0, "Ends each epoch of each stage after so many steps, to try things out; 0: off."),
@@ -299,5 +299,5 @@ PROGRAMS = {
     "export": Program(
         "Writes a trained network as a Larq Zoo model and as a deployment file, and proves that these are the network.",
         "bin/export --workdir=runs/NAME --name=my_net --output=my_net",
-        ("workdir", *EXPORT, "data_dir", "verbosity"), ("workdir", "name", "output")),
+        ("workdir", *EXPORT, "data_dir", "image_dir", "verbosity"), ("workdir", "name", "output")),
 }

@@ -79,7 +79,8 @@ $files
 '''
 
 RESIZED = """
-Images vary in size: for the test accuracy they were brought to {}x{} pixels first, and the middle of that was cut out.
+Images vary in size: for the test accuracy they were scaled until they covered {}x{} pixels, sides in proportion and
+with antialiasing (`tf.image.resize`), cropped to the middle, and rounded; the middle of that was cut out.
 """
 
 DEPLOYED = '''\

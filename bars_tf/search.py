@@ -51,7 +51,7 @@ def main(config: SearchConfig) -> int:
     training.steps_of(config, "batch_size", *halves(config, train))
     training.steps_of(config, "train_batch_size", train)
     training.check_shares(config, strategy, validation, "batch_size", "train_batch_size")
-    workdir.keep(config, "search")
+    workdir.keep(config, "search", train.sha256)
     genotype, found = search(config, train, validation, directory, strategy)
     finish(config, genotype, train, validation, test, directory, strategy, **found,
            budget=limits(config, train).limits())

@@ -42,6 +42,7 @@ class Supernet(tf.keras.Model):
         super().__init__(name=f"{space.name}_supernet")
         self.space, self.image_shape, self.num_classes, self.seed = space, tuple(input_shape), num_classes, seed
         self.tables = complexity.cost_tables(space, self.image_shape, num_classes)
+        self.budget = Budget()
         self.depth_choices = np.array(complexity.depth_grid(space))
         self._depth_exists = self.depth_choices >= 0
         # Which choices of depth and of primitive take time to compute.
@@ -141,8 +142,11 @@ class Supernet(tf.keras.Model):
                 by the alphas, as in BARS: then the networks that these came to prefer are trained more than others, and
                 score above better ones (our choice; SPOS, arXiv 1904.00420, draws all uniformly).
         Raises:
-            ValueError: on unknown sampling, or a budget below the smallest network of the space.
+            ValueError: on unknown sampling, on Keras's own arguments that have no place here, or a budget below the
+                smallest network of the space.
         """
+        if own := {"optimizer", "loss", "metrics"} & kwargs.keys():
+            raise ValueError(f"{min(own)}: a supernet has its own; optimizers are weight_optimizer and arch_optimizer")
         if sampling not in SAMPLING:
             raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(SAMPLING)}")
         self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
@@ -164,7 +168,7 @@ class Supernet(tf.keras.Model):
 
     @no_autograph
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        (weight_images, weight_labels), (arch_images, arch_labels) = data
+        (weight_images, weight_labels), (arch_images, arch_labels) = _halves(data)
         logs = self.weight_step(weight_images, weight_labels)
         names = ("arch_loss", "arch_accuracy")
         resting = [tf.zeros((), self.compute_dtype)] * len(names)
@@ -281,6 +285,17 @@ class Supernet(tf.keras.Model):
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
+
+
+def _halves(data):
+    pairs = isinstance(data, (tuple, list)) and [isinstance(half, (tuple, list)) and len(half) == 2 for half in data]
+    if pairs != [True, True]:
+        raise ValueError("a batch of a search is ((images, labels), (images, labels)), of which the first are for the "
+                         "weights, the others for the alphas: bars_tf.data.bilevel makes such")
+    for _, labels in data:
+        if labels.shape.rank is not None and labels.shape.rank > 1 and labels.shape[-1] != 1:
+            raise ValueError(f"labels have shape {labels.shape}: they are numbers of classes [B], not one-hot")
+    return data
 
 
 def _accuracy(labels, logits):

@@ -54,7 +54,7 @@ def main(config: SearchConfig) -> int:
             network.space.check_image(train.image_shape)
     if genotype:
         _tell_excess(config, genotype, train)
-    workdir.keep(config, "train")
+    workdir.keep(config, "train", train.sha256)
     if workdir.is_chief(config) and isinstance(network, Genotype):
         network.save(trained, train.image_shape, train.num_classes)
     finish(config, network, train, validation, test, directory, strategy,

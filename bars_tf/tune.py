@@ -113,7 +113,7 @@ def main(config: SearchConfig) -> int:
         tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.architectures(config.search_space)
     if not worker:
-        workdir.keep(config, "tune")
+        workdir.keep(config, "tune", train.sha256)
     task = Task(config, genotype, train, validation, tables)
     tuner = Tuner(task, oracles.make(
         config.tuner, hyperparameters, trials=config.max_trials, epochs=config.trial_epochs, seed=config.seed,

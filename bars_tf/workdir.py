@@ -15,9 +15,11 @@ from bars_tf.flags import FLAGS, PROGRAMS
 from bars_tf.genotype import read_json, write_json
 
 CONFIG, SPACE, NETWORKS, TRIALS, TUNED = "config.flags", "space.json", "networks", "trials.json", "tuned.flags"
+DATA = "data.json"
 LOCK = "lock"
-# Flags that do not change what a run computes: a run may go on under others. A genotype file is judged by its content.
-FREE = ("workdir", "data_dir", "verbosity", "save_minutes", "strategy", "genotype",
+# Flags that do not change what a run computes: a run may go on under others. A genotype file and a directory of images
+# are judged by their content.
+FREE = ("workdir", "data_dir", "image_dir", "verbosity", "save_minutes", "strategy", "genotype",
         # A comparison may take in more networks.
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.
@@ -74,6 +76,10 @@ def _lock(directory: Path) -> bool:
 _held: dict[Path, object] = {}
 
 
+def _has_computed(directory: Path) -> bool:
+    return any((directory / name).exists() for name in COMPUTED)
+
+
 def claim(config: SearchConfig, program: str = "search") -> Path:
     """The work directory, made if need be and locked; `keep` is to follow once its inputs are known to be good. Only
     the chief of several workers makes it.
@@ -90,7 +96,7 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
             raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
                                 "another directory")
         # A run that was refused before it computed anything does not own the directory.
-        computed = any((directory / name).exists() for name in COMPUTED)
+        computed = _has_computed(directory)
         if path.exists() and computed:
             if (other := program_of(directory)) != program:
                 raise InputError.of("workdir", config.workdir, f"holds a run of bin/{other}; choose another directory")
@@ -105,13 +111,23 @@ def claim(config: SearchConfig, program: str = "search") -> Path:
     return directory
 
 
-def keep(config: SearchConfig, program: str = "search") -> None:
+def keep(config: SearchConfig, program: str = "search", split_sha256: str | None = None) -> None:
     """Writes the settings into a claimed work directory, of several workers the chief: not before all inputs are read,
-    as a command that is refused must not be what the directory's `config.flags` repeats."""
+    as a command that is refused must not be what the directory's `config.flags` repeats.
+
+    Args:
+        split_sha256: of the training images.
+    Raises: InputError if these are others than the run began with.
+    """
     if not is_chief(config):
         return
     directory = Path(config.workdir)
     with blame("workdir", config.workdir):
+        images = {"split_sha256": split_sha256}
+        if _has_computed(directory) and (directory / DATA).exists() and read_json(directory / DATA) != images:
+            raise InputError.of(*config.data_flag, f"has other images than those that the run in {directory} began "
+                                "with; choose another --workdir")
+        write_json(directory / DATA, images)
         if config.space.endswith(".json"):
             write_json(directory / SPACE, config.search_space.to_dict())
         else:

@@ -29,10 +29,18 @@ larq-zoo.
 
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # Larq is written for Keras 2; read when TensorFlow is imported
+# Larq is written for Keras 2, and which one tf.keras is gets settled when TensorFlow is imported.
+if (
+    "tensorflow" in sys.modules
+    and "TF_USE_LEGACY_KERAS" not in os.environ
+    and [int(n) for n in sys.modules["tensorflow"].__version__.split(".")[:2]] >= [2, 16]
+):
+    raise ImportError("needs Keras 2: import this before TensorFlow, or set TF_USE_LEGACY_KERAS=1 before that")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import larq as lq
 import tensorflow as tf

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,13 @@ def test_export_writes_the_zoo_format(exported):
     assert values["labels"][9] == "Ankle boot" and len(values["preprocessing"]["mean"]) == 1
     with lq.context.quantized_scope(False):
         assert tf.keras.models.model_from_json(json.dumps(values)).output_shape == (None, 10)
+
+
+def test_zoo_model_behind_tensorflow_says_what_to_do(exported):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run([sys.executable, "-c", "import tensorflow, tiny_net"], cwd=exported[0], env=environment,
+                          capture_output=True, text=True)
+    assert "ImportError: needs Keras 2: import this before TensorFlow" in done.stderr, done.stderr
 
 
 def test_evaluate_and_summary_read_the_files(exported, program, run):

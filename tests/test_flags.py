@@ -181,6 +181,24 @@ def test_a_work_directory_belongs_to_one_program(tmp_path):
     assert len({parse(program, flags).workdir for program, flags in given.items()}) == len(given)
 
 
+def test_a_run_goes_on_with_the_images_that_it_began_with(tmp_path):
+    config = parse("search", [f"--workdir={tmp_path}"])
+    workdir.keep(config, "search", "a")
+    workdir.keep(config, "search", "b")  # nothing is computed yet
+    (tmp_path / "search").mkdir()
+    workdir.keep(config, "search", "b")
+    with pytest.raises(InputError, match="--dataset=fashion_mnist_small: has other images than those that the run in"):
+        workdir.keep(config, "search", "a")
+
+
+def test_a_data_set_that_is_typed_takes_the_place_of_a_flagfiles_images(tmp_path):
+    (tmp_path / "config.flags").write_text("--dataset=fashion_mnist\n--image_dir=/images\n")
+    flagfile = f"--flagfile={tmp_path / 'config.flags'}"
+    for flags, data in (((), ("image_dir", "/images")), (("--dataset=cifar10",), ("dataset", "cifar10")),
+                        (("--dataset=cifar10", "--image_dir=/other"), ("image_dir", "/other"))):
+        assert parse("search", [flagfile, *flags]).data_flag == data
+
+
 def test_the_home_directory_in_paths(tmp_path, monkeypatch):
     """Shells leave it as it is behind "=", and so do flagfiles."""
     monkeypatch.setenv("HOME", str(tmp_path))

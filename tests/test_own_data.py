@@ -55,6 +55,19 @@ def test_one_folder_is_split_the_same_way_always(tmp_path):
         assert found == [NAMES[int(mean // 60)] for mean in raw.mean((1, 2, 3))]
 
 
+def test_images_that_come_later_move_next_to_no_others(tmp_path):
+    """Else a network that was trained before is tested on images that it has learnt."""
+    write_images(tmp_path, ["a", "b"], 30)
+
+    def parts():
+        return [set(part.records.paths) for part in own_data.from_folder(tmp_path)]
+
+    train, _ = parts()
+    for name in ("a", "b"):
+        shutil.copy(tmp_path / name / "0.png", tmp_path / name / "+new.png")
+    assert len(parts()[1] & train) <= 2
+
+
 def test_other_folders_beside_those_of_training_are_told(tmp_path, capfd):
     for name, count in (("train", 6), ("valid", 4), ("extra", 2)):
         write_images(tmp_path / name, ["a", "b"], count)
@@ -157,6 +170,13 @@ def test_a_search_on_a_folder(tmp_path, program):
     assert summary["test_images"] == 36
     page = (tmp_path / "work" / "report.html").read_text()
     assert "&lt;b&gt;bold" in page and "<b>" not in page and "日本" in page
+    (tmp_path / "images").rename(tmp_path / "moved")
+    again = [*(flag for flag in flags if "image_dir" not in flag), f"--workdir={tmp_path / 'work'}"]
+    done = program("search", *again, f"--image_dir={tmp_path / 'moved'}")
+    assert done.returncode == 0, done.stderr
+    shutil.copy(tmp_path / "moved" / NAMES[0] / "0.png", tmp_path / "moved" / NAMES[0] / "new.png")
+    refused(program("search", *again, f"--image_dir={tmp_path / 'moved'}"), ["--image_dir", "other images than those"])
+    (tmp_path / "moved").rename(tmp_path / "images")
     (tmp_path / "images" / NAMES[2] / "7.png").write_bytes(b"\x89PNG")
     refused(program("search", *flags, f"--workdir={tmp_path / 'other'}"), ["--image_dir", "7.png", "not an image"])
     refused(program("search", *TINY, f"--image_dir={tmp_path / 'none'}"), ["--image_dir", "No such file"])

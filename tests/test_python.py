@@ -4,6 +4,7 @@ import importlib.util
 import re
 
 import numpy as np
+import pytest
 from conftest import ROOT
 from PIL import Image
 
@@ -43,6 +44,23 @@ def test_search_in_python(tmp_path):
     other = bars.Supernet(space, input_shape=train.image_shape, num_classes=train.num_classes, seed=1)
     other.load_weights(tmp_path / "weights.h5")
     assert all((a == b).all() for a, b in zip(supernet.alphas(), other.alphas()))
+
+
+def test_what_is_no_search_is_told(rng):
+    from bars_tf.legacy_keras import tf
+
+    supernet = bars.Supernet(bars.spaces.BARS_PAPER.replace(init_channels=4, layout="N", num_nodes=1), (8, 8, 1), 3)
+    images, labels = rng.normal(size=(4, 8, 8, 1)).astype(np.float32), np.arange(4) % 3
+    assert supernet.derive([(images, labels)], num_samples=1)  # not compiled: without a budget
+    for name in ("optimizer", "loss", "metrics"):
+        with pytest.raises(ValueError, match=f"{name}: a supernet has its own"):
+            supernet.compile(**{name: "adam"})
+    supernet.compile()
+    batch = tf.data.Dataset.from_tensors((images, labels))
+    with pytest.raises(ValueError, match="bilevel makes such"):
+        supernet.fit(batch, verbose=0)
+    with pytest.raises(ValueError, match="not one-hot"):
+        supernet.fit(tf.data.Dataset.zip((batch, batch.map(lambda x, y: (x, tf.one_hot(y, 3))))), verbose=0)
 
 
 # A README that runs in seconds: less data, a smaller space, fewer epochs.
