@@ -37,7 +37,7 @@ def main(config: SearchConfig) -> int:
         config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
                                      **{name: value for name, value in quick.items() if name not in given})
     space = config.search_space
-    with blame("image_size", config.image_size or input_shape(config)[0]):
+    with blame("image_size", input_shape(config)[0]):
         space.check_image(input_shape(config))
     if not space.convolutions():
         raise InputError.of("primitives", ",".join(space.primitives), "has no convolution, which all is measured by")

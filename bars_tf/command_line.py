@@ -39,7 +39,8 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
         absl_flags.DEFINE_flag(flag, values)
     typed: set[str] = set()
     for origin, chunk in _expand(arguments):
-        typed |= set() if origin else set(map(_flag_name, chunk))
+        if not origin:
+            typed.update(map(_flag_name, chunk))
         # A flagfile serves all programs: what others take is passed over there.
         if origin and _flag_name(chunk[0]) not in values and _flag_name(chunk[0]) in ALL:
             continue

@@ -105,7 +105,11 @@ class Budget:
         return weights, np.array(list(limits.values()), dtype=np.float64)
 
     def allows(self, cost: Cost) -> bool:
-        return all(getattr(cost, name) <= limit for name, limit in self.limits().items())
+        return not self.passed(cost)
+
+    def passed(self, cost: Cost) -> dict[str, float]:
+        """The limits that a cost is above, by measure."""
+        return {name: limit for name, limit in self.limits().items() if getattr(cost, name) > limit}
 
     def used(self, cost: Cost) -> float:
         """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most; 1 without

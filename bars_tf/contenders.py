@@ -60,8 +60,7 @@ def _searched(config: SearchConfig, budget: Budget, train: ImageData, path: str)
         genotype = Genotype.load(file)
         genotype.space.check_image(train.image_shape)
         cost = references.cost(genotype, train.image_shape, train.num_classes)
-        if not budget.allows(cost):
-            name, limit = next((n, b) for n, b in budget.limits().items() if getattr(cost, n) > b)
+        for name, limit in budget.passed(cost).items():
             raise ValueError(f"its {name} are {getattr(cost, name):,.0f}, above the budget of {limit:,.0f}")
         seconds = _search_seconds(directory)
     _warn_of_little(budget, f"--genotypes={path}", cost)

@@ -107,10 +107,10 @@ def read(directory: Path) -> Run:
     take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
     take("train/log.csv", lambda path: {"train_log": read_log(path)})
     take("confusion.json", lambda path: {"confusion": _confusion(path)})
-    epochs = [found[name].get("train_epochs") if name == "summary" else found[name].train_epochs
-              for name in ("summary", "config") if name in found]
     # A finished run may train on: then its summary is that of the shorter training.
-    finished = (directory / "summary.json").exists() and (len(epochs) < 2 or epochs[0] in (None, epochs[1]))
+    epochs = found.get("summary", {}).get("train_epochs")
+    finished = (directory / "summary.json").exists() and (
+        epochs is None or "config" not in found or epochs == found["config"].train_epochs)
     return Run(directory, FINISHED if finished else _unfinished(directory), program, **found, problems=tuple(problems))
 
 

@@ -65,10 +65,9 @@ def main(config: SearchConfig) -> int:
 def _tell_excess(config: SearchConfig, genotype: Genotype, train: ImageData) -> None:
     """Says which limits the network of `--genotype` passes: it is trained all the same."""
     cost = references.cost(genotype, train.image_shape, train.num_classes)
-    for name, limit in config.budget.limits().items():
-        if getattr(cost, name) > limit:
-            screen.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
-                       f"--{budget_flag(name)}={as_text(limit)}")
+    for name, limit in config.budget.passed(cost).items():
+        screen.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
+                   f"--{budget_flag(name)}={as_text(limit)}")
 
 
 def budget(config: SearchConfig, train: ImageData) -> complexity.Budget:
