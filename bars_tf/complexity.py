@@ -111,13 +111,18 @@ class Budget:
         """The limits that a cost is above, by measure."""
         return {name: limit for name, limit in self.limits().items() if getattr(cost, name) > limit}
 
-    def used(self, cost: Cost) -> float:
-        """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most; 1 without
-        limits. Memory, which most choices leave as it is, counts where it is all that is limited, or passed."""
+    def shares(self, cost: Cost) -> dict[str, float]:
+        """The part of each limit that a cost takes. Memory, which most choices leave as it is, counts where it is all
+        that is limited, or passed."""
         parts = {name: getattr(cost, name) / limit for name, limit in self.limits().items()}
         if len(parts) > 1 and parts.get(PEAK, 2) <= 1:
             del parts[PEAK]
-        return max(parts.values(), default=1.0)
+        return parts
+
+    def used(self, cost: Cost) -> float:
+        """The part of the budget that a cost takes: that of the limit which is nearest, or passed by most; 1 without
+        limits."""
+        return max(self.shares(cost).values(), default=1.0)
 
 
 class CellCosts(NamedTuple):

@@ -167,38 +167,42 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
 
 def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budget,
            lowest: float = NEARLY_ALL) -> Genotype:
-    """The genotype, or where it takes less than the part `lowest` of the budget, one that grew from it until it does,
-    as far as that goes (our choice). Single changes that cost more are tried in the order of what the alphas lose by
-    them, again and again. Where the budget leaves out no network, nothing grows.
+    """The genotype, or where it takes less than the part `lowest` of the budget, one that grew from it by single
+    changes as long as any fitted: each time by the one by which the alphas lose least for what it uses of the limits
+    (our choice). Where the budget leaves out no network, nothing grows.
 
     The most probable network can lie well below the budget, and weights that networks share do not tell what its
-    unused part is worth.
+    unused part is worth. By the loss alone it would grow by many small convolutions where one large one is better.
     """
     space, grid = genotype.space, complexity.depth_grid(genotype.space)
-    if all(limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
+    if budget.used(complexity.cost(genotype, tables)) >= lowest or all(
+            limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
         return genotype
     picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
     kept = {position.group for position in genotype.active_cells()}
     for group, chosen in enumerate(picks[2]):
         if space.groups[group] not in kept:  # of which a genotype says nothing
             chosen[:] = _likely_inputs(space, alphas.edges[group])
-    loss = [np.take_along_axis(a, p[..., None], -1) - a for a, p in zip(alphas, picks)]
-    changes = sorted(((level, index) for level in range(3) for index in np.ndindex(loss[level].shape)
-                      if level != 1 or grid[index[0]][index[1]] >= 0), key=lambda at: loss[at[0]][at[1]])
-    used, before = budget.used(complexity.cost(genotype, tables)), None
-    while used < lowest and used != before:  # again, as some changes cost nothing before others are made
-        before = used
-        for level, index in changes:
+
+    def changes():
+        """Networks one change away within the budget that use more of it: the worth of each change, network, picks."""
+        before = sum(budget.shares(complexity.cost(genotype, tables)).values())
+        for level, index in choices:
             after = [p.copy() for p in picks]
             after[level][index[:-1]] = index[-1]
             if level == 2 and _has_too_many_inputs(space, after[2][index[0]]):
                 continue
             changed = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
-            part = budget.used(complexity.cost(changed, tables))
-            if used < part <= 1:
-                genotype, picks, used = changed, after, part
-                if used >= lowest:
-                    break
+            cost = complexity.cost(changed, tables)
+            gain = sum(budget.shares(cost).values()) - before
+            if gain > 0 and budget.allows(cost):
+                at = alphas[level][index[:-1]]
+                yield (at[index[-1]] - at[picks[level][index[:-1]]]) / gain, gain, changed, after
+
+    choices = [(level, index) for level in range(3) for index in np.ndindex(alphas[level].shape)
+               if level != 1 or grid[index[0]][index[1]] >= 0]
+    while found := max(changes(), key=lambda change: change[:2], default=None):
+        _, _, genotype, picks = found
     return genotype
 
 
@@ -221,10 +225,9 @@ def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
 
 def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:
     """The genotype of indices of widths [stages], of depths [stages], and of indices of primitives [groups, edges]."""
-    names = [[space.primitives[k] for k in group] for group in edges]
+    names = [{edge: space.primitives[k] for edge, k in zip(space.edges, group)} for group in edges]
     topologies = tuple(
-        tuple(tuple((source, name) for source in range(target)
-                    if (name := chosen[space.edges.index((source, target))]) != "none")
+        tuple(tuple((source, name) for source in range(target) if (name := chosen[source, target]) != "none")
               for target in range(1, space.num_nodes + 1)) for chosen in names)
     return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(map(int, depths)), topologies)
 

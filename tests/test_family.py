@@ -1,5 +1,7 @@
 """Evolution over a supernet, and families of networks from one search."""
 
+import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -50,23 +52,51 @@ def test_what_is_built_tells_networks_apart():
     assert len({first, built((0, 1), no, no, conv, conv, no), built((1, 0), conv, no, no, no, no)}) == 3
 
 
-def test_a_small_network_grows_where_the_alphas_mind_it_least():
-    space, budget = spaces.BARS_PAPER, Budget(bops=15e6)
+@pytest.mark.parametrize("loss_of_a_small_one, grown", [(4.0, "normal_2"), (0.5, "normal_1")])
+def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_a_small_one, grown):
+    """A 3x3 convolution takes nine times what a 1x1 one does: it is worth as much where it loses nine times as much."""
+    space = spaces.BARS.replace(layout="NNRNN")
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    alphas = derive.Alphas(*(np.zeros(choices.shape) for choices in complexity.one_hot(
-        derive.random_genotype(space, np.random.default_rng(0)))))
-    alphas.widths[:, 1:] = alphas.depths[:, 1:] = -8.0
-    alphas.edges[:, :, space.primitives.index("skip")] = 5.0
-    alphas.edges[2, 4, space.primitives.index("bin_conv_3x3")] = 4.9
-    small = derive.most_probable(alphas, tables, budget)
+    none, one, three = (space.primitives.index(name) for name in ("none", "bin_conv_1x1", "bin_conv_3x3"))
+
+    def network(*chosen):
+        return Genotype(space, (0.5, 0.5), (2, 2), tuple(
+            (((0, dict(chosen)[group]),),) if group in dict(chosen) else ((),) for group in space.groups))
+
+    small, large = network(), network(("normal_2", "bin_conv_3x3"))
+    alphas = derive.Alphas(*(20.0 * choices for choices in complexity.one_hot(small)))
+    alphas.edges[space.groups.index("normal_1"), 0, one] = 20 - loss_of_a_small_one
+    alphas.edges[space.groups.index("normal_2"), 0, three] = 20 - 9.0
+    budget = Budget(bops=complexity.cost(large, tables).bops)
+    assert derive.most_probable(alphas, tables, budget) == small and alphas.edges[0, 0, none] == 20
+    found = derive.filled(small, alphas, tables, budget)
+    assert [group for group, topology in zip(space.groups, found.topologies) if any(topology)] == [grown]
+
+
+def test_growth_ends_where_no_single_change_fits(rng):
+    space, budget = spaces.BARS_PAPER, Budget(bops=15e6, size_bytes=70e3)
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+
+    def use(genotype):
+        return sum(budget.shares(complexity.cost(genotype, tables)).values())
+
+    alphas = random_alphas(space, rng)
+    small = derive.most_probable(alphas, tables, Budget(bops=4e6))
     used = budget.used(complexity.cost(small, tables))
-    assert used < 0.3 and derive.filled(small, alphas, tables, budget, used) == small
-    first = derive.filled(small, alphas, tables, budget, used + 1e-9)
-    assert first.primitive(space.groups[2], space.edges[4]) == "bin_conv_3x3"
-    assert sum(a != b for a, b in zip(first.topologies, small.topologies)) == 1 and first.widths == small.widths
+    assert used < complexity.NEARLY_ALL and derive.filled(small, alphas, tables, budget, used) == small
     grown = derive.filled(small, alphas, tables, budget)
-    assert budget.allows(complexity.cost(grown, tables))
-    assert budget.used(complexity.cost(grown, tables)) >= complexity.NEARLY_ALL
+    assert complexity.NEARLY_ALL <= budget.used(complexity.cost(grown, tables)) <= 1
+    assert derive.filled(grown, alphas, tables, budget) == grown
+    for stage, width in itertools.product(range(space.num_stages), space.width_choices):
+        wider = dataclasses.replace(grown, widths=(*grown.widths[:stage], width, *grown.widths[stage + 1:]))
+        assert use(wider) <= use(grown) or not budget.allows(complexity.cost(wider, tables))
+    for at, (source, target) in itertools.product(range(len(space.groups)), space.edges):
+        topology = [dict(node) for node in grown.topologies[at]]
+        topology[target - 1][source] = "bin_conv_3x3"
+        if len(topology[target - 1]) <= space.most_inputs:
+            more = dataclasses.replace(grown, topologies=(*grown.topologies[:at], tuple(
+                tuple(sorted(node.items())) for node in topology), *grown.topologies[at + 1:]))
+            assert use(more) <= use(grown) or not budget.allows(complexity.cost(more, tables))
 
 
 def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
