@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from bars_tf.genotype import Genotype
-from bars_tf.spaces import SearchSpace
+from bars_tf.spaces import CellPosition, SearchSpace
 
 COLORS = {"none": "#e3e3e3", "skip": "#7f7f7f", "bin_conv_1x1": "#2ca02c", "bin_conv_3x3": "#1f77b4",
           "bin_conv_5x5": "#9467bd", "bin_dil_conv_3x3": "#d62728"}
@@ -23,9 +23,12 @@ def colors(space: SearchSpace) -> dict[str, str]:
 
 
 def draw(genotype: Genotype) -> Figure:
-    """The stages in words, and each kept topology as a graph from the cell's input (in) through its nodes."""
-    groups = kept_groups(genotype)
-    columns = min(3, max(1, len(groups)))
+    """The stages in words, and each kept topology as a graph from the cell's input (in) through its nodes; of cells
+    with one node the chain says it all."""
+    groups = graphs(genotype)
+    if not groups:
+        return draw_stages(genotype)
+    columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(4.4 * columns, 2.6 * rows + 0.9), layout="constrained")
     words = stages(genotype)
@@ -46,28 +49,39 @@ def draw_cell(genotype: Genotype, group: str) -> Figure:
 
 
 def draw_stages(genotype: Genotype) -> Figure:
-    """The chain of cells, a row a stage: kept ones filled, as high as they are wide (of full width: the frame)."""
+    """The chain of cells, a row a stage: kept ones filled, as high as they are wide (of full width: the frame), those
+    of one node in the colour of their primitive."""
     space, kept = genotype.space, set(genotype.active_cells())
     chains = [[p for p in space.cells() if p.stage == stage] for stage in range(space.num_stages)]
     longest = max(3, *map(len, chains))
     figure = Figure(figsize=(4.4, 0.5 + 0.95 * len(chains)), layout="constrained")
     axes = figure.subplots()
-    for stage, (chain, words) in enumerate(zip(chains, stages(genotype))):
+    for stage, (chain, line) in enumerate(zip(chains, stages(genotype))):
         bottom, width = -1.5 * stage, genotype.widths[stage]
-        axes.text(0, bottom + 1.08, words, fontsize=9)
+        axes.text(0, bottom + 1.08, line, fontsize=9)
         for i, position in enumerate(chain):
-            color = "#c2570c" if position.stride == 2 else "#1f5fa8"
             axes.add_patch(Rectangle((i, bottom), 0.86, 0.9, fc="none", ec="#aaaaaa", ls="--", lw=0.8))
-            if position in kept:
-                axes.add_patch(Rectangle((i, bottom), 0.86, 0.9 * width, fc=color, ec=color, alpha=0.85))
-                label, ink = ("reduction" if position.stride == 2 else position.group), "white"
+            middle = bottom + 0.45
+            if position not in kept:
+                words, ink = "left\nout", "#666666"
             else:
-                label, ink = "left out", "#666666"
-            axes.text(i + 0.43, bottom + (0.45 * width if position in kept else 0.45), label.replace("_", "\n"),
-                      ha="center", va="center", fontsize=min(8, 30 / longest), color=ink)
+                words, color, ink = _what_it_is(genotype, position)
+                axes.add_patch(Rectangle((i, bottom), 0.86, 0.9 * width, fc=color, ec=color, alpha=0.85))
+                middle = bottom + 0.45 * width
+            axes.text(i + 0.43, middle, words, ha="center", va="center", fontsize=min(8, 30 / longest), color=ink)
     axes.set(xlim=(-0.05, longest), ylim=(-1.5 * (len(chains) - 1) - 0.1, 1.45))
     axes.axis("off")
     return figure
+
+
+def _what_it_is(genotype: Genotype, position: CellPosition) -> tuple[str, str, str]:
+    """Words, colour and ink of a cell."""
+    group, reduces = position.group, position.stride == 2
+    if genotype.space.num_nodes > 1:
+        return ("reduction" if reduces else group.replace("_", "\n")), "#c2570c" if reduces else "#1f5fa8", "white"
+    primitive = next((name for _, name in genotype.topology(group)[0]), "none")
+    words = primitive.removeprefix("bin_").replace("_", " ") + ("\nstride 2" if reduces else "")
+    return words, colors(genotype.space)[primitive], "black"
 
 
 def stages(genotype: Genotype) -> list[str]:
@@ -77,8 +91,10 @@ def stages(genotype: Genotype) -> list[str]:
             for s, (width, depth) in enumerate(zip(genotype.widths, genotype.depths))]
 
 
-def kept_groups(genotype: Genotype) -> list[str]:
-    """The topologies that a cell of the network has."""
+def graphs(genotype: Genotype) -> list[str]:
+    """The topologies that a cell of the network has, where they are more than one node, which `draw_stages` shows."""
+    if genotype.space.num_nodes == 1:
+        return []
     kept = {position.group for position in genotype.active_cells()}
     return [group for group in genotype.space.groups if group in kept]
 

@@ -31,7 +31,7 @@ def _network(run: Run) -> Iterator[Picture]:
     words = run.genotype.describe()
     stages = [line for line in words if line.startswith("stage")]
     yield Picture("network", "stages", "Stages: width and depth", "; ".join(stages), drawing.draw_stages(run.genotype))
-    for group in drawing.kept_groups(run.genotype):
+    for group in drawing.graphs(run.genotype):
         line = next(line for line in words if line.startswith(f"{group}: "))
         yield Picture("network", f"cell_{group}", f"Cell {group}", "Inputs of each node, with the primitive: " + line,
                       drawing.draw_cell(run.genotype, group))

@@ -219,6 +219,14 @@ def test_a_genotype_in_a_notebook(run):
     assert shown.count("<img") == 1 and "stage 0: width" in shown
 
 
+def test_a_picture_of_cells_of_one_node_names_their_primitives():
+    space = spaces.BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
+    genotype = derive.genotype_of(space, [0, 1], [1, 1], np.array([[1], [0], [2], [1]]))
+    shown = [text.get_text() for text in genotype.plot().axes[0].texts]
+    assert [text for text in shown if not text.startswith("stage")] == ["conv 1x1", "left\nout", "conv 5x5\nstride 2",
+                                                                        "conv 1x1"]
+
+
 @pytest.fixture
 def several(run, tmp_path):
     """Runs below a directory: one finished, one stopped whose name is hostile, one damaged; and what is no run."""
