@@ -61,14 +61,13 @@ def draw_stages(genotype: Genotype) -> Figure:
         axes.text(0, bottom + 1.08, line, fontsize=9)
         for i, position in enumerate(chain):
             axes.add_patch(Rectangle((i, bottom), 0.86, 0.9, fc="none", ec="#aaaaaa", ls="--", lw=0.8))
-            middle = bottom + 0.45
-            if position not in kept:
-                words, ink = "left\nout", "#666666"
-            else:
+            words, ink, height = "left\nout", "#666666", 0.9
+            if position in kept:
                 words, color, ink = _what_it_is(genotype, position)
-                axes.add_patch(Rectangle((i, bottom), 0.86, 0.9 * width, fc=color, ec=color, alpha=0.85))
-                middle = bottom + 0.45 * width
-            axes.text(i + 0.43, middle, words, ha="center", va="center", fontsize=min(8, 30 / longest), color=ink)
+                height = 0.9 * width
+                axes.add_patch(Rectangle((i, bottom), 0.86, height, fc=color, ec=color, alpha=0.85))
+            axes.text(i + 0.43, bottom + height / 2, words, ha="center", va="center", fontsize=min(8, 30 / longest),
+                      color=ink)
     axes.set(xlim=(-0.05, longest), ylim=(-1.5 * (len(chains) - 1) - 0.1, 1.45))
     axes.axis("off")
     return figure

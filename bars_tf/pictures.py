@@ -29,9 +29,10 @@ def _network(run: Run) -> Iterator[Picture]:
     if not run.genotype:
         return
     words = run.genotype.describe()
-    stages = [line for line in words if line.startswith("stage")]
-    yield Picture("network", "stages", "Stages: width and depth", "; ".join(stages), drawing.draw_stages(run.genotype))
-    for group in drawing.graphs(run.genotype):
+    graphs = drawing.graphs(run.genotype)
+    chain = [line for line in words if line.startswith("stage")] if graphs else words
+    yield Picture("network", "stages", "Stages: width and depth", "; ".join(chain), drawing.draw_stages(run.genotype))
+    for group in graphs:
         line = next(line for line in words if line.startswith(f"{group}: "))
         yield Picture("network", f"cell_{group}", f"Cell {group}", "Inputs of each node, with the primitive: " + line,
                       drawing.draw_cell(run.genotype, group))

@@ -219,12 +219,21 @@ def test_a_genotype_in_a_notebook(run):
     assert shown.count("<img") == 1 and "stage 0: width" in shown
 
 
-def test_a_picture_of_cells_of_one_node_names_their_primitives():
+def of_one_node():
     space = spaces.BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
-    genotype = derive.genotype_of(space, [0, 1], [1, 1], np.array([[1], [0], [2], [1]]))
-    shown = [text.get_text() for text in genotype.plot().axes[0].texts]
+    return derive.genotype_of(space, [0, 1], [1, 1], np.array([[1], [0], [2], [1]]))
+
+
+def test_a_picture_of_cells_of_one_node_names_their_primitives():
+    shown = [text.get_text() for text in of_one_node().plot().axes[0].texts]
     assert [text for text in shown if not text.startswith("stage")] == ["conv 1x1", "left\nout", "conv 5x5\nstride 2",
                                                                         "conv 1x1"]
+
+
+def test_the_words_of_that_picture_name_them_too(run):
+    of_one_node().save(run / "genotype.json", SHAPE, 10)
+    alts = [image["alt"] for image in Page(report.write(run)).images]
+    assert any("normal_0: 1=bin_conv_1x1(0)" in alt and "reduction: 1=bin_conv_5x5(0)" in alt for alt in alts)
 
 
 @pytest.fixture
