@@ -16,23 +16,35 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 # Public name: the module that defines it.
 _NAMES = {
-    "Budget": "complexity",
-    "Genotype": "genotype",
-    "SearchSpace": "spaces",
-    "Supernet": "supernet",
-    "build_network": "derived",
-    "nasb": "backbones",
+    "Budget": "cost.tables",
+    "Genotype": "space.genotype",
+    "SearchSpace": "space.search_space",
+    "Supernet": "search.supernet.supernet",
+    "build_network": "network.keras_network",
+    "nasb": "space.backbones",
+}
+# Public module: where it is.
+_MODULES = {
+    "backbones": "space.backbones",
+    "callbacks": "training.callbacks",
+    "complexity": "cost.tables",
+    "data": "data",
+    "derive": "search.derivation.candidates",
+    "genotype": "space.genotype",
+    "overhead": "cost.overhead",
+    "own_data": "data.function",
+    "schedules": "training.schedules",
+    "spaces": "space.search_space",
 }
 
-__all__ = ["Budget", "Genotype", "SearchSpace", "Supernet", "backbones", "build_network", "callbacks", "complexity",
-           "data", "derive", "genotype", "nasb", "overhead", "own_data", "schedules", "spaces"]
+__all__ = sorted([*_NAMES, *_MODULES])
 
 
 def __getattr__(name: str):
     if name in _NAMES:
         value = getattr(importlib.import_module(f"bars_tf.{_NAMES[name]}"), name)
-    elif name in __all__:
-        value = importlib.import_module(f"bars_tf.{name}")
+    elif name in _MODULES:
+        value = importlib.import_module(f"bars_tf.{_MODULES[name]}")
     else:
         raise AttributeError(f"module 'bars_tf' has no attribute {name!r}")
     globals()[name] = value

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bars_tf.backbones import nasb
-from bars_tf.complexity import Budget
+from bars_tf.cli.flag_values import BUDGETS
+from bars_tf.cost.tables import Budget
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute
-from bars_tf.flag_values import BUDGETS
-from bars_tf.genotype import read_json
-from bars_tf.spaces import NASB, SPACES, SearchSpace
+from bars_tf.space.backbones import nasb
+from bars_tf.space.genotype import read_json
+from bars_tf.space.search_space import NASB, SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from bars_tf.noise import held_back
+from bars_tf.log_filter import held_back
 
 TENSORFLOW_VERSIONS = ((2, 16), (2, 20))
 

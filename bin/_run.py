@@ -3,7 +3,7 @@ first."""
 
 import sys
 
-from bars_tf import programs
+from bars_tf.cli import main as programs
 
 if __name__ == "__main__":  # processes that a program starts import this file too
     sys.exit(getattr(programs, sys.argv.pop(1))())

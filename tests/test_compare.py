@@ -12,31 +12,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from test_programs import refused
 
-from bars_tf import (
-    command_line,
-    compare,
-    comparison,
-    complexity,
-    derive,
-    evaluate,
-    files,
-    overhead,
-    random_networks,
-    ranking,
-    references,
-    spaces,
-    train,
-)
-from bars_tf.backbones import nasb
-from bars_tf.complexity import Budget, Cost
-from bars_tf.derived import build_network
+from bars_tf import files
+from bars_tf.cli import command_line
+from bars_tf.compare import baselines as references
+from bars_tf.compare import differences as comparison
+from bars_tf.compare import random_networks
+from bars_tf.compare import rank_correlation as ranking
+from bars_tf.compare import trainings as compare
+from bars_tf.cost import overhead
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import Budget, Cost
 from bars_tf.errors import InputError
-from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.quicknet import QuickNet
+from bars_tf.network.keras_network import build_network
+from bars_tf.network.quicknet import QuickNet
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.space import search_space as spaces
+from bars_tf.space.backbones import nasb
+from bars_tf.space.genotype import Genotype
+from bars_tf.training import evaluation as evaluate
+from bars_tf.training import outcome as train
 
 SHAPE, CLASSES = (28, 28, 1), 10
 SPACE = spaces.BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
@@ -216,7 +214,7 @@ def test_the_default_space_holds_quicknet():
 
 def test_the_blur_is_quicknets(rng):
     """Two averages of 2x2 are the kernel (1 2 1) that larq_zoo's QuickNet blurs with, away from the border."""
-    from bars_tf.derived import KerasOps
+    from bars_tf.network.keras_network import KerasOps
 
     image = tf.constant(rng.normal(size=(1, 8, 8, 2)), tf.float32)
     ops = KerasOps(QuickNet.of_width(SPACE, 8), CLASSES)
@@ -404,7 +402,7 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path, capsys):
 def test_other_settings_are_refused(tmp_path):
     (tmp_path / "networks").mkdir()
     config = command_line.parse("compare", [*TINY, f"--workdir={tmp_path}"])
-    from bars_tf import workdir
+    from bars_tf.cli import workdir
 
     workdir.keep(config, "compare")
     before = (tmp_path / "config.flags").read_bytes()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import bars_tf as bars
-from bars_tf import records
-from bars_tf.augmentation import Augmentation, cutout, normalise, prepare_for_training, random_crop_and_flip
+from bars_tf.data import records
+from bars_tf.data.augmentation import Augmentation, cutout, normalise, prepare_for_training, random_crop_and_flip
+from bars_tf.data.tfds import tfds
 from bars_tf.legacy_keras import tf
-from bars_tf.tfds_sets import tfds
 
 data = bars.data
 

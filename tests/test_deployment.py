@@ -7,16 +7,21 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from test_laws import CLASSES, NASB, ODD_SHAPE, SMALL, TINY_NASB, TWO_PATHS, sampled_genotypes
 
-from bars_tf import complexity, deployment, derive, references, spaces, summary
-from bars_tf.backbones import nasb
-from bars_tf.command_line import parse
-from bars_tf.derived import build_network
-from bars_tf.genotype import Genotype
+from bars_tf.cli import summary
+from bars_tf.cli.command_line import parse
+from bars_tf.compare import baselines as references
+from bars_tf.cost import deployment
+from bars_tf.cost import tables as complexity
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.quicknet import QuickNet
+from bars_tf.network.keras_network import build_network
+from bars_tf.network.quicknet import QuickNet
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.space import search_space as spaces
+from bars_tf.space.backbones import nasb
+from bars_tf.space.genotype import Genotype
 
 SPACES = {"bars": SMALL, "nasb": NASB, "two_paths": TWO_PATHS,
           "full_width": spaces.BARS.replace(layout="NNRNR", init_channels=16, num_nodes=2),

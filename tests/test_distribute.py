@@ -11,14 +11,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import TINY, run_program
+from helpers import TINY, run_program
 from test_programs import refused
 
-from bars_tf import data, training
 from bars_tf.config import SearchConfig
+from bars_tf.data import pipeline as data
 from bars_tf.errors import InputError
-from bars_tf.evaluate import load_model
-from bars_tf.genotype import Genotype
+from bars_tf.space.genotype import Genotype
+from bars_tf.training import fit as training
+from bars_tf.training.evaluation import load_model
 
 
 def start(devices, strategy, directory, *flags, task=None, ports=()):

@@ -13,31 +13,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bars_tf import (
-    conversion,
-    derive,
-    evaluate,
-    export,
-    overhead,
-    proof,
-    space_fields,
-    spaces,
-    summary,
-    tflite,
-    training,
-    workdir,
-    zoo_code,
-)
-from bars_tf.augmentation import prepare_for_evaluation
-from bars_tf.complexity import cost, cost_tables
+from bars_tf.cli import summary, workdir
 from bars_tf.config import SearchConfig
-from bars_tf.derived import KerasOps, build_network
+from bars_tf.cost import overhead
+from bars_tf.cost.tables import cost, cost_tables
+from bars_tf.data.augmentation import prepare_for_evaluation
 from bars_tf.errors import Failure, InputError
+from bars_tf.export import conversion, proof, zoo_code
+from bars_tf.export import package as export
+from bars_tf.export import tflite_file as tflite
+from bars_tf.export.model_card import escape
 from bars_tf.files import save_model
-from bars_tf.genotype import Genotype, write_json
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.model_card import escape
-from bars_tf.primitives import PRIMITIVES
+from bars_tf.network.keras_network import KerasOps, build_network
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.space import fields as space_fields
+from bars_tf.space import search_space as spaces
+from bars_tf.space.genotype import Genotype, write_json
+from bars_tf.space.primitives import PRIMITIVES
+from bars_tf.training import evaluation as evaluate
+from bars_tf.training import fit as training
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -87,7 +82,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     """The directory that the program writes, and what it printed."""
-    from conftest import run_program
+    from helpers import run_program
 
     output = tmp_path_factory.mktemp("export") / "tiny"
     return output, run_program("export", f"--workdir={run}", "--name=tiny_net", f"--output={output}")

@@ -6,15 +6,21 @@ import json
 
 import numpy as np
 import pytest
-from conftest import TINY, run_program
+from helpers import TINY, run_program
 from test_laws import NASB, random_alphas
 
-from bars_tf import complexity, derive, evolution, family, run_files, scoring, spaces
-from bars_tf.complexity import Budget
-from bars_tf.flag_values import parse_budgets
-from bars_tf.genotype import Genotype
+from bars_tf.cli.flag_values import parse_budgets
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import Budget
 from bars_tf.legacy_keras import tf
-from bars_tf.supernet import Supernet
+from bars_tf.report import run as run_files
+from bars_tf.search import family
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation import evolution
+from bars_tf.search.supernet import scoring
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space import search_space as spaces
+from bars_tf.space.genotype import Genotype
 
 SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 import bars_tf
-from bars_tf import programs, workdir
-from bars_tf.command_line import find_flagfile, help_text, parse
+from bars_tf.cli import main as programs
+from bars_tf.cli import workdir
+from bars_tf.cli.command_line import find_flagfile, help_text, parse
+from bars_tf.cli.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError
-from bars_tf.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.legacy_keras import tf
-from bars_tf.space_fields import SAMPLING
-from bars_tf.spaces import BARS
+from bars_tf.space.fields import SAMPLING
+from bars_tf.space.search_space import BARS
 
 ROOT = Path(bars_tf.__file__).resolve().parent.parent
 

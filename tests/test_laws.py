@@ -7,17 +7,21 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import complexity, deployment, derive, overhead, spaces, training
-from bars_tf.backbones import nasb
-from bars_tf.complexity import Budget
 from bars_tf.config import SearchConfig
-from bars_tf.derived import build_network, in_float32, transfer_weights
+from bars_tf.cost import deployment, overhead
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import Budget
 from bars_tf.files import save_model
-from bars_tf.genotype import Genotype
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.primitives import PRIMITIVES
-from bars_tf.relaxation import Choices
-from bars_tf.supernet import Supernet
+from bars_tf.network.keras_network import build_network, in_float32, transfer_weights
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.supernet.relaxation import Choices
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space import search_space as spaces
+from bars_tf.space.backbones import nasb
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.primitives import PRIMITIVES
+from bars_tf.training import fit as training
 
 ALL_PRIMITIVES = tuple(PRIMITIVES)
 SMALL = spaces.BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)

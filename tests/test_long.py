@@ -6,14 +6,19 @@ import os
 
 import numpy as np
 import pytest
-from conftest import TINY, run_program
+from helpers import TINY, run_program
 
-from bars_tf import command_line, complexity, data, derive, relaxation, spaces
-from bars_tf.derived import build_network
-from bars_tf.evaluate import load_model
+from bars_tf.cli import command_line
+from bars_tf.cost import tables as complexity
+from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.relaxation import Choices
-from bars_tf.supernet import Supernet
+from bars_tf.network.keras_network import build_network
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.supernet import relaxation
+from bars_tf.search.supernet.relaxation import Choices
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space import search_space as spaces
+from bars_tf.training.evaluation import load_model
 
 pytestmark = pytest.mark.long
 

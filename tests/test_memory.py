@@ -5,9 +5,11 @@ import gc
 
 import pytest
 
-from bars_tf import data, spaces, training
+from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import tf
-from bars_tf.supernet import Supernet
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space import search_space as spaces
+from bars_tf.training import fit as training
 
 ALLOWED = 2**20
 SIZES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from test_resume import assert_equal, killed_run, start, state
 
-from bars_tf import evaluate, overhead
-from bars_tf.derived import build_network
-from bars_tf.distillation import Distillation
-from bars_tf.genotype import Genotype, read_json
+from bars_tf.cost import overhead
 from bars_tf.legacy_keras import tf
-from bars_tf.spaces import SearchSpace
+from bars_tf.network.keras_network import build_network
+from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.space.search_space import SearchSpace
+from bars_tf.training import evaluation as evaluate
+from bars_tf.training.distillation import Distillation
 
 BACKBONE = [[4, 1, 1], [8, 2, 2]]
 SPACE = {"name": "mine", "stem": "conv_3x3_2", "init_channels": 4, "num_nodes": 2, "max_inputs": 2, "sharing": "none",

@@ -9,7 +9,7 @@ from PIL import Image
 from test_programs import TINY, refused
 
 import bars_tf as bars
-from bars_tf import own_data
+from bars_tf.data import function as own_data
 from bars_tf.legacy_keras import tf
 
 NAMES = ["<b>bold", "O'Neill & \"Söhne\"", "日本"]
@@ -90,7 +90,7 @@ def test_images_that_do_not_fit_in_memory(tmp_path, monkeypatch):
     write_images(tmp_path, ["a", "b"], 10)
     train, _ = own_data.from_folder(tmp_path)
     stored = next(iter(bars.data.batches(train, 16)))
-    monkeypatch.setattr("bars_tf.records.MEMORY_LIMIT", 0)
+    monkeypatch.setattr("bars_tf.data.records.MEMORY_LIMIT", 0)
     streamed = next(iter(bars.data.batches(own_data.from_folder(tmp_path)[0], 16)))
     assert all(np.array_equal(a, b) for a, b in zip(stored, streamed))
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from test_laws import with_random_batch_norm
 
-from bars_tf import complexity, derive
-from bars_tf.derived import build_network, transfer_weights
-from bars_tf.genotype import Genotype
+from bars_tf.cost import tables as complexity
+from bars_tf.export.zoo_network import network_code
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.spaces import SearchSpace
-from bars_tf.supernet import Supernet
-from bars_tf.zoo_network import network_code
+from bars_tf.network.keras_network import build_network, transfer_weights
+from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import SearchSpace
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

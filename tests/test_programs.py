@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from helpers import TINY
 
-from bars_tf import spaces
-from bars_tf.genotype import Genotype
+from bars_tf.space import search_space as spaces
+from bars_tf.space.genotype import Genotype
 
 NOISE = ("WARNING", "cuda", "oneDNN", "Traceback", "tensorflow/", "UserWarning")
 
@@ -190,7 +190,7 @@ def test_one_run_a_work_directory(program, tmp_path):
 
 
 def test_a_terminated_run_says_how_to_go_on(tmp_path):
-    from conftest import ROOT
+    from helpers import ROOT
 
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.Popen([ROOT / "bin" / "search", *TINY, f"--workdir={tmp_path / 'work'}"], text=True,

@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from PIL import Image
 
 import bars_tf as bars
-from bars_tf import scoring
+from bars_tf.search.supernet import scoring
 
 
 def test_search_in_python(tmp_path):

@@ -15,28 +15,24 @@ from pathlib import Path
 
 import h5py
 import pytest
-from conftest import TINY
+from helpers import TINY
 from test_data import images, write
 from test_programs import changed, refused
 
-from bars_tf import (
-    command_line,
-    data,
-    programs,
-    records,
-    run_files,
-    screen,
-    search,
-    summary,
-    train,
-    training,
-    workdir,
-)
+from bars_tf import console as screen
+from bars_tf.cli import command_line, summary, workdir
+from bars_tf.cli import main as programs
+from bars_tf.cli.flags import PROGRAMS
 from bars_tf.config import SearchConfig
+from bars_tf.data import pipeline as data
+from bars_tf.data import records
 from bars_tf.errors import InputError, as_text
-from bars_tf.evaluate import load_model
-from bars_tf.flags import PROGRAMS
 from bars_tf.legacy_keras import tf
+from bars_tf.report import run as run_files
+from bars_tf.search import workflow as search
+from bars_tf.training import fit as training
+from bars_tf.training import outcome as train
+from bars_tf.training.evaluation import load_model
 
 
 @pytest.fixture

@@ -13,10 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from bars_tf import callbacks, data, resume, schedules, spaces
+from bars_tf.data import pipeline as data
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
-from bars_tf.supernet import Supernet
+from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space import search_space as spaces
+from bars_tf.training import callbacks, schedules
+from bars_tf.training import checkpoints as resume
 
 # Everything that has a state, as small as can be: dropout, saving after every step.
 SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2", "--num_nodes=1", "--layout=NR",
@@ -29,7 +32,7 @@ EPOCHS, STEPS = 2, 3
 
 
 def start(directory, *flags):
-    from conftest import ROOT
+    from helpers import ROOT
 
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen([ROOT / "bin" / "search", *flags, f"--workdir={directory}"], text=True,
@@ -243,7 +246,7 @@ def test_values_that_are_not_finite_are_not_saved(tmp_path):
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_batches_from_the_middle_of_an_epoch(parts, monkeypatch, streamed):
-    from bars_tf import records
+    from bars_tf.data import records
 
     if streamed:
         monkeypatch.setattr(records, "MEMORY_LIMIT", 0)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bars_tf import significance
+from bars_tf.compare import statistics as significance
 
 
 def test_permutation_by_hand():

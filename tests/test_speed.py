@@ -7,12 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf import bench, command_line, spaces, supernet
+from bars_tf.cli import command_line
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.masked import BatchNorm, MaskedQuantConv2D
-from bars_tf.parts import Part
-from bars_tf.supernet_ops import SupernetOps
+from bars_tf.search import benchmark as bench
+from bars_tf.search.supernet import supernet
+from bars_tf.search.supernet.factory import SupernetOps
+from bars_tf.search.supernet.layers import BatchNorm, MaskedQuantConv2D
+from bars_tf.search.supernet.partial_batches import Part
+from bars_tf.space import search_space as spaces
 
 # Without max pooling on edges, whose gradient goes elsewhere where rounding breaks a tie; that of the transition has
 # ties of zeros alone, which have no gradient.

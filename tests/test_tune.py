@@ -10,13 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from test_programs import refused
 
-from bars_tf import complexity, oracles, spaces, tune, tuning_spaces
-from bars_tf.complexity import Budget
+from bars_tf.compare.tuning import hyperparameters as tuning_spaces
+from bars_tf.compare.tuning import oracles
+from bars_tf.compare.tuning import tuner as tune
 from bars_tf.config import SearchConfig
-from bars_tf.genotype import Genotype
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import Budget
+from bars_tf.space import search_space as spaces
+from bars_tf.space.genotype import Genotype
 
 SPACE = spaces.BARS_SMALL.replace(init_channels=4, stem_channels=4, num_nodes=2, layout="NR", width_choices=(0.5, 1.0))
 TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4", "--num_nodes=2", "--layout=NR",
@@ -74,7 +78,7 @@ def test_the_time_of_an_interrupted_trial_counts(tmp_path, monkeypatch):
 
 def test_values_are_the_genotype(rng):
     for _ in range(20):
-        from bars_tf.derive import random_genotype
+        from bars_tf.search.derivation.candidates import random_genotype
 
         genotype = random_genotype(SPACE, rng)
         values = {f"width_{s}": w for s, w in enumerate(genotype.widths)}

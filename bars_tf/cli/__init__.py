@@ -1,0 +1,1 @@
+"""The programs: flags in, work directories, exit status out."""

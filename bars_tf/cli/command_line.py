@@ -1,0 +1,158 @@
+"""From the command line to a `SearchConfig`: parsing by absl, lookup of flagfiles, help."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags as absl_flags
+
+from bars_tf.cli.flag_values import Parse, boolean
+from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS
+from bars_tf.config import SearchConfig, config_directories
+from bars_tf.errors import InputError, as_text
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(SearchConfig)}
+
+
+class _Parser(absl_flags.ArgumentParser):
+    def __init__(self, parse: Parse):
+        self._parse = parse
+
+    def parse(self, argument: Any) -> Any:
+        return self._parse(argument) if isinstance(argument, str) else argument
+
+
+def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
+    """The settings that a command line asks for; later flags override earlier ones.
+
+    Raises: InputError on a wrong flag, flagfile or value.
+    """
+    values = absl_flags.FlagValues()
+    for name in PROGRAMS[program].flags:
+        flag = absl_flags.Flag(_Parser(ALL[name].parse), None, name, None, ALL[name].help,
+                               boolean=ALL[name].parse is boolean)
+        absl_flags.DEFINE_flag(flag, values)
+    typed: set[str] = set()
+    for origin, chunk in _expand(arguments):
+        if not origin:
+            typed.update(map(_flag_name, chunk))
+        # A flagfile serves all programs: what others take is passed over there.
+        if origin and _flag_name(chunk[0]) not in values and _flag_name(chunk[0]) in ALL:
+            continue
+        try:
+            rest = values([program, *chunk])[1:]
+            if rest and not origin and (name := PROGRAMS[program].argument):
+                rest = values([program, f"--{name}={rest[0]}", *rest[1:]])[1:]
+        except absl_flags.UnrecognizedFlagError as error:
+            raise InputError(origin + _unknown(error.flagname, program)) from None
+        except (absl_flags.Error, ValueError) as error:
+            missing = "Missing value for flag "
+            message = str(error).removeprefix("flag ")
+            if message.startswith(missing):
+                message = f"{message.removeprefix(missing)}: needs a value"
+            raise InputError(origin + message) from None
+        if rest:
+            raise InputError(f"{origin}{rest[0]}: unexpected; flags are written --name=value")
+    given = {name: value for name, value in values.flag_values_dict().items() if value is not None}
+    if "dataset" in typed and "image_dir" not in typed:  # which a flagfile names, as that of a run on other data
+        given.pop("image_dir", None)
+    for name in PROGRAMS[program].required:
+        if name not in given:
+            raise InputError(f"--{name}: is needed, as in `{PROGRAMS[program].example}`")
+    one_of = PROGRAMS[program].one_of
+    if one_of and sum(name in given for name in one_of) != 1:
+        names = ", ".join(f"--{name}" for name in one_of)
+        raise InputError(f"{names}: exactly one of them is needed, as in `{PROGRAMS[program].example}`")
+    config = SearchConfig(**given)
+    return config if "workdir" in given else dataclasses.replace(
+        config, workdir=config.workdir + PROGRAMS[program].suffix)
+
+
+def _flag_name(argument: str) -> str:
+    name = argument.lstrip("-").partition("=")[0]
+    return name[2:] if name not in ALL and name.startswith("no") else name
+
+
+def _unknown(name: str, program: str) -> str:
+    if others := [other for other, it in PROGRAMS.items() if name in it.flags]:
+        return f"--{name}: not a flag of {program}, but of {', '.join(others)}"
+    near = difflib.get_close_matches(name, [*PROGRAMS[program].flags, "flagfile"], n=1)
+    return f"--{name}: unknown flag; " + (f"did you mean --{near[0]}?" if near else "--help lists them all")
+
+
+# Flagfiles
+
+
+def _expand(arguments: Sequence[str], origin: str = "", inside: tuple[Path, ...] = ()) -> Iterator[
+        tuple[str, list[str]]]:
+    """The arguments with flagfiles replaced by their lines, each with "FILE:LINE: " for messages."""
+    chunk, remaining = [], iter(arguments)
+    for argument in remaining:
+        name, sign, value = argument.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            chunk.append(argument)
+            continue
+        if chunk:
+            yield origin, chunk
+            chunk = []
+        path = find_flagfile(value if sign else next(remaining, ""), [path.parent for path in inside])
+        if path in inside:
+            raise InputError(f"{origin}--flagfile={value}: the file includes itself")
+        for number, line in enumerate(_read(path), start=1):
+            if line.strip() and not line.lstrip().startswith(("#", "//")):
+                yield from _expand([line.strip()], f"{path.name}:{number}: ", (*inside, path))
+    if chunk:
+        yield origin, chunk
+
+
+def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
+    """The file of that path, else of that name in `configs/`; the ending ".flags" may be left out."""
+    configs = config_directories()
+    if name:
+        for directory in (Path(), *beside, *configs):
+            for path in (directory / Path(name).expanduser(), directory / f"{name}.flags"):
+                if path.is_file():
+                    return path.resolve()
+    known = sorted({path.name for directory in configs for path in directory.glob("*.flags")})
+    raise InputError(f"--flagfile={name}: no such file; by name there are {', '.join(known) or 'none'}")
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"--flagfile={path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--flagfile={path}: not a text file") from None
+
+
+# Help
+
+
+def help_text(program: str) -> str:
+    """What `--help` prints."""
+    it = PROGRAMS[program]
+    lines = [it.purpose, "", "Usage:", f"  {it.example}", ""]
+    lines += _entry("flagfile", "A file of flags, one a line: a path, or a name in configs/. Later flags override "
+                    "earlier ones.")
+    for group, flags in FLAGS.items():
+        taken = [name for name in flags if name in it.flags]
+        if taken:
+            lines += ["", f"{group}:"]
+        for name in taken:
+            default = flags[name].default or as_text(DEFAULTS[name])
+            needed = "needed" if name in it.required else f"default: {default}"
+            optional = name not in it.required and DEFAULTS[name] is None and not flags[name].default
+            lines += _entry(name, flags[name].help + ("" if optional else f" ({needed})"))
+    return "\n".join(lines)
+
+
+def _entry(name: str, text: str) -> list[str]:
+    head, indent = f"  --{name}", " " * 26
+    wrapper = textwrap.TextWrapper(110, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    return [head.ljust(len(indent)) + wrapper.fill(text).lstrip()]

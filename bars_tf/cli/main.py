@@ -1,0 +1,136 @@
+"""The programs, as `bin/*` and the console scripts call them: flags in, exit status out.
+
+0: done. 1: failed. 2: wrong flags or wrong input. Each error is one line; `--verbosity=1` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+
+from bars_tf import console as screen
+from bars_tf import log_filter as noise
+from bars_tf.cli import command_line
+from bars_tf.config import SearchConfig
+from bars_tf.errors import Failure, InputError
+
+HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
+
+
+_MODULES = {
+    "search": "search.workflow", "train": "training.outcome", "evaluate": "training.evaluation",
+    "summary": "cli.summary", "bench": "search.benchmark", "report": "report.page", "export": "export.package",
+    "runs": "report.listing", "tune": "compare.tuning.tuner", "compare": "compare.trainings",
+}
+
+
+def search() -> int:
+    return run("search", lambda config: _main("search", config))
+
+
+def train() -> int:
+    return run("train", lambda config: _main("train", config))
+
+
+def evaluate() -> int:
+    return run("evaluate", lambda config: _main("evaluate", config))
+
+
+def summary() -> int:
+    return run("summary", lambda config: _main("summary", config))
+
+
+def bench() -> int:
+    return run("bench", lambda config: _main("bench", config))
+
+
+def report() -> int:
+    return run("report", lambda config: _main("report", config))
+
+
+def export() -> int:
+    return run("export", lambda config: _main("export", config))
+
+
+def runs() -> int:
+    return run("runs", lambda config: _main("runs", config))
+
+
+def tune() -> int:
+    return run("tune", lambda config: _main("tune", config))
+
+
+def compare() -> int:
+    return run("compare", lambda config: _main("compare", config))
+
+
+def _main(module: str, config: SearchConfig) -> int:
+    # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
+    return importlib.import_module(f"bars_tf.{_MODULES[module]}").main(config)
+
+
+def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Sequence[str] | None = None) -> int:
+    """Parses flags, calls `main` with the settings, and turns what it raises into one line and an exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verbose = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
+    try:
+        if set(arguments) & set(HELP):
+            print(command_line.help_text(program))
+            return 0
+        config = command_line.parse(program, arguments)
+        verbose = config.verbosity > 0
+        _set_verbosity(program, verbose)
+        status = main(config) or 0
+        sys.stdout.flush()
+        return status
+    except InputError as error:
+        return _fail(program, error, str(error), 2, verbose)
+    except KeyboardInterrupt as error:
+        saved = f", {error}" if str(error) else ""
+        again = "; the same command resumes" if program in ("search", "train", "tune", "compare") else ""
+        return _fail(program, error, f"interrupted{saved}{again}", 130, verbose)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
+    except MemoryError as error:
+        return _fail(program, error, f"out of memory, a smaller batch needs less: {error}", 1, verbose)
+    except (Failure, FloatingPointError) as error:
+        return _fail(program, error, str(error), 1, verbose)
+    except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
+        hint = "" if verbose else " (--verbosity=1 shows the traceback)"
+        return _fail(program, error, f"{type(error).__name__}: {error}{hint}", 1, verbose)
+
+
+def _fail(program: str, error: BaseException, message: str, status: int, verbose: bool) -> int:
+    screen.close()
+    if verbose:
+        traceback.print_exception(error)
+    message = " ".join(message.split())
+    if len(message) > 1000:  # TensorFlow's messages can carry a whole graph
+        message = f"{message[:500]} ... {message[-400:]}"
+    print(f"{program}: {message}", file=sys.stderr)
+    return status
+
+
+def _set_verbosity(program: str, verbose: bool) -> None:
+    if verbose:
+        os.environ["BARS_VERBOSITY"] = "1"
+        return
+    noise.filter_stderr()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # Warnings are for users if they are the project's own.
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("always", module=r"bars_tf(\.|$)")
+    warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
+    warnings.showwarning = lambda message, *_, **__: screen.say(f"{program}: warning: {message}")

@@ -1,0 +1,71 @@
+"""`bin/summary`: layers and costs of a genotype, or of a file of a model. Needs no TensorFlow for a genotype."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from bars_tf.config import SearchConfig
+from bars_tf.cost import deployment
+from bars_tf.cost import tables as complexity
+from bars_tf.errors import InputError, blame
+from bars_tf.space.genotype import Genotype, read_json
+
+DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
+
+
+def main(config: SearchConfig) -> int:
+    if bool(config.genotype) == bool(config.model):
+        raise InputError("--genotype, --model: one of them is needed, as in `bin/summary --model=runs/NAME/model.h5`")
+    if config.model:
+        return importlib.import_module("bars_tf.cli.model_summary").main(config)
+    with blame("genotype", config.genotype):
+        values = read_json(config.genotype)
+        genotype = Genotype.from_dict_of(config.genotype, values)
+        shape, classes = made_for(values)
+        if config.image_size:
+            shape = (config.image_size, config.image_size, shape[2])
+        genotype.space.check_image(shape)
+    tables = complexity.cost_tables(genotype.space, shape, classes)
+    rows = complexity.cost_by_part(genotype, tables)
+    total, deployed = complexity.cost(genotype, tables), deployment.cost(genotype, shape, classes)
+    if config.json:
+        print(json.dumps({
+            "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
+            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows], "deployment": deployed._asdict()}))
+        return 0
+    print("\n".join(genotype.describe()))
+    print(f"\ninput {'x'.join(map(str, shape))}, {classes} classes; operations are multiply-accumulates\n")
+    header = ("part", "BOPs", "FLOPs", "OPs", "binary params", "float params", "bytes", "peak bytes")
+    table = [header] + [(name, *_numbers(cost)) for name, cost in [*rows, ("total", total)]]
+    print_table(table)
+    print("\ndeployed, one image\n")
+    print_table([(label, f"{getattr(deployed, name):,}") for name, label in deployment.LABELS.items()])
+    return 0
+
+
+def made_for(values: dict) -> tuple[tuple[int, int, int], int]:
+    """The input shape and number of classes that a genotype file was made for, or common ones."""
+    told = values.get("made_for") or {"input_shape": DEFAULT_SHAPE, "num_classes": DEFAULT_CLASSES}
+    try:
+        shape, classes = tuple(told["input_shape"]), told["num_classes"]
+    except (KeyError, TypeError):
+        shape, classes = (), 0
+    if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
+        raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
+    return shape, classes
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows of texts as columns, the first one to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths))))
+
+
+def _numbers(cost: complexity.Cost) -> list[str]:
+    return [f"{np.round(v):,.0f}" for v in (cost.bops, cost.flops, cost.ops, cost.binary_params, cost.float_params,
+                                            cost.size_bytes, cost.peak_bytes)]

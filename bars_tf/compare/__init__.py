@@ -1,0 +1,1 @@
+"""Baselines, random networks, tuners and the statistics of comparisons."""

@@ -1,0 +1,1 @@
+"""Tuners of keras-tuner over training settings and over architectures."""

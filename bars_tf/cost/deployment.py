@@ -1,0 +1,73 @@
+"""What deployment pays for a network beside its multiply-accumulates, without TensorFlow.
+
+Three figures, for one image, are functions of the list of its `layers`. What each of them counts is our choice:
+
+*Packed BOPs*: binary multiply-accumulates with the input channels of every binary convolution rounded up to a multiple
+of 32, as the Larq Compute Engine packs them into words.
+
+*Element-wise operations*: one for each element of the output of a ReLU, a batch norm, an addition of two terms (of n
+terms n - 1), for each pixel of the window of each output of a pooling, and for the sign of each element that binary
+convolutions read, however many read it. Those that the engine computes within a binary convolution are paid too, and
+count; the batch norm right behind a float convolution does not, as it goes into the kernel. Copies cost none:
+concatenation, shift, subsampling, mapping of channels, zeros.
+
+*Peak activation bytes*: the most memory of float activations at one time, as `layers` says.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bars_tf.network.builder import network as tell_network
+from bars_tf.network.layer_list import Layer, LayerOps, Layers, peak_activation_bytes
+from bars_tf.network.quicknet import QuickNet
+from bars_tf.space.genotype import Genotype
+
+PACKED = 32  # channels in a word
+
+
+class DeploymentCost(NamedTuple):
+    """Operations of one image, bytes."""
+
+    packed_bops: int
+    elementwise_ops: int
+    peak_activation_bytes: int
+
+
+# For people, as `results.UNITS`.
+LABELS = {"packed_bops": "packed BOPs", "elementwise_ops": "element-wise operations",
+          "peak_activation_bytes": "peak activation bytes"}
+
+
+def cost(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int) -> DeploymentCost:
+    """The figures of a genotype or a reference."""
+    found = layers(network, input_shape, num_classes)
+    return DeploymentCost(bops(found, PACKED), elementwise_ops(found), peak_activation_bytes(found))
+
+
+def layers(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
+    """All layers that the logits, which are the last one, depend on."""
+    if isinstance(network, QuickNet):
+        return network.layers(input_shape, num_classes)
+    ops = LayerOps(network, num_classes)
+    return ops.needed(tell_network(ops, network.space, ops.image(input_shape), input_shape[2]))
+
+
+def bops(layers: Layers, multiple: int = 1) -> int:
+    """Binary multiply-accumulates, the input channels of each convolution rounded up to a multiple."""
+    return sum(layer.window * -(-layers[layer.inputs[0]].shape[2] // multiple) * multiple * layer.elements
+               for layer in layers.values() if layer.kind == "binary_conv")
+
+
+def elementwise_ops(layers: Layers) -> int:
+    """Operations on activations, as the module says."""
+    signs = {layer.inputs[0] for layer in layers.values() if layer.kind == "binary_conv"}
+    return sum(layers[number].elements for number in signs) + sum(
+        _operations(layer, layers) * layer.elements for layer in layers.values())
+
+
+def _operations(layer: Layer, layers: Layers) -> int:
+    """For each element of the output."""
+    if layer.kind == "batch_norm":
+        return int(layers[layer.inputs[0]].kind != "conv")
+    return {"relu": 1, "add": len(layer.inputs) - 1, "pool": layer.window}.get(layer.kind, 0)

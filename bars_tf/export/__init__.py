@@ -1,0 +1,1 @@
+"""Hand-over of a trained network: Larq Zoo module, deployment file and the proof of both."""

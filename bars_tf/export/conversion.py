@@ -1,0 +1,159 @@
+"""From a Keras model to a file of the Larq Compute Engine, and the predictions of such a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+
+from bars_tf.legacy_keras import lq, tf
+from bars_tf.network.builder import network
+from bars_tf.network.keras_network import KerasOps
+from bars_tf.space.genotype import Genotype
+
+# Tensors are called after the model and cut to 50 characters: a short name leaves room for that of the layer.
+MODEL_NAME = "net"
+MISSING = ("larq-compute-engine is not installed; it is the extra `deploy`: pip install 'bars_tf[deploy]', or set "
+           "BARS_EXTRAS=deploy for programs of bin/")
+
+
+def is_available() -> bool:
+    """Whether the Larq Compute Engine can be imported."""
+    try:
+        import larq_compute_engine  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class DirectConv2D(lq.layers.QuantConv2D):
+    """Dilates the kernel. `tf.nn.convolution` splits the image into a batch of subsampled ones instead, which the
+    converter undoes only where a single convolution reads them: two on one node would become float convolutions."""
+
+    def convolution_op(self, inputs, kernel):
+        return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
+
+
+class FusibleOps(KerasOps):
+    """The same network, arranged for the converter.
+
+    ReLU and batch norm stand on each half of a factorized convolution, before these are concatenated: there the
+    converter fuses them into the binary convolutions. A tensor in halves is a tuple. Channels are cut by a slice, for
+    which Keras has no layer that a file could hold.
+    """
+
+    binary_layer = DirectConv2D
+
+    def merge_halves(self, halves, target):
+        return tuple(halves)
+
+    def relu(self, x):
+        return tuple(map(super().relu, x)) if isinstance(x, tuple) else super().relu(x)
+
+    def batch_norm(self, x, channels, name, scale=None):
+        if not isinstance(x, tuple):
+            return super().batch_norm(x, channels, name)
+        return self._concatenate([super(FusibleOps, self).batch_norm(half, channels.half(), _half_name(name, place))
+                                  for place, half in zip(("even", "odd"), x)])
+
+    def map_channels(self, x, source, target):
+        wanted = self._count(target)
+        x = self._concatenate([x] * -(-wanted // x.shape[-1]))
+        return x[..., :wanted] if x.shape[-1] > wanted else x
+
+
+def _half_name(batch_norm: str, place: str) -> str:
+    return f"{batch_norm.removesuffix('_bn')}_{place}_bn"
+
+
+def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
+    """The network of a genotype with the weights of `model`, its layers arranged for the converter."""
+    image = tf.keras.layers.Input(model.input_shape[1:])
+    logits = network(FusibleOps(genotype, model.output_shape[-1]), genotype.space, image, image.shape[-1])
+    arranged = tf.keras.Model(image, logits, name=MODEL_NAME)
+    given = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    for name in list(given):
+        if name.endswith("_bn"):
+            halves = zip(*(np.array_split(values, 2) for values in given[name]))
+            given.update((_half_name(name, place), list(half)) for place, half in zip(("even", "odd"), halves))
+    for layer in arranged.layers:
+        if layer.weights:
+            layer.set_weights(given[layer.name])
+    return arranged
+
+
+class EngineBatchNorm(tf.keras.layers.BatchNormalization):
+    """Batch norm as a binary convolution of the engine computes it.
+
+    The engine counts the products that are -1. From twice their number, which is `products` - x for a sum of products
+    x, it comes to the result by one multiplication and one addition, whose constant holds `products` times the scale:
+    that is large, and rounds about a hundred times as coarsely as x does (its `output_transform.h`).
+    """
+
+    def __init__(self, products: int, **options):
+        super().__init__(**options)
+        self.products = products
+
+    def call(self, x, training=False):
+        scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        shift, scale_64 = (tf.cast(values, tf.float64) for values in (self.beta - self.moving_mean * scale, scale))
+        return (self.products - x) * -scale + tf.cast(shift + self.products * scale_64, x.dtype)
+
+
+def with_engine_rounding(model: tf.keras.Model) -> tf.keras.Model:
+    """The same network, which rounds where and as the engine does: it tells rounding from a fault of the file.
+
+    For kernels that are signs alone; scaled ones stay as they are.
+    """
+
+    def copy(layer):
+        config = layer.get_config()
+        if isinstance(layer, tf.keras.layers.BatchNormalization) and (products := _fused_products(layer)):
+            return EngineBatchNorm(products, **config)
+        return layer.from_config(config)
+
+    twin = tf.keras.models.clone_model(model, clone_function=copy)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _fused_products(batch_norm: tf.keras.layers.Layer) -> int | None:
+    """Of how many products the sums are that the engine normalises with its binary convolution; None without one."""
+    source = _source(batch_norm)
+    if isinstance(source, tf.keras.layers.ReLU):
+        source = _source(source)
+    if not isinstance(source, lq.layers.QuantConv2D) or not getattr(
+            source.kernel_quantizer, "name", "").startswith("ste_sign"):
+        return None
+    return int(np.prod(source.kernel.shape[:3]))
+
+
+def _source(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+    return layer.input._keras_history.layer
+
+
+def convert(model: tf.keras.Model) -> bytes:
+    """The `.tflite` of a model, for one image a call.
+
+    Only the computation is handed over, not Keras's model: that takes a fifth of the time.
+    """
+    from larq_compute_engine import convert_saved_model
+
+    signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")]
+    module = tf.Module()
+    module.variables_of_model = model.variables
+    module.predict = tf.function(lambda image: model(image, training=False), signature, autograph=False)
+    with tempfile.TemporaryDirectory() as directory:
+        tf.saved_model.save(module, directory, signatures=module.predict)
+        return convert_saved_model(directory)
+
+
+def interpreter(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from images [B, H, W, C] to logits [B, classes], by the Larq Compute Engine's interpreter.
+
+    Raises: RuntimeError where it does not take the file.
+    """
+    from larq_compute_engine.tflite.python.interpreter import Interpreter
+
+    return Interpreter(data).predict

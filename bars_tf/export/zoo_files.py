@@ -1,0 +1,66 @@
+"""The files of a Larq Zoo model: NAME.py, NAME.h5, weights with and without the head, NAME.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bars_tf.export.zoo_code import Facts, module_code
+from bars_tf.legacy_keras import tf
+from bars_tf.space.genotype import Genotype
+
+if TYPE_CHECKING:
+    from bars_tf.export.model_card import Deployment
+
+
+def write(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model, facts: Facts) -> None:
+    """Writes all files of the zoo's format for `model`, the trained network of `genotype`."""
+    path = directory / f"{name}.py"
+    path.write_text(module_code(name, genotype, facts, "", ""), encoding="utf-8")
+    make = load_function(path)
+    weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    hashes = []
+    for include_top, ending in ((True, "_weights"), (False, "_weights_notop")):
+        zoo_model = make(weights=None, include_top=include_top)
+        for layer in zoo_model.layers:
+            if layer.weights:
+                layer.set_weights(weights[layer.name])
+        file = directory / f"{name}{ending}.h5"
+        zoo_model.save_weights(file)
+        hashes.append(sha256(file))
+        if include_top:
+            zoo_model.save(directory / f"{name}.h5", include_optimizer=False, save_format="h5")
+            (directory / f"{name}.json").write_text(zoo_model.to_json(), encoding="utf-8")
+    path.write_text(module_code(name, genotype, facts, *hashes), encoding="utf-8")
+
+
+def load_function(path: Path) -> Callable[..., tf.keras.Model]:
+    """The model function of a NAME.py that this process has written."""
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    # Not by the import system, which would leave a cache of byte code among the files.
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec", dont_inherit=True), module.__dict__)
+    return getattr(module, path.stem)
+
+
+def add_to_json(path: Path, facts: Facts, deployment: Deployment | None) -> None:
+    """Adds labels, preprocessing, figures and the contents of the deployment file to NAME.json, which is Keras's
+    configuration of the model; `model_from_json` passes over what is added."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    values["labels"] = list(facts.class_names)
+    values["preprocessing"] = {"input_shape": list(facts.input_shape), "mean": list(facts.mean), "std": list(facts.std),
+                               "formula": "(image / 255 - mean) / std",
+                               **({"resized_to_then_center_cropped": list(facts.resized)} if facts.resized else {})}
+    values["metrics"] = {"dataset": facts.dataset, "test_accuracy": facts.accuracy, "test_images": facts.images,
+                         **facts.cost.to_dict()}
+    values["deployment"] = deployment and deployment.to_dict()
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

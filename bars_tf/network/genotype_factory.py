@@ -1,0 +1,68 @@
+"""What every factory of one network has in common, whatever it builds of: chosen primitives, kept cells, and nodes
+without inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bars_tf.space.channels import Channels
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.primitives import primitive_branch
+
+if TYPE_CHECKING:
+    from bars_tf.network.quicknet import QuickNet
+
+
+def width_of(genotype: Genotype | QuickNet, channels: Channels) -> float:
+    """The part of these channels that a network keeps."""
+    return 1.0 if channels.stage is None else genotype.widths[channels.stage]
+
+
+class ChosenOps:
+    """The part of a factory (see `network`) that a genotype decides. None stands for a node without inputs.
+
+    What a subclass adds: the layers, and of two or more tensors `_sum`, of one or more `_concatenate`, and `_zeros` of
+    the shape of another tensor.
+    """
+
+    def __init__(self, genotype: Genotype | QuickNet, num_classes: int):
+        self.genotype, self.space, self.num_classes = genotype, genotype.space, num_classes
+
+    def _count(self, channels: Channels) -> int:
+        return channels.count(width_of(self.genotype, channels))
+
+    def add(self, terms: list[Any]) -> Any:
+        terms = [t for t in terms if t is not None]
+        return self._sum(terms) if len(terms) > 1 else (terms or [None])[0]
+
+    def normalized_sum(self, position, nodes, channels, name):
+        total = self.add(nodes)
+        return None if total is None else self.batch_norm(total, channels, name)
+
+    def concat(self, nodes):
+        present = [node for node in nodes if node is not None]
+        if not present:
+            return None
+        zeros = self._zeros(present[0]) if len(present) < len(nodes) else None
+        return self._concatenate([zeros if node is None else node for node in nodes])
+
+    def merge_halves(self, halves, target):
+        return self._concatenate(halves)
+
+    def edge(self, position, edge, x, identity, source, target, stride):
+        if x is None:
+            return None
+        chosen = self.genotype.primitive(position.group, edge)
+        primitive = self.space.primitive(chosen)
+        terms = []
+        if primitive.branch != "none":
+            name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
+            terms.append(primitive_branch(self, primitive, x, identity, source, target, stride, name))
+        if primitive.shortcut:
+            terms.append(identity)
+        return self.add(terms)
+
+    def chain(self, stage, x, positions, run):
+        for position in positions[: self.genotype.depths[stage]]:
+            x = run(x, position)
+        return x

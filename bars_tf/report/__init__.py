@@ -1,0 +1,1 @@
+"""What people read: the files of a run, figures, pages and tables."""

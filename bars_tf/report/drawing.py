@@ -1,0 +1,124 @@
+"""A genotype as a picture. By Matplotlib, which lays out these few nodes well enough and is everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import CellPosition, SearchSpace
+
+COLORS = {"none": "#e3e3e3", "skip": "#7f7f7f", "bin_conv_1x1": "#2ca02c", "bin_conv_3x3": "#1f77b4",
+          "bin_conv_5x5": "#9467bd", "bin_dil_conv_3x3": "#d62728"}
+OTHERS = ("#ff7f0e", "#17becf", "#bcbd22", "#8c564b", "#e377c2")
+
+
+def colors(space: SearchSpace) -> dict[str, str]:
+    """A colour for each primitive of a space: the same one in every picture."""
+    rest = iter(OTHERS * len(space.primitives))
+    return {name: COLORS.get(name) or next(rest) for name in space.primitives}
+
+
+def draw(genotype: Genotype) -> Figure:
+    """The stages in words, and each kept topology as a graph from the cell's input (in) through its nodes; of cells
+    with one node the chain says it all."""
+    groups = graphs(genotype)
+    if not groups:
+        return draw_stages(genotype)
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure = Figure(figsize=(4.4 * columns, 2.6 * rows + 0.9), layout="constrained")
+    words = stages(genotype)
+    figure.suptitle("\n".join("   ".join(words[i:i + columns]) for i in range(0, len(words), columns)), fontsize=10)
+    for i, group in enumerate(groups):
+        _draw_cell(figure.add_subplot(rows, columns, i + 1), genotype, group)
+        figure.axes[-1].set_title(group, fontsize=10)
+    _legend(figure, genotype, columns * 2)
+    return figure
+
+
+def draw_cell(genotype: Genotype, group: str) -> Figure:
+    """One topology as a graph."""
+    figure = Figure(figsize=(4.4, 2.5), layout="constrained")
+    _draw_cell(figure.subplots(), genotype, group)
+    _legend(figure, genotype, 3)
+    return figure
+
+
+def draw_stages(genotype: Genotype) -> Figure:
+    """The chain of cells, a row a stage: kept ones filled, as high as they are wide (of full width: the frame), those
+    of one node in the colour of their primitive."""
+    space, kept = genotype.space, set(genotype.active_cells())
+    chains = [[p for p in space.cells() if p.stage == stage] for stage in range(space.num_stages)]
+    longest = max(3, *map(len, chains))
+    figure = Figure(figsize=(4.4, 0.5 + 0.95 * len(chains)), layout="constrained")
+    axes = figure.subplots()
+    for stage, (chain, line) in enumerate(zip(chains, stages(genotype))):
+        bottom, width = -1.5 * stage, genotype.widths[stage]
+        axes.text(0, bottom + 1.08, line, fontsize=9)
+        for i, position in enumerate(chain):
+            axes.add_patch(Rectangle((i, bottom), 0.86, 0.9, fc="none", ec="#aaaaaa", ls="--", lw=0.8))
+            words, ink, height = "left\nout", "#666666", 0.9
+            if position in kept:
+                words, color, ink = _what_it_is(genotype, position)
+                height = 0.9 * width
+                axes.add_patch(Rectangle((i, bottom), 0.86, height, fc=color, ec=color, alpha=0.85))
+            axes.text(i + 0.43, bottom + height / 2, words, ha="center", va="center", fontsize=min(8, 30 / longest),
+                      color=ink)
+    axes.set(xlim=(-0.05, longest), ylim=(-1.5 * (len(chains) - 1) - 0.1, 1.45))
+    axes.axis("off")
+    return figure
+
+
+def _what_it_is(genotype: Genotype, position: CellPosition) -> tuple[str, str, str]:
+    """Words, colour and ink of a cell."""
+    group, reduces = position.group, position.stride == 2
+    if genotype.space.num_nodes > 1:
+        return ("reduction" if reduces else group.replace("_", "\n")), "#c2570c" if reduces else "#1f5fa8", "white"
+    primitive = next((name for _, name in genotype.topology(group)[0]), "none")
+    words = primitive.removeprefix("bin_").replace("_", " ") + ("\nstride 2" if reduces else "")
+    return words, colors(genotype.space)[primitive], "black"
+
+
+def stages(genotype: Genotype) -> list[str]:
+    """A line for each stage."""
+    return [f"stage {s}: {genotype.space.path_channels(s).count(width)} channels (width {width:g}), "
+            f"{depth} of {len(genotype.space.chain(s))} normal"
+            for s, (width, depth) in enumerate(zip(genotype.widths, genotype.depths))]
+
+
+def graphs(genotype: Genotype) -> list[str]:
+    """The topologies that a cell of the network has, where they are more than one node, which `draw_stages` shows."""
+    if genotype.space.num_nodes == 1:
+        return []
+    kept = {position.group for position in genotype.active_cells()}
+    return [group for group in genotype.space.groups if group in kept]
+
+
+def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:
+    used = [p for p in genotype.space.primitives if genotype.shares().get(p) and p != "none"]
+    handles = [Line2D([], [], color=colors(genotype.space)[p], lw=2, label=p) for p in used]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(used)), frameon=False,
+                      fontsize=9)
+
+
+def _draw_cell(axes: Any, genotype: Genotype, group: str) -> None:
+    nodes, palette = genotype.space.num_nodes, colors(genotype.space)
+    axes.set(xlim=(-0.5, nodes + 0.5), ylim=(-1.25, 1.25))
+    axes.axis("off")
+    for target, node in enumerate(genotype.topology(group), start=1):
+        for source, primitive in node:
+            # Long edges in wider arcs, alternately above and below, so that none hides another.
+            bend = 0.0 if target == source + 1 else (-0.35 if source % 2 else 0.35) - 0.04 * (target - source)
+            axes.annotate("", (target, 0), (source, 0), arrowprops={
+                "arrowstyle": "-|>", "color": palette[primitive], "lw": 1.8, "shrinkA": 12, "shrinkB": 12,
+                "connectionstyle": f"arc3,rad={bend}"})
+    for node in range(nodes + 1):
+        alive = node == 0 or genotype.topology(group)[node - 1]
+        axes.text(node, 0, "in" if node == 0 else str(node), ha="center", va="center", fontsize=10,
+                  color="black" if alive else "#bbbbbb",
+                  bbox={"boxstyle": "circle", "fc": "white", "ec": "black" if alive else "#bbbbbb"})

@@ -1,0 +1,1 @@
+"""The differentiable search: supernet, derivation and the workflow over both."""

@@ -1,0 +1,1 @@
+"""From alphas to genotypes within a budget, as functions of arrays."""

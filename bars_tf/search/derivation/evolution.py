@@ -1,0 +1,81 @@
+"""Evolution over the genotypes of a budget: children of the best that were scored so far.
+
+A differentiable search chooses every edge for itself; the trained supernet can score whole networks. Evolution looks
+for better ones among those that cost as much (our choice; SPOS, arXiv 1904.00420, and NAS-BNN search so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
+from bars_tf.space.genotype import Genotype
+
+PARENTS = 8
+TRIES = 400
+
+
+def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTables, budget: Budget,
+          rng: np.random.Generator) -> Genotype | None:
+    """A new genotype within the budget, which uses `NEARLY_ALL` of it if that can be had; None if none is found.
+
+    Args:
+        scored: genotypes, the best first; the first `PARENTS` of them have children.
+        seen: genotypes that are not new, nor are others that give the same network.
+    """
+    parents, smaller, built = list(scored[:PARENTS]), None, {genotype.built() for genotype in seen}
+    for _ in range(TRIES):
+        first, second = (parents[rng.integers(len(parents))] for _ in range(2))
+        found = mutated(crossed(first, second, rng), rng)
+        if found.built() in built or not budget.allows(cost := complexity.cost(found, tables)):
+            continue
+        if budget.used(cost) >= NEARLY_ALL:
+            return found
+        smaller = smaller or found
+    return smaller
+
+
+def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:
+    """Width and depth of each stage and topology of each group from either of two genotypes."""
+    def pick(ones, others):
+        return tuple(a if rng.integers(2) else b for a, b in zip(ones, others))
+
+    stages = pick(list(zip(first.widths, first.depths)), list(zip(second.widths, second.depths)))
+    return Genotype(first.space, tuple(w for w, _ in stages), tuple(d for _, d in stages),
+                    pick(first.topologies, second.topologies))
+
+
+def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
+    """One to three choices drawn anew: the width or the depth of a stage, or the primitive of an edge."""
+    space = genotype.space
+    widths, depths = list(genotype.widths), list(genotype.depths)
+    topologies = [[dict(node) for node in topology] for topology in genotype.topologies]
+
+    def pick(options):
+        return options[rng.integers(len(options))]
+
+    kinds = ["edge", "edge"] + ["width"] * (len(space.width_choices) > 1) + ["depth"] * any(
+        len(space.depths(s)) > 1 for s in range(space.num_stages))
+    for _ in range(rng.integers(1, 4)):
+        kind, stage = pick(kinds), int(rng.integers(space.num_stages))
+        if kind == "width":
+            widths[stage] = pick(space.width_choices)
+        elif kind == "depth":
+            depths[stage] = pick(space.depths(stage))
+        else:
+            source, target = pick(space.edges)
+            node = topologies[rng.integers(len(topologies))][target - 1]
+            node.pop(source, None)
+            if (primitive := pick(space.primitives)) != "none":
+                if len(node) >= space.most_inputs:
+                    node.pop(pick(sorted(node)))
+                node[source] = primitive
+    if "none" not in space.primitives:  # cells that a depth brings back have no edges yet
+        for source, target in space.edges:
+            for topology in topologies:
+                topology[target - 1].setdefault(source, pick(space.primitives))
+    return Genotype(space, tuple(widths), tuple(depths),
+                    tuple(tuple(tuple(sorted(node.items())) for node in topology) for topology in topologies))

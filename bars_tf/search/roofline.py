@@ -1,0 +1,135 @@
+"""What the machine itself needs for the convolutions of a network: plain Keras convolutions of the same shapes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from bars_tf.legacy_keras import tf
+from bars_tf.network.builder import network
+from bars_tf.network.counting import CountOps
+from bars_tf.space.search_space import SearchSpace
+
+KINDS = ("forward", "to_input", "to_kernel")
+
+
+class Shape(NamedTuple):
+    """A convolution: input side lengths and channels, filters, kernel side, stride, dilation."""
+
+    height: int
+    width: int
+    inputs: int
+    filters: int
+    kernel: int
+    stride: int
+    dilation: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates an image; those of the gradients are as many."""
+        outputs = -(-self.height // self.stride) * -(-self.width // self.stride)
+        return outputs * self.kernel**2 * self.inputs * self.filters
+
+
+class _ShapeOps(CountOps):
+    """Collects the convolutions of all candidates by layer name."""
+
+    def __init__(self, space: SearchSpace):
+        super().__init__(space, {})
+        self.shapes: dict[str, Shape] = {}
+
+    def conv(self, x, source, target, kernel, stride, name):
+        return self.binary_conv(x, source, target, kernel, stride, 1, name)
+
+    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
+        self.shapes[name] = Shape(*x, self._channels(source), self._channels(target), kernel, stride, dilation)
+        return -(-x[0] // stride), -(-x[1] // stride)
+
+    def chain(self, stage, x, positions, run):
+        for position in positions:
+            x = run(x, position)
+        return x
+
+
+def shapes(space: SearchSpace, input_shape: tuple[int, int, int], picked: np.ndarray | None = None) -> Counter[Shape]:
+    """The convolutions of a network at full width and depth, and how many of each.
+
+    Args:
+        picked: primitive of each edge, as indices [groups, edges]; None: all candidates, the soft form.
+    """
+    ops, found = _ShapeOps(space), Counter()
+    network(ops, space, tuple(input_shape[:2]), input_shape[2])
+    groups = {position.name: position.group for position in space.cells()}
+    for name, shape in ops.shapes.items():
+        cell, _, part = name.partition("_edge_")
+        if part and picked is not None:
+            source, target, primitive = part.split("/")[0].split("_", 2)
+            edge = space.edges.index((int(source), int(target)))
+            if space.primitives[picked[space.groups.index(groups[cell]), edge]] != primitive:
+                continue
+        found[shape] += 1
+    return found
+
+
+class Roofline:
+    """Times each convolution, forward and both gradients, as often as `measure` is called."""
+
+    CALLS = 4  # a function call computes so many, each waiting for the last, as layers do
+
+    def __init__(self, convolutions: set[Shape], batch_size: int):
+        self.batch_size, self._runs = batch_size, {}
+        self._seconds: dict[tuple[Shape, str], list[float]] = {}
+        for shape in sorted(convolutions):
+            for kind in KINDS:
+                self._runs[shape, kind] = self._function(shape, kind)
+                self._seconds[shape, kind] = []
+
+    def _function(self, shape, kind):
+        images = tf.random.normal((self.batch_size, shape.height, shape.width, shape.inputs))
+        kernel = tf.random.normal((shape.kernel, shape.kernel, shape.inputs, shape.filters))
+
+        def convolution(x, k):
+            return tf.nn.convolution(x, k, shape.stride, "SAME", dilations=shape.dilation)
+
+        upstream = tf.random.normal(convolution(images, kernel).shape)
+
+        @tf.function(autograph=False)
+        def run():
+            last = tf.zeros(())
+            for _ in range(self.CALLS):
+                # The next call depends on the last one's result, or TensorFlow would leave the first ones out.
+                tiny = 1e-30 * last
+                x, k, dy = images, kernel, upstream
+                if kind == "to_kernel":
+                    dy = dy + tiny
+                else:
+                    k = k + tiny
+                with tf.GradientTape() as tape:
+                    tape.watch([x, k])
+                    y = convolution(x, k)
+                result = y if kind == "forward" else tape.gradient(y, x if kind == "to_input" else k, dy)
+                last = tf.reshape(result, [-1])[0]
+            return last
+
+        run()
+        return run
+
+    def measure(self) -> None:
+        """One more time of everything."""
+        for key, run in self._runs.items():
+            start = time.perf_counter()
+            run().numpy()
+            self._seconds[key].append((time.perf_counter() - start) / self.CALLS)
+
+    def seconds(self, convolutions: Counter[Shape], kinds: tuple[str, ...]) -> float:
+        """Seconds for a batch of all the convolutions, by the medians."""
+        return sum(count * float(np.median(self._seconds[shape, kind]))
+                   for shape, count in convolutions.items() for kind in kinds)
+
+    def gflops(self, convolutions: Counter[Shape]) -> float:
+        """10^9 operations a second, 2 a multiply-accumulate, forward and backward."""
+        macs = len(KINDS) * self.batch_size * sum(count * shape.macs for shape, count in convolutions.items())
+        return 2e-9 * macs / self.seconds(convolutions, KINDS)

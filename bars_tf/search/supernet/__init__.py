@@ -1,0 +1,1 @@
+"""The shared weights of all networks of a space, and the relaxation of its choices."""

@@ -1,0 +1,39 @@
+"""Networks whose binarization is searched (NASB), by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bars_tf.space.fields import Group
+from bars_tf.space.search_space import NASB, SearchSpace
+
+# Residual networks: stem, and (channels, residual blocks of two convolutions) of each stage. Each block is a group.
+BACKBONES = {
+    "resnet18": ("resnet", ((64, 2), (128, 2), (256, 2), (512, 2))),
+    "resnet34": ("resnet", ((64, 3), (128, 4), (256, 6), (512, 3))),
+    "resnet18_cifar": ("conv_3x3", ((64, 2), (128, 2), (256, 2), (512, 2))),
+    "resnet20": ("conv_3x3", ((16, 3), (32, 3), (64, 3))),
+}
+
+
+def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpace:
+    """The space of NASB for a backbone of `BACKBONES`, its channels multiplied.
+
+    Raises: ValueError on an unknown backbone, or a multiplier that leaves no whole numbers of channels.
+    """
+    if backbone not in BACKBONES:
+        raise ValueError(f"search space: backbone={backbone!r}: must be one of {', '.join(BACKBONES)}")
+    stem, stages = BACKBONES[backbone]
+    if not all(1 <= width_multiplier * channels <= 4096 and width_multiplier * channels % 1 == 0
+               for channels, _ in stages):
+        raise ValueError(f"search space: width_multiplier={width_multiplier!r}: must make whole numbers of "
+                         f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")
+    stages = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
+    return NASB.replace(stem=stem, init_channels=stages[0][0], backbone=residual_groups(stages))
+
+
+def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
+    """A group for each residual block of two convolutions, from (channels, blocks) of each stage; every stage but the
+    first begins with stride 2."""
+    return tuple(Group(channels, 2 if stage and not block else 1, 2)
+                 for stage, (channels, blocks) in enumerate(stages) for block in range(blocks))

@@ -1,0 +1,213 @@
+"""A genotype: one architecture of a search space, as plain validated data, without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bars_tf.files import written_beside
+from bars_tf.space.search_space import CellPosition, SearchSpace
+
+FORMAT = "bars_tf.genotype/1"
+MAX_FILE_BYTES = 1_000_000
+
+# The inputs of each node of a cell: (source node, primitive), without "none".
+Topology = tuple[tuple[tuple[int, str], ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Genotype:
+    """Widths and depths of the stages, topologies of the groups of cells.
+
+    Equal networks are equal genotypes, but for kept cells without edges (see `built`): what has no effect is left out.
+    An operation on a node without inputs does nothing, so edges from such nodes are dropped; so is the topology of a
+    group none of whose cells is kept.
+
+    Attributes:
+        space: the space that it belongs to.
+        widths: a width choice for each stage.
+        depths: a depth choice for each stage.
+        topologies: for each group of `space.groups`, the inputs of each node.
+    """
+
+    space: SearchSpace
+    widths: tuple[float, ...]
+    depths: tuple[int, ...]
+    topologies: tuple[Topology, ...]
+
+    def __post_init__(self):
+        space = self.space
+        _require_choices("widths", self.widths, [space.width_choices] * space.num_stages)
+        _require_choices("depths", self.depths, [space.depths(s) for s in range(space.num_stages)])
+        if len(self.topologies) != len(space.groups):
+            raise ValueError(f"genotype: {len(self.topologies)} topologies, the space has {len(space.groups)} groups")
+        used = {position.group for position in self.active_cells()}
+        topologies = []
+        for group, topology in zip(space.groups, self.topologies):
+            checked = _check_topology(space, group, topology)
+            topologies.append(_without_dead_edges(checked) if group in used else ((),) * space.num_nodes)
+        object.__setattr__(self, "widths", tuple(float(w) for w in self.widths))
+        object.__setattr__(self, "depths", tuple(int(d) for d in self.depths))
+        object.__setattr__(self, "topologies", tuple(topologies))
+
+    def active_cells(self) -> tuple[CellPosition, ...]:
+        """The cells that the depths keep."""
+        return tuple(p for p in self.space.cells() if p.depth <= self.depths[p.stage])
+
+    def topology(self, group: str) -> Topology:
+        return self.topologies[self.space.groups.index(group)]
+
+    def primitive(self, group: str, edge: tuple[int, int]) -> str:
+        """The primitive on an edge; "none" where there is none."""
+        source, target = edge
+        return dict(self.topology(group)[target - 1]).get(source, "none")
+
+    def built(self) -> tuple:
+        """What is built: equal for genotypes of one network, as a kept cell without edges is one that is not kept."""
+        def place(position):  # normal cells of a stage are alike, but for those of a backbone
+            return position.index if self.space.backbone else (position.stage, position.opens_stage)
+
+        cells = [(place(p), self.topology(p.group)) for p in self.active_cells()]
+        return self.widths, tuple((where, topology) for where, topology in cells if any(topology))
+
+    def shares(self) -> dict[str, float]:
+        """Share of each primitive among the edges of the active cells."""
+        edges = [self.primitive(p.group, e) for p in self.active_cells() for e in self.space.edges]
+        names = dict.fromkeys(("none", *self.space.primitives))
+        return {name: edges.count(name) / max(1, len(edges)) for name in names}
+
+    def describe(self) -> list[str]:
+        """A genotype in words: a line a stage, then a line a topology."""
+        space, lines = self.space, []
+        for stage, (width, depth) in enumerate(zip(self.widths, self.depths)):
+            channels = space.path_channels(stage).count(width)
+            lines.append(f"stage {stage}: width {width:g} ({channels} channels), {depth} of {len(space.chain(stage))} "
+                         "normal cells")
+        used = {p.group for p in self.active_cells()}
+        for group, topology in zip(space.groups, self.topologies):
+            if group in used:
+                nodes = ["+".join(f"{primitive}({source})" for source, primitive in node) or "-" for node in topology]
+                lines.append(f"{group}: " + "  ".join(f"{i + 1}={node}" for i, node in enumerate(nodes)))
+        return lines
+
+    def plot(self) -> Any:
+        """The cells as a Matplotlib figure, which a notebook shows inline."""
+        from bars_tf.report import drawing  # here, because no other use of a genotype needs Matplotlib
+
+        return drawing.draw(self)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows of a genotype."""
+        from bars_tf.report import html as page
+
+        return page.render("genotype.html", picture=page.data_uri(page.png(self.plot(), 100)), words=self.describe())
+
+    def to_dict(self) -> dict[str, Any]:
+        topologies = {
+            group: [[list(pair) for pair in node] for node in topology]
+            for group, topology in zip(self.space.groups, self.topologies)
+        }
+        return {"format": FORMAT, "space": self.space.to_dict(), "widths": list(self.widths),
+                "depths": list(self.depths), "topologies": topologies}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Genotype:
+        """Raises: ValueError naming what is wrong."""
+        if not isinstance(values, Mapping) or values.get("format") != FORMAT:
+            raise ValueError(f"genotype: not a {FORMAT} object")
+        expected = {"format", "space", "widths", "depths", "topologies"}
+        if difference := sorted(expected.symmetric_difference(set(values) - {"made_for"})):
+            problem = "unknown" if difference[0] in values else "missing"
+            raise ValueError(f"genotype: {problem} key {difference[0]!r}")
+        space = SearchSpace.from_dict(values["space"])
+        topologies = values["topologies"]
+        if not isinstance(topologies, Mapping) or set(topologies) != set(space.groups):
+            raise ValueError(f"genotype: topologies must have the keys {', '.join(space.groups)}")
+        for name in ("widths", "depths"):
+            if not isinstance(values[name], Sequence) or isinstance(values[name], str):
+                raise ValueError(f"genotype: {name} must be a list")
+        return cls(space, tuple(values["widths"]), tuple(values["depths"]),
+                   tuple(_as_topology(group, topologies[group]) for group in space.groups))
+
+    def save(self, path: str | os.PathLike, input_shape: Sequence[int] | None = None,
+             num_classes: int | None = None) -> None:
+        """Writes JSON beside `path` and renames it, with what the genotype was made for if that is given."""
+        made_for = {} if input_shape is None else {
+            "made_for": {"input_shape": list(input_shape), "num_classes": num_classes}}
+        write_json(path, {**self.to_dict(), **made_for})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Genotype:
+        """Raises: ValueError naming the file and what is wrong with it; OSError if it cannot be read."""
+        return cls.from_dict_of(path, read_json(path))
+
+    @classmethod
+    def from_dict_of(cls, path: str | os.PathLike, values: Any) -> Genotype:
+        try:
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def read_json(path: str | os.PathLike, max_bytes: int = MAX_FILE_BYTES) -> Any:
+    """Raises: ValueError naming a file that is too large or not JSON; OSError if it cannot be read."""
+    if os.path.getsize(path) > max_bytes:
+        raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+
+
+def write_json(path: str | os.PathLike, values: Any) -> None:
+    """Writes beside `path` and renames, so that no reader sees half a file."""
+    with written_beside(path) as beside, open(beside, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1)
+        file.write("\n")
+
+
+def _require_choices(field: str, values: Sequence, choices: Sequence[Sequence]) -> None:
+    if len(values) != len(choices):
+        raise ValueError(f"genotype: {field} must have {len(choices)} values, one a stage")
+    for stage, (value, known) in enumerate(zip(values, choices)):
+        if isinstance(value, bool) or value not in known:
+            raise ValueError(f"genotype: {field}[{stage}]={value!r}: must be one of {', '.join(map(str, known))}")
+
+
+def _as_topology(group: str, nodes: Any) -> Topology:
+    try:
+        return tuple(tuple((source, primitive) for source, primitive in node) for node in nodes)
+    except (TypeError, ValueError):
+        raise ValueError(f"genotype: topology {group!r}: each node must be a list of [source, primitive]") from None
+
+
+def _check_topology(space: SearchSpace, group: str, topology: Topology) -> Topology:
+    if len(topology) != space.num_nodes:
+        raise ValueError(f"genotype: topology {group!r} has {len(topology)} nodes, the space has {space.num_nodes}")
+    checked = []
+    for target, node in enumerate(topology, start=1):
+        seen = set()
+        for source, primitive in node:
+            if not isinstance(source, int) or isinstance(source, bool) or not 0 <= source < target:
+                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source!r} is no earlier node")
+            if primitive not in space.primitives:
+                raise ValueError(f"genotype: topology {group!r}, node {target}: primitive {primitive!r} is not in the "
+                                 f"space ({', '.join(space.primitives)})")
+            if source in seen:
+                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source} stands twice")
+            seen.add(source)
+        checked.append(tuple(sorted((s, p) for s, p in node if p != "none")))
+    return tuple(checked)
+
+
+def _without_dead_edges(topology: Topology) -> Topology:
+    alive, kept = {0}, []
+    for target, node in enumerate(topology, start=1):
+        kept.append(tuple((s, p) for s, p in node if s in alive))
+        if kept[-1]:
+            alive.add(target)
+    return tuple(kept)

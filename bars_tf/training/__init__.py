@@ -1,0 +1,1 @@
+"""Training that resumes: checkpoints, stages, distillation and evaluation."""
