@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
 import sysconfig
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bars_tf.cli.flag_values import BUDGETS
 from bars_tf.cost.tables import Budget
-from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import absolute
+from bars_tf.errors import InputError, as_text, blame, blame_field
+from bars_tf.files import absolute, read_json
 from bars_tf.space.backbones import nasb
-from bars_tf.space.genotype import read_json
 from bars_tf.space.search_space import NASB, SPACES, SearchSpace
 
 # Flags that override a field of the space of the same name.
@@ -30,16 +27,6 @@ def config_directories() -> list[Path]:
     return [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
                                         Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
             if directory.is_dir()]
-
-
-@contextlib.contextmanager
-def _blame_field(value: Callable[[str], Any]) -> Iterator[None]:
-    """Turns "search space: FIELD=VALUE: REMEDY" into an InputError that names the flag of the field, with its value."""
-    try:
-        yield
-    except ValueError as error:
-        field, remedy = re.fullmatch(r"search space: (\w+)=.*?: (.*)", str(error), re.DOTALL).groups()
-        raise InputError.of(field, value(field), remedy) from None
 
 
 def budget_flag(measure: str) -> str:
@@ -270,7 +257,7 @@ class SearchConfig:
 
     def _backbone_space(self) -> SearchSpace:
         """NASB for the backbone that the flags name."""
-        with _blame_field(lambda field: getattr(self, field)):
+        with blame_field():
             return nasb(self.backbone or "resnet20", self.width_multiplier or 1.0)
 
     @property
@@ -291,8 +278,7 @@ class SearchConfig:
     @property
     def search_space(self) -> SearchSpace:
         """The named space, or that of the file, with its overrides."""
-        # The field may be another one than was given, if they do not agree.
-        with _blame_field(lambda field: getattr(self if field in self.space_overrides else self._space, field)):
+        with blame_field():  # may name another field than was given, where two do not agree
             return self._space.replace(**self.space_overrides)
 
     @property

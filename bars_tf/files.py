@@ -1,14 +1,18 @@
-"""Files that are whole or not there: written beside their place, under one fixed name, and renamed into it."""
+"""Reads and writes files. A file is complete or absent: it is written beside its place and renamed into it."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+MAX_JSON_BYTES = 1_000_000
 
 
 def absolute(path: str) -> str:
@@ -44,6 +48,32 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """A whole file at once."""
     with written_beside(path) as beside:
         beside.write_bytes(content)
+
+
+def write_json(path: str | os.PathLike, values: Any) -> None:
+    """Writes values as indented JSON."""
+    write_bytes(path, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def read_json(path: str | os.PathLike, max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        ValueError: the file is too large or not JSON; the message names it.
+        OSError: it cannot be read.
+    """
+    if os.path.getsize(path) > max_bytes:
+        raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def discard_states(directory: Path) -> None:

@@ -23,13 +23,13 @@ from bars_tf.export import conversion, proof, zoo_code
 from bars_tf.export import package as export
 from bars_tf.export import tflite_file as tflite
 from bars_tf.export.model_card import escape
-from bars_tf.files import save_model
+from bars_tf.files import save_model, sha256, write_json
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import KerasOps, build_network
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import fields as space_fields
 from bars_tf.space import search_space as spaces
-from bars_tf.space.genotype import Genotype, write_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import evaluation as evaluate
 from bars_tf.training import fit as training
@@ -119,7 +119,7 @@ def test_export_writes_the_zoo_format(exported):
     names = {f"tiny_net{end}" for end in (".py", ".h5", "_weights.h5", "_weights_notop.h5", ".json", ".tflite")}
     assert {path.name for path in output.iterdir()} == {*names, "README.md"}
     card = (output / "README.md").read_text()
-    assert all(f"| `{name}` |" in card and export.zoo_files.sha256(output / name) in card for name in names)
+    assert all(f"| `{name}` |" in card and sha256(output / name) in card for name in names)
     assert "12.50% of 2,000" in card and "fashion\\_mnist\\_small" in card and "9. Ankle boot" in card
     values = json.loads((output / "tiny_net.json").read_text())
     assert values["labels"][9] == "Ankle boot" and len(values["preprocessing"]["mean"]) == 1

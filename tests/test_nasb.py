@@ -9,9 +9,10 @@ import pytest
 from test_resume import assert_equal, killed_run, start, state
 
 from bars_tf.cost import overhead
+from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training import evaluation as evaluate
 from bars_tf.training.distillation import Distillation

@@ -13,12 +13,12 @@ from test_programs import refused
 from bars_tf.cli import command_line
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
+from bars_tf.files import write_json
 from bars_tf.report import page as report
 from bars_tf.report import run as run_files
 from bars_tf.report.closing_table import UNITS
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import search_space as spaces
-from bars_tf.space.genotype import write_json
 
 NAMES = ["<script>alert(1)</script>", "O'Brien \"&\" Söhne", "日本語 $x_1$", "T-shirt/top"]
 SPACE = spaces.BARS_SMALL.replace(num_nodes=2, layout="NNRN")

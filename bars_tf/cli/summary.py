@@ -12,7 +12,8 @@ from bars_tf.config import SearchConfig
 from bars_tf.cost import deployment
 from bars_tf.cost import tables as complexity
 from bars_tf.errors import InputError, blame
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.files import read_json
+from bars_tf.space.genotype import Genotype
 
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
 

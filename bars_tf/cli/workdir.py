@@ -11,8 +11,7 @@ from bars_tf.cli.command_line import find_flagfile, parse
 from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import absolute, written_beside
-from bars_tf.space.genotype import read_json, write_json
+from bars_tf.files import absolute, read_json, write_json, written_beside
 
 CONFIG, SPACE, NETWORKS, TRIALS, TUNED = "config.flags", "space.json", "networks", "trials.json", "tuned.flags"
 DATA = "data.json"

@@ -19,7 +19,8 @@ from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import NEARLY_ALL, Budget, Cost
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.files import read_json
+from bars_tf.space.genotype import Genotype
 
 SEARCHED, RANDOM, REFERENCE = "searched", "random", "reference"
 

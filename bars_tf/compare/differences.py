@@ -14,11 +14,10 @@ from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED
 from bars_tf.config import SearchConfig
 from bars_tf.console import duration
 from bars_tf.cost.tables import PEAK, Budget
-from bars_tf.files import write_bytes
+from bars_tf.files import write_bytes, write_json
 from bars_tf.report import charts
 from bars_tf.report import html as page
 from bars_tf.report.closing_table import UNITS
-from bars_tf.space.genotype import write_json
 
 JSON, TABLE = "compare.json", "compare.md"
 PICTURES = ("compare_ops.png", "compare_size_bytes.png")

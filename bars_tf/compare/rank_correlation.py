@@ -15,10 +15,11 @@ from bars_tf.cli import workdir
 from bars_tf.compare.statistics import kendall_tau
 from bars_tf.config import SearchConfig
 from bars_tf.cost.tables import MEASURES
+from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.search import workflow as search
 from bars_tf.search.supernet.scoring import Scorer
-from bars_tf.space.genotype import Genotype, read_json, write_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import fit as training
 
 FEWEST = 4  # networks; of fewer a tau says nothing

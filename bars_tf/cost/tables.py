@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf.cost import memory as peaks
+from bars_tf.errors import FieldError
 from bars_tf.network.builder import stem
 from bars_tf.network.cells import cell
 from bars_tf.network.counting import CountOps
@@ -93,7 +94,7 @@ class Budget:
     def __post_init__(self):
         for name, limit in self.limits().items():
             if not limit > 0:
-                raise ValueError(f"budget: {name}={limit!r}: must be above 0")
+                raise FieldError(name, limit, "must be above 0")
 
     def limits(self) -> dict[str, float]:
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}

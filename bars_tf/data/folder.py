@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from bars_tf import console as screen
 from bars_tf.data.image_data import ImageData, described
 from bars_tf.data.records import OwnRecords
-from bars_tf.data.tfds import one_line
+from bars_tf.errors import one_line
 from bars_tf.legacy_keras import tf
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bars_tf.data.folder import from_folder
 from bars_tf.data.image_data import ImageData, described
 from bars_tf.data.records import OwnRecords
-from bars_tf.data.tfds import one_line
+from bars_tf.errors import one_line
 from bars_tf.legacy_keras import tf
 
 __all__ = ["from_folder", "from_function"]

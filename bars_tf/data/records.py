@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.data.tfds import one_line, tfds
+from bars_tf.data.tfds import tfds
+from bars_tf.errors import one_line
 from bars_tf.legacy_keras import tf
 
 MEMORY_LIMIT = 2 * 10**9  # bytes: decoded images of a split are kept in memory up to here

@@ -8,13 +8,14 @@ import io
 import logging
 import os
 import pathlib
-import re
 import sys
 import urllib.error
 import urllib.request
 from typing import Any
 
 import numpy as np
+
+from bars_tf.errors import one_line
 
 # First, because TFDS imports TensorFlow too, and this is the place that says how.
 from bars_tf import legacy_keras  # noqa: F401  # isort: skip
@@ -23,13 +24,6 @@ from tensorflow_datasets.core.utils import gcs_utils  # isort: skip
 
 EMBEDDED = pathlib.Path(__file__).parent / "datasets"  # the data sets inside the package
 DOWNLOAD_TIMEOUT = 10  # seconds to find out that there is no network
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, without the stack and the names of nodes that TensorFlow adds."""
-    text = re.sub(r"\{\{.*?\}\} ?|\[Op:\w+\]", "", str(getattr(error, "message", None) or error))
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[0].strip().rstrip(":")[:200] if lines else type(error).__name__
 
 
 def _directory(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:

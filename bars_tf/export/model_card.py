@@ -12,7 +12,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.export.proof import Agreement
 from bars_tf.export.tflite_file import Contents
 from bars_tf.export.zoo_code import Facts, memory
-from bars_tf.export.zoo_files import sha256
+from bars_tf.files import sha256
 from bars_tf.space.genotype import Genotype
 
 

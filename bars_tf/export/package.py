@@ -22,9 +22,10 @@ from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
 from bars_tf.export import conversion, model_card, proof, zoo_code, zoo_files
 from bars_tf.export import tflite_file as tflite
+from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import fit as training
 from bars_tf.training.evaluation import load_model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import types
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bars_tf.export.zoo_code import Facts, module_code
+from bars_tf.files import sha256
 from bars_tf.legacy_keras import tf
 from bars_tf.space.genotype import Genotype
 
@@ -59,8 +59,3 @@ def add_to_json(path: Path, facts: Facts, deployment: Deployment | None) -> None
                          **facts.cost.to_dict()}
     values["deployment"] = deployment and deployment.to_dict()
     path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

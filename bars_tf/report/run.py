@@ -15,7 +15,8 @@ from bars_tf.cli import workdir
 from bars_tf.cli.summary import made_for
 from bars_tf.config import SearchConfig
 from bars_tf.cost.tables import Cost
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.files import read_json
+from bars_tf.space.genotype import Genotype
 
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
 MAX_BYTES = 2**28

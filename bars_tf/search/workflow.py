@@ -15,7 +15,8 @@ from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
 from bars_tf.data import pipeline as data
 from bars_tf.data.pipeline import ImageData
-from bars_tf.errors import InputError, as_text, blame
+from bars_tf.errors import FieldError, InputError, blame
+from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.search import family
 from bars_tf.search import successive_halving as finals
@@ -24,7 +25,7 @@ from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.supernet import scoring
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.trajectory import Trajectory
-from bars_tf.space.genotype import Genotype, read_json, write_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import callbacks, distribution, schedules
 from bars_tf.training import checkpoints as resume
 from bars_tf.training import fit as training
@@ -89,9 +90,9 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
         derive.check_budget(tables, found)
     except ValueError as error:
         given = config.budget.limits()
-        name = next((n for n in given if f"budget {n}=" in str(error)), next(iter(given)))
-        _, verb, reach = str(error).partition("is ")
-        raise InputError.of(budget_flag(name), as_text(given[name]), verb + reach or str(error)) from None
+        name = error.field if isinstance(error, FieldError) else next(iter(given), None)
+        flag, value = (budget_flag(name), given[name]) if name in given else ("max_overhead", config.max_overhead)
+        raise InputError.of(flag, value, getattr(error, "remedy", str(error))) from None
 
 
 def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bars_tf.errors import FieldError
 from bars_tf.space.fields import Group
 from bars_tf.space.search_space import NASB, SearchSpace
 
@@ -22,11 +23,11 @@ def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpa
     Raises: ValueError on an unknown backbone, or a multiplier that leaves no whole numbers of channels.
     """
     if backbone not in BACKBONES:
-        raise ValueError(f"search space: backbone={backbone!r}: must be one of {', '.join(BACKBONES)}")
+        raise FieldError("backbone", backbone, f"must be one of {', '.join(BACKBONES)}")
     stem, stages = BACKBONES[backbone]
     if not all(1 <= width_multiplier * channels <= 4096 and width_multiplier * channels % 1 == 0
                for channels, _ in stages):
-        raise ValueError(f"search space: width_multiplier={width_multiplier!r}: must make whole numbers of "
+        raise FieldError("width_multiplier", width_multiplier, "must make whole numbers of "
                          f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")
     stages = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
     return NASB.replace(stem=stem, init_channels=stages[0][0], backbone=residual_groups(stages))

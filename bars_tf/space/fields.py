@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bars_tf.errors import FieldError
 from bars_tf.space.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ def groups(values: Any) -> tuple[Group, ...]:
                 and 1 <= value[0] <= 4096 and value[1] in (1, 2) and 1 <= value[2] <= 64)
 
     if not isinstance(values, (list, tuple)) or len(values) > 64 or not all(map(is_group, values)):
-        raise ValueError(f"search space: backbone={values!r}: must be up to 64 groups [channels, stride, repeats], "
-                         "stride 1 or 2, such as [[16, 1, 2], [32, 2, 2]]")
+        raise FieldError("backbone", values, "must be up to 64 groups [channels, stride, repeats], stride 1 or 2, "
+                         "such as [[16, 1, 2], [32, 2, 2]]")
     return tuple(Group(*value) for value in values)
 
 
 def validate(space: SearchSpace) -> None:
     def refuse(field: str, remedy: str):
-        raise ValueError(f"search space: {field}={getattr(space, field)!r}: {remedy}")
+        raise FieldError(field, getattr(space, field), remedy)
 
     def integer(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)

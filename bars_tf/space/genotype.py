@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bars_tf.files import written_beside
+from bars_tf.files import read_json, write_json
 from bars_tf.space.search_space import CellPosition, SearchSpace
 
 FORMAT = "bars_tf.genotype/1"
-MAX_FILE_BYTES = 1_000_000
 
 # The inputs of each node of a cell: (source node, primitive), without "none".
 Topology = tuple[tuple[tuple[int, str], ...], ...]
@@ -150,24 +148,6 @@ class Genotype:
             return cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-
-
-def read_json(path: str | os.PathLike, max_bytes: int = MAX_FILE_BYTES) -> Any:
-    """Raises: ValueError naming a file that is too large or not JSON; OSError if it cannot be read."""
-    if os.path.getsize(path) > max_bytes:
-        raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
-
-
-def write_json(path: str | os.PathLike, values: Any) -> None:
-    """Writes beside `path` and renames, so that no reader sees half a file."""
-    with written_beside(path) as beside, open(beside, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1)
-        file.write("\n")
 
 
 def _require_choices(field: str, values: Sequence, choices: Sequence[Sequence]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bars_tf.errors import FieldError
+
 if TYPE_CHECKING:
     from bars_tf.space.channels import Channels
 
@@ -43,14 +45,14 @@ def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
     Raises: ValueError naming the primitive and the field.
     """
     if not isinstance(values, dict):
-        raise ValueError("search space: own_primitives=...: must be an object of primitives by name")
+        raise FieldError("own_primitives", values, "must be an object of primitives by name")
     for name in values:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name in PRIMITIVES:
-            raise ValueError(f"search space: own_primitives={name!r}: needs new names of small letters, digits, _")
+            raise FieldError("own_primitives", name, "needs new names of small letters, digits, _")
     try:
         return tuple((name, _own_primitive(name, fields)) for name, fields in values.items())
     except ValueError as error:
-        raise ValueError(f"search space: own_primitives={', '.join(values)}: {error}") from None
+        raise FieldError("own_primitives", list(values), str(error)) from None
 
 
 def _own_primitive(name: str, values: Any) -> Primitive:

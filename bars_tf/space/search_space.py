@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bars_tf.errors import FieldError
 from bars_tf.space.channels import Channels
 from bars_tf.space.fields import MAX_POOL, STEMS, Group, groups, validate
 from bars_tf.space.primitives import PRIMITIVES, Primitive, own_primitives
@@ -109,7 +110,7 @@ class SearchSpace:
     def replace(self, **changes: Any) -> SearchSpace:
         """A copy with some fields changed."""
         if "layout" in changes and (self.backbone or changes.get("backbone")) and changes["layout"] != self.layout:
-            raise ValueError(f"search space: layout={changes['layout']!r}: the backbone says which cells there are")
+            raise FieldError("layout", changes["layout"], "the backbone says which cells there are")
         unknown = sorted(set(changes) - {f.name for f in dataclasses.fields(self)})
         if unknown:
             raise ValueError(f"search space: unknown field {unknown[0]!r}")

@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console as screen
-from bars_tf.data.tfds import one_line
-from bars_tf.errors import InputError
+from bars_tf.errors import InputError, one_line
 from bars_tf.legacy_keras import tf
 
 

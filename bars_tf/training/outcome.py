@@ -17,11 +17,11 @@ from bars_tf.cost import deployment, overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import save_model
+from bars_tf.files import read_json, save_model, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report import closing_table as results
 from bars_tf.report import page as report
-from bars_tf.space.genotype import Genotype, read_json, write_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution, stages
 from bars_tf.training import fit as training
 from bars_tf.training.evaluation import accuracy

@@ -16,13 +16,14 @@ from bars_tf.cost import deployment
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
 from bars_tf.data import pipeline as data
+from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import BACKBONES, nasb
-from bars_tf.space.genotype import Genotype, read_json
+from bars_tf.space.genotype import Genotype
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_suffix(".json")

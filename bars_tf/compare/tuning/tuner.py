@@ -22,11 +22,11 @@ from bars_tf.config import SearchConfig
 from bars_tf.cost import tables as complexity
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import write_bytes
+from bars_tf.files import read_json, write_bytes, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report import run as run_files
 from bars_tf.search.workflow import check_budget
-from bars_tf.space.genotype import Genotype, read_json, write_json
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import fit as training
 from bars_tf.training.outcome import budget, finish
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import NEARLY_ALL, PEAK, Budget, Cost, CostTables
+from bars_tf.errors import FieldError
 from bars_tf.search.derivation.pareto import Front, group_front, join
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
@@ -69,7 +70,7 @@ def check_budget(tables: CostTables, budget: Budget) -> None:
     for name, limit in budget.limits().items():
         smallest, largest = cost_range(tables, name)
         if limit < smallest:
-            raise ValueError(f"budget {name}={limit:g} is below the smallest network of the space: it reaches from "
+            raise FieldError(name, limit, "is below the smallest network of the space: it reaches from "
                              f"{smallest:.6g} to {largest:.6g}")
     uniform = Alphas(np.zeros(_macro_shape(tables, 0)), np.zeros(_macro_shape(tables, 1)),
                      np.zeros((len(tables.space.groups), len(tables.space.edges), len(tables.space.primitives))))
