@@ -1,21 +1,20 @@
-"""What a difference of accuracies is worth: permutation test, bootstrap, spreads. Plain functions of numbers.
+"""Statistics of differences between accuracies: permutation test, bootstrap, spreads, rank correlation.
 
-A group of networks is a list of clusters: the accuracies of one genotype (that of one search, say), one a training
-seed.
+A group of networks is a list of clusters. A cluster holds the accuracies of one genotype, one for each training seed.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 Cluster = Sequence[float]
 LEVEL = 0.05
-MOST_ARRANGEMENTS = 100_000
-DRAWS = 10_000
+MAX_PERMUTATIONS = 100_000
+RESAMPLES = 10_000
 
 
 def means(group: Sequence[Cluster]) -> list[float]:
@@ -24,54 +23,60 @@ def means(group: Sequence[Cluster]) -> list[float]:
 
 
 def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Two-sided p of a difference of means: the part of all ways to divide the values into two such groups whose
-    difference is at least as large. Beyond 100,000 ways, of as many drawn ones (and the one that is).
+    """Two-sided p-value of a difference of means, by a permutation test.
 
-    None where no division at all could give a p of 0.05 or less: there are too few values.
+    It is the fraction of all divisions of the values into groups of these sizes whose absolute difference of means is
+    at least the observed one. Beyond 100,000 divisions, as many random ones are evaluated, with a fixed seed.
+
+    Args:
+        one, other: independent values, such as the mean accuracy of each network.
+
+    Returns:
+        The p-value; None if no division of so few values could have one of 0.05 or less.
+
+    Source: Fisher, The Design of Experiments (1935), section 21.
     """
-    values = np.array([*one, *other], float)
     size, total = len(one), len(one) + len(other)
-    if not size or size == total:
-        return None
-    arrangements = math.comb(total, size)
-    if (2 if 2 * size == total else 1) / arrangements > LEVEL:  # of equal groups each division counts twice
+    # In groups of equal size each division comes twice.
+    if not size or size == total or (2 if 2 * size == total else 1) / math.comb(total, size) > LEVEL:
         return None
 
-    def statistic(rows: np.ndarray) -> np.ndarray:
-        sums = values[rows].sum(-1)
-        return np.abs(sums / size - (values.sum() - sums) / (total - size))
+    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return np.abs(a.mean(axis) - b.mean(axis)).round(12)  # values that differ by rounding alone are equal
 
-    limit = statistic(np.arange(size)[None])[0] - 1e-12  # equal but for rounding is equal
-    if arrangements <= MOST_ARRANGEMENTS:
-        rows = np.array(list(itertools.combinations(range(total), size)))
-        return float(np.mean(statistic(rows) >= limit))
-    rng = np.random.default_rng(0)
-    drawn = statistic(rng.random((MOST_ARRANGEMENTS, total)).argsort(1)[:, :size])
-    return float((np.sum(drawn >= limit) + 1) / (MOST_ARRANGEMENTS + 1))
+    return float(stats.permutation_test((one, other), difference, alternative="greater", vectorized=True,
+                                        n_resamples=MAX_PERMUTATIONS, rng=np.random.default_rng(0)).pvalue)
 
 
 def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the difference of the means of cluster means, clusters drawn with replacement.
+    """95 % percentile interval of the mean of cluster means in `one` minus that in `other`.
 
-    `other` may be a number, which stays. None where a group has fewer than two clusters to draw from. From few
-    clusters the interval is too narrow.
+    Clusters are drawn with replacement, with a fixed seed. From few clusters the interval is too narrow.
+
+    Args:
+        one: a group of networks.
+        other: a group of networks, or a number that counts as exact.
+
+    Returns:
+        Lower and upper end; None if a group has fewer than two clusters.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
-    rng = np.random.default_rng(0)
-
-    def resampled(group: Sequence[Cluster]) -> np.ndarray:
-        values = np.array(means(group))
-        return values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1)
-
     fixed = isinstance(other, (int, float))
-    if len(one) < 2 or (not fixed and len(other) < 2):
+    samples = [means(group) for group in ([one] if fixed else [one, other])]
+    if min(map(len, samples)) < 2:
         return None
-    differences = resampled(one) - (other if fixed else resampled(other))
-    low, high = np.quantile(differences, [LEVEL / 2, 1 - LEVEL / 2])
+
+    def difference(a: np.ndarray, b: np.ndarray | None = None, axis: int = -1) -> np.ndarray:
+        return a.mean(axis) - (other if b is None else b.mean(axis))
+
+    low, high = stats.bootstrap(samples, difference, n_resamples=RESAMPLES, vectorized=True, method="percentile",
+                                confidence_level=1 - LEVEL, rng=np.random.default_rng(0)).confidence_interval
     return float(low), float(high)
 
 
 def seed_spread(group: Sequence[Cluster]) -> float | None:
-    """The standard deviation between training seeds of one network, pooled over those that have several."""
+    """Standard deviation between training seeds of one network, pooled over the networks that have several."""
     repeated = [np.array(cluster, float) for cluster in group if len(cluster) > 1]
     if not repeated:
         return None
@@ -80,8 +85,12 @@ def seed_spread(group: Sequence[Cluster]) -> float | None:
 
 
 def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float | None]:
-    """The standard deviation between networks of one training each (the first), and what is left of it without that
-    between seeds (0 where this is the larger one)."""
+    """Standard deviation between networks of one training each.
+
+    Returns:
+        The standard deviation of the first accuracies of the clusters, and the square root of its variance minus that
+        between seeds (0 if the latter is larger). None for what too few networks or seeds do not give.
+    """
     if len(group) < 2:
         return None, None
     total, seeds = float(np.std([cluster[0] for cluster in group], ddof=1)), seed_spread(group)
@@ -89,16 +98,26 @@ def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float |
 
 
 def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Kendall's tau-b of two rankings of the same things: 1 where they agree on every pair, -1 on none; ties count as
-    neither. None where all values of one are equal."""
-    signs = [np.sign(np.subtract.outer(values, values)) for values in (np.array(one, float), np.array(other, float))]
-    norm = math.sqrt((signs[0] ** 2).sum() * (signs[1] ** 2).sum())
-    return float((signs[0] * signs[1]).sum() / norm) if norm else None
+    """Kendall's tau-b of two rankings of the same items; None if one of them is constant.
+
+    It is 1 if the rankings agree on every pair and -1 if they agree on none; a tie counts as neither.
+    """
+    tau = float(stats.kendalltau(one, other).statistic)
+    return None if math.isnan(tau) else tau
 
 
 def best_of(validation: Sequence[float], test: Sequence[float], size: int) -> float:
-    """The expected test accuracy of that one among `size` networks, drawn without replacement, whose validation
-    accuracy is the highest. Networks of equal validation accuracy share its chance."""
+    """Expected test accuracy of the network with the highest validation accuracy among `size` random ones.
+
+    The expectation is over all subsets of that size. Networks of equal validation accuracy are equally likely.
+
+    Args:
+        validation, test: accuracies of all networks.
+        size: number of networks that are drawn without replacement.
+
+    Raises:
+        ValueError: `size` is not from 1 to the number of networks.
+    """
     validation, test, count = np.array(validation, float), np.array(test, float), len(test)
     if not 1 <= size <= count:
         raise ValueError(f"size={size}: must be from 1 to {count}, the number of networks")
