@@ -29,9 +29,9 @@ from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.quicknet import QuickNet
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import nasb
+from bars_tf.space.encoding import Choices, genotype_of, random_genotype
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import evaluation as evaluate
 from bars_tf.training import outcome as train
@@ -51,14 +51,14 @@ def test_costs_of_drawn_topologies_are_exact(space, rng):
     tables = complexity.cost_tables(space, SHAPE, CLASSES)
     for i in range(20):
         budget = Budget(bops=2e6, size_bytes=10e3, peak_bytes=20e3 if i % 2 else None)
-        genotype = derive.random_genotype(space, rng)
+        genotype = random_genotype(space, rng)
         picks = np.array([[[space.primitives.index(genotype.primitive(group, edge)) for edge in space.edges]
                            for group in space.groups]] * 2) if "none" in space.primitives else rng.integers(
                                2, size=(2, len(space.groups), len(space.edges)))
         widths = [space.width_choices.index(w) for w in genotype.widths]
         depths = [space.depths(s).index(d) for s, d in enumerate(genotype.depths)]
         costs = random_networks._TopologyCosts(tables, budget, widths, depths)
-        made = derive.genotype_of(space, widths, genotype.depths, picks[0])
+        made = genotype_of(space, Choices(widths, depths, picks[0]))
         assert costs.used(picks)[0] == pytest.approx(budget.used(complexity.cost(made, tables)))
         assert not costs.used(picks)[0] >= 0.95 or costs.used(picks)[0] > 1 or costs.reach()
 
@@ -67,7 +67,7 @@ def test_random_networks_of_a_backbone(rng, monkeypatch):
     """Of more inputs than the space keeps any stay; costs are exact with rows left out, too."""
     space = nasb("resnet20", 0.5)
     tables = complexity.cost_tables(space, SHAPE, CLASSES)
-    budget = Budget(ops=float(np.median([complexity.cost(derive.random_genotype(space, rng), tables).ops
+    budget = Budget(ops=float(np.median([complexity.cost(random_genotype(space, rng), tables).ops
                                          for _ in range(20)])))
     monkeypatch.setattr(random_networks, "WALK", 5)
     drawn = random_networks.draw(tables, budget, 120, seed=0)  # more than may be given up in a row
@@ -309,7 +309,7 @@ def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng
     config = command_line.parse("compare", [
         *flags, "--budget_ops=17k", "--num_random=4", "--repeat_random=0", "--references=none", "--train_seeds=1",
         f"--genotypes={run}", "--train_epochs=1", f"--workdir={tmp_path / 'work'}"])
-    networks = {"best": genotype, **{str(i): derive.random_genotype(genotype.space, rng) for i in range(3)}}
+    networks = {"best": genotype, **{str(i): random_genotype(genotype.space, rng) for i in range(3)}}
     file = tmp_path / "scores.json"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     found = ranking.scores(run, config, networks, file)

@@ -18,9 +18,9 @@ from bars_tf.cost import tables as complexity
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.quicknet import QuickNet
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import nasb
+from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
 
 SPACES = {"bars": SMALL, "nasb": NASB, "two_paths": TWO_PATHS,
@@ -144,7 +144,7 @@ def of_model(model, called):
 @pytest.mark.parametrize("name", [*SPACES, "quicknet"])
 def test_it_is_that_of_the_keras_model(name, called, rng):
     networks = ([QuickNet.of_width(SMALL, 24)] if name == "quicknet"
-                else [derive.random_genotype(SPACES[name], rng) for _ in range(5)])
+                else [random_genotype(SPACES[name], rng) for _ in range(5)])
     for network in networks:
         called.clear()
         model = build_network(network, ODD_SHAPE, CLASSES)
@@ -152,7 +152,7 @@ def test_it_is_that_of_the_keras_model(name, called, rng):
 
 
 def test_summary_tells_it_without_tensorflow(tmp_path, capsys):
-    genotype = derive.random_genotype(spaces.BARS_SMALL, np.random.default_rng(0))
+    genotype = random_genotype(spaces.BARS_SMALL, np.random.default_rng(0))
     genotype.save(tmp_path / "genotype.json", (28, 28, 1), 10)
     expected = deployment.cost(genotype, (28, 28, 1), 10)
     summary.main(parse("summary", [f"--genotype={tmp_path / 'genotype.json'}", "--json"]))

@@ -26,9 +26,9 @@ from bars_tf.export.model_card import escape
 from bars_tf.files import save_model, sha256, write_json
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import KerasOps, build_network
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import fields as space_fields
 from bars_tf.space import search_space as spaces
+from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import evaluation as evaluate
@@ -293,14 +293,14 @@ def check_code(genotype, rng, tmp_path, shape=SHAPE):
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_random_genotypes_of_a_backbone_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
-    require(*(check_conversion(derive.random_genotype(NASB.replace(
+    require(*(check_conversion(random_genotype(NASB.replace(
         kernel_quantizer=space_fields.KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
 
 
 def test_several_paths_run_binary(rng):
     """Each of their signs has a batch norm before it, whose rounding may flip it: a few groups only."""
     tf.keras.utils.set_random_seed(0)
-    require(check_conversion(derive.random_genotype(NASB.replace(num_paths=2, backbone=NASB.backbone[:2]), rng), rng))
+    require(check_conversion(random_genotype(NASB.replace(num_paths=2, backbone=NASB.backbone[:2]), rng), rng))
 
 
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
@@ -309,7 +309,7 @@ def test_generated_python_of_random_genotypes_of_a_backbone(rng, tmp_path, numbe
         space = NASB.replace(
             **({"num_paths": 2, "latent_clip": 1.3} if i % 2 else {}), stem=("conv_3x3", "resnet")[i % 2],
             backbone=(NASB.backbone, ((16, 1, 1), (24, 1, 1)), ((16, 1, 1), (32, 2, 1)))[i % 3])
-        check_code(derive.random_genotype(space, rng), rng, tmp_path, (32, 30, 1 + i % 2 * 2))
+        check_code(random_genotype(space, rng), rng, tmp_path, (32, 30, 1 + i % 2 * 2))
     check_code(overhead.backbone(NASB), rng, tmp_path, (32, 30, 3))
 
 
@@ -319,7 +319,7 @@ def test_random_genotypes_run_binary(rng, number):
     # Multiples of 32 channels and others, which are padded; so many that no two random kernels are equal.
     found = (SPACE.replace(init_channels=(8, 16, 32)[i], full_width_nodes=i == 2) if number == 3 else
              WIDE.replace(init_channels=(32, 48, 64)[i % 3], full_width_nodes=i % 2 > 0) for i in range(number))
-    require(*(check_conversion(derive.random_genotype(space, rng), rng) for space in found))
+    require(*(check_conversion(random_genotype(space, rng), rng) for space in found))
 
 
 def test_dilated_convolutions_that_share_their_input_run_binary(rng):
@@ -360,7 +360,7 @@ def test_generated_python_of_random_genotypes(rng, tmp_path, number):
         space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
                              sharing=space_fields.SHARING[i % 4], full_width_nodes=i % 3 > 0,
                              reduction_kernel=(3, 1, 0)[i % 3], reduction_shortcut=("average", "transition")[i % 2])
-        check_code(derive.random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
+        check_code(random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
 
 
 def test_generated_python_of_corner_cases(rng, tmp_path):
@@ -461,7 +461,7 @@ def test_names_that_are_refused(name):
 
 
 def test_hostile_strings_stay_strings(tmp_path, rng):
-    genotype = derive.random_genotype(SPACE, rng)
+    genotype = random_genotype(SPACE, rng)
     text = zoo_code.module_code(LONG_NAME, genotype, facts_of(genotype, HOSTILE, '"""\nimport os\n\\' * 20), "a", "b")
     tree = ast.parse(text)
     values = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
@@ -553,7 +553,7 @@ def test_files_that_are_no_deployment_files(tmp_path, exported, monkeypatch):
 
 
 def test_float_twin_is_the_same_network(rng):
-    genotype = derive.random_genotype(WIDE, rng)
+    genotype = random_genotype(WIDE, rng)
     binary, twin = (build_network(genotype, SHAPE, CLASSES, precision=p) for p in ("binary", "float"))
     assert [w.shape for w in binary.weights] == [w.shape for w in twin.weights]
     assert {layer.name for layer in binary.layers if layer.weights} == {layer.name for layer in twin.layers if

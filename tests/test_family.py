@@ -20,6 +20,7 @@ from bars_tf.search.derivation import evolution
 from bars_tf.search.supernet import scoring
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
+from bars_tf.space.encoding import Choices, one_hot, random_genotype
 from bars_tf.space.genotype import Genotype
 
 SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
@@ -70,7 +71,7 @@ def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_
             (((0, dict(chosen)[group]),),) if group in dict(chosen) else ((),) for group in space.groups))
 
     small, large = network(), network(("normal_2", "bin_conv_3x3"))
-    alphas = derive.Alphas(*(20.0 * choices for choices in complexity.one_hot(small)))
+    alphas = Choices(*(20.0 * choices for choices in one_hot(small)))
     alphas.edges[space.groups.index("normal_1"), 0, one] = 20 - loss_of_a_small_one
     alphas.edges[space.groups.index("normal_2"), 0, three] = 20 - 9.0
     budget = Budget(bops=complexity.cost(large, tables).bops)
@@ -179,7 +180,7 @@ def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_muc
 
     at_random = []
     while len(at_random) < 30:
-        genotype = derive.filled(derive.random_genotype(space, rng), random_alphas(space, rng), tables, budget)
+        genotype = derive.filled(random_genotype(space, rng), random_alphas(space, rng), tables, budget)
         if complexity.NEARLY_ALL <= budget.used(complexity.cost(genotype, tables)) <= 1:
             at_random.append(genotype)
     scored = list(at_random)

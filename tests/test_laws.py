@@ -15,10 +15,11 @@ from bars_tf.files import save_model
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network, in_float32, transfer_weights
 from bars_tf.search.derivation import candidates as derive
-from bars_tf.search.supernet.relaxation import Choices
+from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import nasb
+from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot, random_genotype, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import fit as training
@@ -60,7 +61,7 @@ def with_random_batch_norm(supernet, rng, variance=1.0):
 def sampled_genotypes(space, rng, number):
     """Random ones; the first cover every width of every stage, next to another width, and every depth."""
     for i in range(number):
-        genotype = derive.random_genotype(space, rng)
+        genotype = random_genotype(space, rng)
         widths = tuple(space.width_choices[(i + stage) % len(space.width_choices)] for stage in range(space.num_stages))
         depths = tuple(space.depths(stage)[(i + stage) % len(space.depths(stage))] for stage in range(space.num_stages))
         yield Genotype(space, widths, depths, genotype.topologies) if i < number // 2 else genotype
@@ -189,7 +190,7 @@ def test_one_hot_law_of_other_spaces(changes, rng):
     nasb("resnet20", 0.25)], ids=["bars_paper", "bars", "nasb"])
 def test_images_are_large_enough_where_networks_can_be_built(space, rng):
     """Known before a search, whose supernet takes what its result could not."""
-    genotype, refused = derive.random_genotype(space, rng), []
+    genotype, refused = random_genotype(space, rng), []
     for side in range(1, 7):
         image_shape = (side, side + 1, 3)
         try:
@@ -228,11 +229,8 @@ def test_reference_costs_of_bars(topology, bops, binary_params):
 
 
 def random_alphas(space, rng, scale=1.0):
-    grid = np.array(complexity.depth_grid(space))
-    shapes = ((space.num_stages, len(space.width_choices)), grid.shape,
-              (len(space.groups), len(space.edges), len(space.primitives)))
-    widths, depths, edges = (scale * rng.standard_normal(shape) for shape in shapes)
-    return derive.Alphas(widths, np.where(grid >= 0, depths, -1e9), edges)
+    alphas = Choices(*(scale * rng.standard_normal(shape) for shape in shapes(space)))
+    return alphas._replace(depths=np.where(depth_grid(space) >= 0, alphas.depths, -1e9))
 
 
 def softmax(logits):
@@ -248,13 +246,8 @@ def all_choices(space):
     for choice in itertools.product(*map(range, ranges)):
         widths, depths = choice[:space.num_stages], choice[space.num_stages:2 * space.num_stages]
         picked = np.array(choice[2 * space.num_stages:]).reshape(groups, edges)
-        topologies = tuple(
-            tuple(tuple((i, space.primitives[row[space.edges.index((i, j))]]) for i in range(j)
-                        if space.primitives[row[space.edges.index((i, j))]] != "none")
-                  for j in range(1, space.num_nodes + 1)) for row in picked)
-        genotype = Genotype(space, tuple(space.width_choices[w] for w in widths),
-                            tuple(space.depths(s)[d] for s, d in enumerate(depths)), topologies)
-        yield (widths, depths, picked), genotype
+        indices = Choices(widths, depths, picked)
+        yield indices, genotype_of(space, indices)
 
 
 ENUMERABLE = spaces.BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
@@ -279,14 +272,14 @@ def log_probability(choice, alphas):
 def test_expected_cost_is_full_enumeration(enumerated, rng):
     tables, everything = enumerated
     for _, genotype, cost in everything[::max(1, len(everything) // 100)]:
-        assert tuple(complexity.expected_cost(tables, *complexity.one_hot(genotype))) == cost
+        assert tuple(complexity.expected_cost(tables, one_hot(genotype))) == cost
     for scale in (0.1, 1.0, 3.0):
         alphas = random_alphas(tables.space, rng, scale)
         mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
-        expected = complexity.expected_cost(tables, *map(softmax, alphas))
+        expected = complexity.expected_cost(tables, Choices(*map(softmax, alphas)))
         np.testing.assert_allclose(expected[:-1], mean[:-1], rtol=1e-9)  # without memory
-        probabilities = [tf.constant(softmax(a)) for a in alphas]
-        np.testing.assert_allclose(complexity.expected_cost(tables, *probabilities, xp=tf), expected, rtol=1e-9)
+        probabilities = Choices(*(tf.constant(softmax(a)) for a in alphas))
+        np.testing.assert_allclose(complexity.expected_cost(tables, probabilities, xp=tf), expected, rtol=1e-9)
 
 
 def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_largest(enumerated, rng):
@@ -300,14 +293,14 @@ def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_larges
             for name, cost in complexity.cost_by_part(genotype, tables):
                 of_parts[name] = of_parts.get(name, 0) + (np.exp(log_probability(choice, alphas))
                                                           * cost.peak_bytes)
-        expected = complexity.expected_cost(tables, *map(softmax, alphas))[-1]
+        expected = complexity.expected_cost(tables, Choices(*map(softmax, alphas)))[-1]
         assert max(of_parts.values()) * (1 - 1e-9) <= expected <= mean * (1 + 1e-9)
         if scale == 1000:
             assert expected == pytest.approx(mean)
-        probabilities = [tf.constant(softmax(a)) for a in alphas]
+        probabilities = Choices(*(tf.constant(softmax(a)) for a in alphas))
         with tf.GradientTape() as tape:
             tape.watch(probabilities)
-            found = complexity.expected_cost(tables, *probabilities, xp=tf)[-1]
+            found = complexity.expected_cost(tables, probabilities, xp=tf)[-1]
         assert found.numpy() == pytest.approx(expected)
         assert np.abs(tape.gradient(found, probabilities)[0]).max() > 0  # of widths
 
@@ -342,10 +335,10 @@ def test_expected_cost_is_the_mean_of_samples(space, rng):
         alphas = random_alphas(space, rng, scale)
         costs = []
         for _ in range(2000):
-            hard = [np.eye(a.shape[-1])[(a + rng.gumbel(size=a.shape)).argmax(-1)] for a in alphas]
-            costs.append(complexity.expected_cost(tables, *hard)[:-1])  # without memory
+            hard = Choices(*(np.eye(a.shape[-1])[(a + rng.gumbel(size=a.shape)).argmax(-1)] for a in alphas))
+            costs.append(complexity.expected_cost(tables, hard)[:-1])  # without memory
         costs = np.array(costs)
-        error = np.abs(costs.mean(0) - complexity.expected_cost(tables, *map(softmax, alphas))[:-1])
+        error = np.abs(costs.mean(0) - complexity.expected_cost(tables, Choices(*map(softmax, alphas)))[:-1])
         assert (error <= 4 * costs.std(0) / np.sqrt(len(costs))).all()
 
 
@@ -472,7 +465,7 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
         hard = [np.eye(p.shape[-1], dtype=np.float32)[np.array(choice)]
                 for p, choice in zip(probabilities, (widths, depths, picked))]
         probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
-        value = float(loss(Choices(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+        value = float(loss(Sample(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
         exact += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
 
     for sampling, draws in (("softmax", 1), ("gumbel", 200), ("gumbel_hard", 200)):
@@ -500,7 +493,7 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
 @pytest.mark.parametrize("space", [SMALL, TWO_PATHS], ids=["bars", "nasb"])
 def test_handover_law_of_files(space, tmp_path, rng):
     """The saved network loads where this package cannot be imported, and computes the same."""
-    genotype = derive.random_genotype(space, rng)
+    genotype = random_genotype(space, rng)
     model = build_network(genotype, ODD_SHAPE, CLASSES)
     images = rng.normal(size=(4, *ODD_SHAPE)).astype(np.float32)
     save_model(model, tmp_path / "model.h5")
@@ -519,7 +512,7 @@ np.save("logits.npy", model(np.load("images.npy"), training=False).numpy())
 
 @pytest.mark.parametrize("precision", ["binary", "float_kernels", "float"])
 def test_what_was_trained_in_bfloat16_computes_in_float32(precision, rng):
-    genotype = derive.random_genotype(TINY.replace(input_quantizer="approx_sign"), rng)
+    genotype = random_genotype(TINY.replace(input_quantizer="approx_sign"), rng)
     config = SearchConfig(mixed_precision=True, dropout=0.1)
     trained = training.trainable_network(config, genotype, ODD_SHAPE, CLASSES, precision)
     plain = build_network(genotype, ODD_SHAPE, CLASSES, dropout=0.1, precision=precision)
@@ -529,6 +522,6 @@ def test_what_was_trained_in_bfloat16_computes_in_float32(precision, rng):
 
 
 def test_genotype_rebuilds_for_other_data(rng):
-    genotype = derive.random_genotype(SMALL, rng)
+    genotype = random_genotype(SMALL, rng)
     for shape, classes in (((8, 8, 3), 2), ((33, 20, 1), 100)):
         assert build_network(genotype, shape, classes)(np.zeros((1, *shape), np.float32)).shape == (1, classes)

@@ -15,7 +15,7 @@ from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.supernet import relaxation
-from bars_tf.search.supernet.relaxation import Choices
+from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.training.evaluation import load_model
@@ -104,7 +104,7 @@ def test_sampling_forms_against_the_exact_gradient(rng):
             hard = [np.eye(2, dtype=np.float32)[[w]], np.eye(2, dtype=np.float32)[[d]],
                     np.eye(3, dtype=np.float32)[e][None]]
             probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
-            value = float(loss(Choices(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+            value = float(loss(Sample(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
             total += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
         return total
 
@@ -117,7 +117,7 @@ def test_sampling_forms_against_the_exact_gradient(rng):
         logits = supernet.logits
         hard = relaxation.hard_choices(logits, noises())
         soft = relaxation.soft_choices(logits, noises(), supernet.temperature)
-        return Choices(*(relaxation.straight_through(h, s) for h, s in zip(hard[:3], soft[:3])), hard[3], hard[4])
+        return Sample(*(relaxation.straight_through(h, s) for h, s in zip(hard[:3], soft[:3])), hard[3], hard[4])
 
     def mean_gradient(make, draws):
         @tf.function(autograph=False)

@@ -11,8 +11,8 @@ from bars_tf.cost import tables as complexity
 from bars_tf.export.zoo_network import network_code
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network, transfer_weights
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.supernet.supernet import Supernet
+from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -30,7 +30,7 @@ def test_laws_hold(name, rng):
     forward = tf.function(lambda choices: supernet(images, choices), autograph=False)
     own, seen = set(dict(space.own_primitives)), set()
     for _ in range(6):
-        genotype = derive.random_genotype(space, rng)
+        genotype = random_genotype(space, rng)
         seen |= {p for topology in genotype.topologies for node in topology for _, p in node}
         model = build_network(genotype, shape, classes)
         transfer_weights(supernet, genotype, model)

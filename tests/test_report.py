@@ -19,6 +19,7 @@ from bars_tf.report import run as run_files
 from bars_tf.report.closing_table import UNITS
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import search_space as spaces
+from bars_tf.space.encoding import Choices, depth_grid, genotype_of
 
 NAMES = ["<script>alert(1)</script>", "O'Brien \"&\" Söhne", "日本語 $x_1$", "T-shirt/top"]
 SPACE = spaces.BARS_SMALL.replace(num_nodes=2, layout="NNRN")
@@ -55,8 +56,8 @@ def run(tmp_path, rng):
                                             "--search_epochs=3\n--warmup_epochs=1\n--train_epochs=2\n")
     tables = complexity.cost_tables(SPACE, SHAPE, len(NAMES))
     budget = Budget(ops=1e6)
-    depths = np.array(complexity.depth_grid(SPACE))
-    alphas = derive.Alphas(rng.normal(size=(2, 4)), np.where(depths < 0, -1e9, rng.normal(size=depths.shape)),
+    depths = depth_grid(SPACE)
+    alphas = Choices(rng.normal(size=(2, 4)), np.where(depths < 0, -1e9, rng.normal(size=depths.shape)),
                            rng.normal(size=(len(SPACE.groups), 3, 3)))
     found = derive.candidates(alphas, tables, budget, 3, seed=0)
     found[0].genotype.save(directory / "genotype.json", SHAPE, len(NAMES))
@@ -226,7 +227,7 @@ def test_a_genotype_in_a_notebook(run):
 
 def of_one_node():
     space = spaces.BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
-    return derive.genotype_of(space, [0, 1], [1, 1], np.array([[1], [0], [2], [1]]))
+    return genotype_of(space, Choices([0, 1], [1, 1], np.array([[1], [0], [2], [1]])))
 
 
 def test_a_picture_of_cells_of_one_node_names_their_primitives():

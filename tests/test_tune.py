@@ -78,7 +78,7 @@ def test_the_time_of_an_interrupted_trial_counts(tmp_path, monkeypatch):
 
 def test_values_are_the_genotype(rng):
     for _ in range(20):
-        from bars_tf.search.derivation.candidates import random_genotype
+        from bars_tf.space.encoding import random_genotype
 
         genotype = random_genotype(SPACE, rng)
         values = {f"width_{s}": w for s, w in enumerate(genotype.widths)}

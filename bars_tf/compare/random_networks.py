@@ -11,6 +11,7 @@ from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget, CostTables
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.derivation import evolution
+from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -80,8 +81,7 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
                 topologies += int(inside[0]) + 1
-                genotype = derive.genotype_of(space, widths, [space.depths(s)[d] for s, d in enumerate(depths)],
-                                             picks[inside[0]])
+                genotype = genotype_of(space, Choices(widths, depths, picks[inside[0]]))
                 if genotype.built() not in found:
                     found[genotype.built()], since, failures = genotype, 0, 0
                 break
@@ -98,7 +98,7 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
     """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
     here, found, accepted, proposed, failures = overhead.backbone(tables.space), {}, 0, 0, 0
 
-    alphas = derive.Alphas(*(rng.random(choices.shape) for choices in complexity.one_hot(here)))
+    alphas = Choices(*map(rng.random, shapes(tables.space)))
 
     def inside(genotype):
         return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1

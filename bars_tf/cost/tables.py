@@ -24,6 +24,7 @@ from bars_tf.errors import FieldError
 from bars_tf.network.builder import stem
 from bars_tf.network.cells import cell
 from bars_tf.network.counting import CountOps
+from bars_tf.space.encoding import Choices, chosen_edges, depth_grid
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import CellPosition, SearchSpace
 
@@ -193,20 +194,18 @@ def _fill(costs: CellCosts, a: int, b: int, counted: dict[str, np.ndarray], spac
             (costs.process if part.startswith(("process", "nodes")) else costs.fixed)[a, b, :-1] += cost
 
 
-def expected_cost(tables: CostTables, widths: Any, depths: Any, edges: Any, xp: ModuleType = np) -> Any:
+def expected_cost(tables: CostTables, probabilities: Choices, xp: ModuleType = np) -> Any:
     """The mean cost [5] over genotypes drawn with independent choices: the space's distribution; of memory the largest
     of the parts' means, which is at most that.
 
     Args:
-        widths: probabilities [stages, W].
-        depths: probabilities [stages, D], choices as in `depth_grid`.
-        edges: probabilities [groups, edges, primitives].
+        probabilities: of every choice.
         xp: `numpy`, or `tensorflow` for a differentiable result.
 
     The choices are independent of each other. An edge counts where its source node has an input and its cell is kept;
     process counts where any node has one. At one-hot probabilities this is the exact cost of the genotype.
     """
-    space = tables.space
+    space, (widths, depths, edges) = tables.space, probabilities
 
     def constant(values):
         return values if xp is np else xp.constant(values, edges.dtype)
@@ -250,31 +249,9 @@ def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
     return source_alive[:, :, None] * edges, 1 - states[frozenset([0])]
 
 
-def depth_grid(space: SearchSpace) -> list[tuple[int, ...]]:
-    """The depth choices of each stage, those of all stages padded with -1 to one length."""
-    depths = [space.depths(s) for s in range(space.num_stages)]
-    longest = max(map(len, depths))
-    return [d + (-1,) * (longest - len(d)) for d in depths]
-
-
 def _depth_reaches(space: SearchSpace) -> np.ndarray:
     """[stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain."""
-    grid = np.array(depth_grid(space))
-    return (grid[:, :, None] >= np.arange(len(space.cells()) + 1)).astype(np.float64)
-
-
-def one_hot(genotype: Genotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A genotype as probabilities (widths, depths, edges) for `expected_cost`."""
-    space = genotype.space
-    widths = np.array([[float(w == c) for c in space.width_choices] for w in genotype.widths])
-    depths = np.array([[float(d == c) for c in row] for d, row in zip(genotype.depths, depth_grid(space))])
-    edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives)))
-    if "none" in space.primitives:
-        edges[:, :, space.primitives.index("none")] = 1
-    for group, chosen in enumerate(_chosen_edges(genotype)):
-        for edge, primitive in chosen:
-            edges[group, edge] = np.arange(len(space.primitives)) == primitive
-    return widths, depths, edges
+    return (depth_grid(space)[:, :, None] >= np.arange(len(space.cells()) + 1)).astype(np.float64)
 
 
 def cost(genotype: Genotype, tables: CostTables) -> Cost:
@@ -292,7 +269,7 @@ def _parts(genotype: Genotype, tables: CostTables) -> list[tuple[str, np.ndarray
     """Costs [5] by part. Thousands of genotypes are counted before a search: every choice is looked up."""
     space = genotype.space
     index = [space.width_choices.index(width) for width in genotype.widths]
-    chosen = dict(zip(space.groups, _chosen_edges(genotype)))
+    chosen = dict(zip(space.groups, chosen_edges(genotype)))
     rows = [("stem", tables.stem[index[0]])]
     for position, process, fixed, edges in tables.cells:
         if position.depth <= genotype.depths[position.stage]:
@@ -302,12 +279,3 @@ def _parts(genotype: Genotype, tables: CostTables) -> list[tuple[str, np.ndarray
                 part = part + edges[at][edge]
             rows.append((f"{position.name} ({position.group})", part))
     return [*rows, ("head", tables.head[index[-1]])]
-
-
-def _chosen_edges(genotype: Genotype) -> list[list[tuple[int, int]]]:
-    """(edge, primitive) of the edges of each group's topology, as indices. All leave a node that has an input: a
-    genotype has no others."""
-    edges, primitives = genotype.space.edges, genotype.space.primitives
-    return [[(edges.index((source, target)), primitives.index(primitive))
-             for target, node in enumerate(topology, 1) for source, primitive in node]
-            for topology in genotype.topologies]

@@ -23,6 +23,7 @@ from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import BACKBONES, nasb
+from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
 from bars_tf.space.genotype import Genotype
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,14 +57,14 @@ def measure_presets():
     found = {}
     for name, (space, shape, classes) in PRESETS.items():
         tables, rng = complexity.cost_tables(space, shape, classes), np.random.default_rng(0)
-        networks = [derive.random_genotype(space, rng) for _ in range(5)]
-        uniform = [np.ones_like(p) for p in complexity.one_hot(networks[0])]
-        uniform[1] = (np.array(complexity.depth_grid(space)) >= 0).astype(float)
+        networks = [random_genotype(space, rng) for _ in range(5)]
+        uniform = [np.ones_like(p) for p in one_hot(networks[0])]
+        uniform[1] = (depth_grid(space) >= 0).astype(float)
         uniform = [p / p.sum(-1, keepdims=True) for p in uniform]
         found[name] = {
             "range": {measure: list(map(float, derive.cost_range(tables, measure)))
                       for measure in complexity.LIMITED if not space.backbone or measure == "ops"},
-            "uniform": [float(x) for x in complexity.expected_cost(tables, *uniform)],
+            "uniform": [float(x) for x in complexity.expected_cost(tables, Choices(*uniform))],
             "random": [{"genotype": digest(g), "cost": complexity.cost(g, tables).to_dict(),
                         "deployment": deployment.cost(g, shape, classes)._asdict()} for g in networks]}
     return found
@@ -102,9 +103,9 @@ def measure_derivation():
     found = {}
     for name, space in BUILT.items():
         tables, rng = complexity.cost_tables(space, SHAPE, CLASSES), np.random.default_rng(1)
-        choices = complexity.one_hot(derive.random_genotype(space, rng))
-        alphas = derive.Alphas(*(rng.normal(size=p.shape) for p in choices))
-        alphas.depths[np.array(complexity.depth_grid(space)) < 0] = -1e9
+        choices = one_hot(random_genotype(space, rng))
+        alphas = Choices(*(rng.normal(size=p.shape) for p in choices))
+        alphas.depths[depth_grid(space) < 0] = -1e9
         low, high = derive.cost_range(tables, "bops")
         budget = Budget(bops=low + 0.4 * (high - low))
         found[name] = {
@@ -120,7 +121,7 @@ def measure_networks():
         rng = np.random.default_rng(2)
         found[name] = []
         for _ in range(5):
-            genotype = derive.random_genotype(space, rng)
+            genotype = random_genotype(space, rng)
             model = build_network(genotype, SHAPE, CLASSES)
             with_random_weights(model)
             images = tf.constant(np.random.default_rng(3).normal(size=(2, *SHAPE)))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,16 +19,9 @@ from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import NEARLY_ALL, PEAK, Budget, Cost, CostTables
 from bars_tf.errors import FieldError
 from bars_tf.search.derivation.pareto import Front, group_front, join
+from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot, random_genotype, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
-
-
-class Alphas(NamedTuple):
-    """Logits of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
-
-    widths: np.ndarray
-    depths: np.ndarray
-    edges: np.ndarray
 
 
 class Candidate(NamedTuple):
@@ -42,7 +34,7 @@ class Candidate(NamedTuple):
     loss: float | None = None
 
 
-def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
+def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples: int, seed: int) -> list[Candidate]:
     """The most probable genotype within the budget, then up to `num_samples` sampled ones within it, each `filled`: of
     different networks.
 
@@ -59,7 +51,7 @@ def candidates(alphas: Alphas, tables: CostTables, budget: Budget, num_samples: 
     for _ in range(4 * num_samples):
         if len(found) > num_samples:
             break
-        sample = likely(Alphas(*(a + rng.gumbel(size=a.shape) for a in alphas)))
+        sample = likely(Choices(*(a + rng.gumbel(size=a.shape) for a in alphas)))
         found.setdefault(sample.built(), Candidate(sample, complexity.cost(sample, tables), "sampled"))
     return list(found.values())
 
@@ -72,15 +64,8 @@ def check_budget(tables: CostTables, budget: Budget) -> None:
         if limit < smallest:
             raise FieldError(name, limit, "is below the smallest network of the space: it reaches from "
                              f"{smallest:.6g} to {largest:.6g}")
-    uniform = Alphas(np.zeros(_macro_shape(tables, 0)), np.zeros(_macro_shape(tables, 1)),
-                     np.zeros((len(tables.space.groups), len(tables.space.edges), len(tables.space.primitives))))
     if len(budget.limits()) > 1:
-        most_probable(uniform, tables, budget)
-
-
-def _macro_shape(tables: CostTables, level: int) -> tuple[int, int]:
-    space = tables.space
-    return space.num_stages, (len(space.width_choices), len(complexity.depth_grid(space)[0]))[level]
+        most_probable(Choices(*map(np.zeros, shapes(tables.space))), tables, budget)
 
 
 @functools.lru_cache(maxsize=16)
@@ -120,7 +105,7 @@ def _peak_range(tables: CostTables) -> tuple[float, float]:
     return lowest, highest
 
 
-def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotype:
+def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genotype:
     """The most probable choices whose genotype keeps the budget, exactly.
 
     All choices count, those without effect on the network (in cells that are not kept, on edges from nodes without
@@ -160,13 +145,12 @@ def most_probable(alphas: Alphas, tables: CostTables, budget: Budget) -> Genotyp
         limits = ", ".join(f"{name}={limit:g}" for name, limit in budget.limits().items())
         raise ValueError(f"no genotype of the space keeps the budget {limits}")
     widths, depths, picks = best
-    grid = complexity.depth_grid(space)
     return Genotype(space, tuple(space.width_choices[w] for w in widths),
-                    tuple(grid[s][d] for s, d in enumerate(depths)),
+                    tuple(space.depths(s)[d] for s, d in enumerate(depths)),
                     tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
 
 
-def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budget,
+def filled(genotype: Genotype, alphas: Choices, tables: CostTables, budget: Budget,
            lowest: float = NEARLY_ALL) -> Genotype:
     """The genotype, or where it takes less than the part `lowest` of the budget, one that grew from it by single
     changes as long as any fitted: each time by the one by which the alphas lose least for what it uses of the limits
@@ -175,11 +159,11 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
     The most probable network can lie well below the budget, and weights that networks share do not tell what its
     unused part is worth. By the loss alone it would grow by many small convolutions where one large one is better.
     """
-    space, grid = genotype.space, complexity.depth_grid(genotype.space)
+    space = genotype.space
     if budget.used(complexity.cost(genotype, tables)) >= lowest or all(
             limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
         return genotype
-    picks = [p.argmax(-1) for p in complexity.one_hot(genotype)]  # of widths, depths and edges
+    picks = [p.argmax(-1) for p in one_hot(genotype)]  # of widths, depths and edges
     kept = {position.group for position in genotype.active_cells()}
     for group, chosen in enumerate(picks[2]):
         if space.groups[group] not in kept:  # of which a genotype says nothing
@@ -193,15 +177,16 @@ def filled(genotype: Genotype, alphas: Alphas, tables: CostTables, budget: Budge
             after[level][index[:-1]] = index[-1]
             if level == 2 and _has_too_many_inputs(space, after[2][index[0]]):
                 continue
-            changed = genotype_of(space, after[0], [grid[s][d] for s, d in enumerate(after[1])], after[2])
+            changed = genotype_of(space, Choices(*after))
             cost = complexity.cost(changed, tables)
             gain = sum(budget.shares(cost).values()) - before
             if gain > 0 and budget.allows(cost):
                 at = alphas[level][index[:-1]]
                 yield (at[index[-1]] - at[picks[level][index[:-1]]]) / gain, gain, changed, after
 
+    grid = depth_grid(space)
     choices = [(level, index) for level in range(3) for index in np.ndindex(alphas[level].shape)
-               if level != 1 or grid[index[0]][index[1]] >= 0]
+               if level != 1 or grid[index] >= 0]
     while found := max(changes(), key=lambda change: change[:2], default=None):
         _, _, genotype, picks = found
     return genotype
@@ -224,44 +209,19 @@ def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
     return bool(np.bincount(inputs).max(initial=0) > space.most_inputs)
 
 
-def genotype_of(space: SearchSpace, widths: Sequence[int], depths: Sequence[int], edges: np.ndarray) -> Genotype:
-    """The genotype of indices of widths [stages], of depths [stages], and of indices of primitives [groups, edges]."""
-    names = [{edge: space.primitives[k] for edge, k in zip(space.edges, group)} for group in edges]
-    topologies = tuple(
-        tuple(tuple((source, name) for source in range(target) if (name := chosen[source, target]) != "none")
-              for target in range(1, space.num_nodes + 1)) for chosen in names)
-    return Genotype(space, tuple(space.width_choices[w] for w in widths), tuple(map(int, depths)), topologies)
-
-
-def random_genotype(space, rng: np.random.Generator) -> Genotype:
-    """A genotype with every choice drawn uniformly; of more inputs than a node keeps any stay."""
-    def pick(options):
-        return options[rng.integers(len(options))]
-
-    def inputs(node):
-        drawn = [(i, p) for i in range(node) if (p := pick(space.primitives)) != "none"]
-        if len(drawn) > space.most_inputs:
-            drawn = [drawn[i] for i in sorted(rng.choice(len(drawn), space.most_inputs, replace=False))]
-        return tuple(drawn)
-
-    topologies = tuple(tuple(inputs(node) for node in range(1, space.num_nodes + 1)) for _ in space.groups)
-    return Genotype(space, tuple(pick(space.width_choices) for _ in range(space.num_stages)),
-                    tuple(pick(space.depths(s)) for s in range(space.num_stages)), topologies)
-
-
 # Networks that are drawn uniformly, and how many of them are near the budget (our choice).
 DRAWN, NEAREST = 4096, 1024
 
 
 @functools.lru_cache(maxsize=2)  # every replica traces the step that draws from them
-def drawn_uniformly(tables: CostTables, budget: Budget, seed: int) -> list[np.ndarray]:
+def drawn_uniformly(tables: CostTables, budget: Budget, seed: int) -> Choices:
     """One-hot choices of widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives]: of
     networks drawn uniformly the quarter whose costs are nearest to the budget, as those are what is compared later."""
     rng = np.random.default_rng([seed, 2])
     networks = [random_genotype(tables.space, rng) for _ in range(DRAWN)]
     used = [budget.used(complexity.cost(genotype, tables)) for genotype in networks]
     nearest = np.argsort(np.abs(np.log(np.maximum(used, 1e-9))), kind="stable")[:NEAREST]
-    return [np.stack(choices) for choices in zip(*(complexity.one_hot(networks[i]) for i in nearest))]
+    return Choices(*map(np.stack, zip(*(one_hot(networks[i]) for i in nearest))))
 
 
 def _macros(space):
@@ -276,7 +236,7 @@ class MacroCosts:
 
     def __init__(self, tables: CostTables, widths, depths, weights: np.ndarray):
         self.tables, self.widths, self.weights = tables, widths, weights.T
-        grid = complexity.depth_grid(tables.space)
+        grid = depth_grid(tables.space)
         self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
         fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.fixed) for c in self.active)
         self.fixed = fixed @ self.weights

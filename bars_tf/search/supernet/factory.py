@@ -19,13 +19,14 @@ from bars_tf.space.channels import Channels
 from bars_tf.space.primitives import primitive_branch
 
 if TYPE_CHECKING:
-    from bars_tf.search.supernet.supernet import Choices, Supernet
+    from bars_tf.search.supernet.relaxation import Sample
+    from bars_tf.search.supernet.supernet import Supernet
 
 
 class SupernetOps:
     """Builds one forward pass. Layers are made once, by name, and kept in `supernet.layers_by_name`."""
 
-    def __init__(self, supernet: Supernet, choices: Choices, batch_size: tf.Tensor, mode: str, rate: Any):
+    def __init__(self, supernet: Supernet, choices: Sample, batch_size: tf.Tensor, mode: str, rate: Any):
         self.supernet, self.space, self.choices = supernet, supernet.space, choices
         self.mode, self.rate = mode, rate
         self._quantizer = input_quantizer(self.space)

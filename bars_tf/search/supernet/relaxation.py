@@ -16,7 +16,7 @@ from bars_tf.legacy_keras import tf
 TINY = 1e-20
 
 
-class Choices(NamedTuple):
+class Sample(NamedTuple):
     """How much of each candidate: coefficients for widths [stages, W], depths [stages, D] and edges
     [groups, edges, primitives]; and on what share of the batch each depth [stages, D] and edge is computed: 1 for what
     is chosen, less for what is only compared, or 0 (None: everything is computed)."""
@@ -80,26 +80,26 @@ def entropy(probabilities: tf.Tensor) -> tf.Tensor:
 # The functions below take logits and noise of widths, depths and edges.
 
 
-def hard_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor]) -> Choices:
+def hard_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor]) -> Sample:
     """One-hot choices, sampled by the Gumbel noise; with noise of 0 the most probable ones."""
     hard = [sample(a, n) for a, n in zip(logits, noise)]
-    return Choices(*hard, hard[1], hard[2])
+    return Sample(*hard, hard[1], hard[2])
 
 
-def soft_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], temperature: tf.Tensor) -> Choices:
+def soft_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], temperature: tf.Tensor) -> Sample:
     """Relaxed choices: everything is computed."""
-    return Choices(*(gumbel_softmax(a, n, temperature) for a, n in zip(logits, noise)))
+    return Sample(*(gumbel_softmax(a, n, temperature) for a, n in zip(logits, noise)))
 
 
 def straight_through_choices(logits: Sequence[tf.Tensor], noise: Sequence[tf.Tensor], second: Sequence[tf.Tensor],
                              temperature: tf.Tensor, costly: Sequence[np.ndarray],
-                             share: tf.Tensor | float = 1.0) -> Choices:
+                             share: tf.Tensor | float = 1.0) -> Sample:
     """Sampled forward, relaxed backward, with a second path for each depth and edge (see `second_path`)."""
     hard, soft = hard_choices(logits, noise), soft_choices(logits, noise, temperature)
     # What is shallower than the sampled depth is computed on the way.
     deeper = tf.cumsum(hard.depths, axis=-1, exclusive=True)
     depths, depth_weights = second_path(hard.depths, costly[0] * deeper, second[0], share)
     edges, edge_weights = second_path(hard.edges, costly[1] * tf.ones_like(hard.edges), second[1], share)
-    return Choices(straight_through(hard.widths, soft.widths),
+    return Sample(straight_through(hard.widths, soft.widths),
                    straight_through(hard.depths, soft.depths, depth_weights),
                    straight_through(hard.edges, soft.edges, edge_weights), depths, edges)

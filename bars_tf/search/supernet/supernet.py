@@ -15,8 +15,9 @@ from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.supernet import relaxation, scoring
 from bars_tf.search.supernet.factory import SupernetOps
 from bars_tf.search.supernet.layers import replicas
-from bars_tf.search.supernet.relaxation import Choices
+from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.channels import Channels
+from bars_tf.space.encoding import Choices, depth_grid, one_hot
 from bars_tf.space.fields import SAMPLING
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
@@ -45,7 +46,7 @@ class Supernet(tf.keras.Model):
         self.space, self.image_shape, self.num_classes, self.seed = space, tuple(input_shape), num_classes, seed
         self.tables = complexity.cost_tables(space, self.image_shape, num_classes)
         self.budget = Budget()
-        self.depth_choices = np.array(complexity.depth_grid(space))
+        self.depth_choices = depth_grid(space)
         self._depth_exists = self.depth_choices >= 0
         # Which choices of depth and of primitive take time to compute.
         self._costly = (self._depth_exists.astype(float),
@@ -76,7 +77,7 @@ class Supernet(tf.keras.Model):
 
     # Forward
 
-    def call(self, images: tf.Tensor, choices: Choices | None = None, mode: str = "eval",
+    def call(self, images: tf.Tensor, choices: Sample | None = None, mode: str = "eval",
              rate: Any = None) -> tf.Tensor:
         """Logits [B, classes] under some choices (default: the most probable ones).
 
@@ -88,17 +89,17 @@ class Supernet(tf.keras.Model):
         return network(ops, self.space, tf.cast(images, self.compute_dtype), self.image_shape[-1])
 
     @property
-    def logits(self) -> list[tf.Tensor]:
-        """The alphas of widths, depths and edges; -1e9 where a depth choice does not exist."""
+    def logits(self) -> Choices:
+        """The alphas; -1e9 where a depth choice does not exist."""
         width, depth, edge = self.arch_variables
         missing = tf.constant(np.where(self._depth_exists, 0.0, -1e9), depth.dtype)
-        return [tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge)]
+        return Choices(tf.convert_to_tensor(width), depth + missing, tf.convert_to_tensor(edge))
 
-    def probabilities(self) -> list[tf.Tensor]:
-        """Probabilities of widths [stages, W], depths [stages, D] and edges [groups, edges, primitives]."""
-        return [tf.nn.softmax(logits) for logits in self.logits]
+    def probabilities(self) -> Choices:
+        """Probabilities of every choice."""
+        return Choices(*map(tf.nn.softmax, self.logits))
 
-    def draw(self, salt: int, batch_size: tf.Tensor | None = None) -> Choices:
+    def draw(self, salt: int, batch_size: tf.Tensor | None = None) -> Sample:
         """The choices of this step, drawn by (seed, step). With the batch size given, those of "gumbel_hard" have
         gradients; soft ones always have.
 
@@ -222,7 +223,7 @@ class Supernet(tf.keras.Model):
 
     def expected_cost(self) -> complexity.Cost:
         """Expected cost under the probabilities, in tensors, as in `complexity`."""
-        return complexity.Cost(*tf.unstack(complexity.expected_cost(self.tables, *self.probabilities(), xp=tf)))
+        return complexity.Cost(*tf.unstack(complexity.expected_cost(self.tables, self.probabilities(), xp=tf)))
 
     def cost_factor(self) -> tf.Tensor:
         """(F / B) ** b for each limit B that the expected cost F exceeds; where it keeps them all, (B / F) ** b of the
@@ -271,14 +272,14 @@ class Supernet(tf.keras.Model):
 
     # From alphas to a genotype
 
-    def alphas(self) -> derive.Alphas:
+    def alphas(self) -> Choices:
         """The alphas as arrays."""
-        return derive.Alphas(*(tensor.numpy().astype(np.float64) for tensor in self.logits))
+        return Choices(*(tensor.numpy().astype(np.float64) for tensor in self.logits))
 
-    def choices_of(self, genotype: Genotype) -> Choices:
+    def choices_of(self, genotype: Genotype) -> Sample:
         """The choices that force the supernet to be `genotype`."""
-        widths, depths, edges = (tf.constant(p, self.compute_dtype) for p in complexity.one_hot(genotype))
-        return Choices(widths, depths, edges, depths, edges)
+        widths, depths, edges = (tf.constant(p, self.compute_dtype) for p in one_hot(genotype))
+        return Sample(widths, depths, edges, depths, edges)
 
     def derive(self, batches: Iterable, num_samples: int = 8) -> Genotype:
         """The best genotype within the budget: candidates from the alphas, each scored on `batches`."""
