@@ -19,7 +19,7 @@ from bars_tf.cost import overhead
 from bars_tf.cost.tables import cost, cost_tables
 from bars_tf.data.augmentation import prepare_for_evaluation
 from bars_tf.errors import Failure, InputError
-from bars_tf.export import conversion, proof, zoo_code
+from bars_tf.export import conversion, proof, zoo_module
 from bars_tf.export import package as export
 from bars_tf.export import tflite_file as tflite
 from bars_tf.export.model_card import escape
@@ -61,7 +61,7 @@ def random_model(genotype, rng, shape=SHAPE, classes=CLASSES):
 
 def facts_of(genotype, class_names=tuple("abcdefghij"), dataset="some_set"):
     costs = cost(genotype, cost_tables(genotype.space, SHAPE, len(class_names)))
-    return zoo_code.Facts(dataset, SHAPE, class_names, (0.3,), (0.2,), 0.5, 100, costs)
+    return zoo_module.Facts(dataset, SHAPE, class_names, (0.3,), (0.2,), 0.5, 100, costs)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +277,7 @@ def require(*agreements):
 def check_code(genotype, rng, tmp_path, shape=SHAPE):
     """The generated Python compiles, passes ruff, and computes what the network does."""
     path = tmp_path / "some_net.py"
-    path.write_text(zoo_code.module_code("some_net", genotype, facts_of(genotype), "a" * 64, "b" * 64))
+    path.write_text(zoo_module.module_text("some_net", genotype, facts_of(genotype), ("a" * 64, "b" * 64)))
     ruff = subprocess.run([sys.executable, "-m", "ruff", "check", "--config", ROOT / "ruff.toml", path],
                           capture_output=True, text=True)
     assert ruff.returncode == 0, ruff.stdout
@@ -454,19 +454,20 @@ def test_agreement_counts_what_flips():
 
 
 @pytest.mark.parametrize("name", ["", "1net", "net-1", "a/b", "../net", "a\nb", 'a"b', "class", "match", "print", "tf",
-                                  "model", "Model", "REDUCTION", "tensorflow", "larq", "json", "näme", "a" * 65])
+                                  "model", "Model", "CELLS", "tensorflow", "larq", "json", "näme", "a" * 65])
 def test_names_that_are_refused(name):
     with pytest.raises(ValueError):
-        zoo_code.check_name(name)
+        zoo_module.check_name(name)
 
 
 def test_hostile_strings_stay_strings(tmp_path, rng):
     genotype = random_genotype(SPACE, rng)
-    text = zoo_code.module_code(LONG_NAME, genotype, facts_of(genotype, HOSTILE, '"""\nimport os\n\\' * 20), "a", "b")
+    facts = facts_of(genotype, HOSTILE, '"""\nimport os\n\\' * 20)
+    text = zoo_module.module_text(LONG_NAME, genotype, facts, ("a", "b"))
     tree = ast.parse(text)
     values = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
     assert ast.literal_eval(values["CLASS_NAMES"]) == HOSTILE
-    plain = ast.parse(zoo_code.module_code(LONG_NAME, genotype, facts_of(genotype), "a", "b"))
+    plain = ast.parse(zoo_module.module_text(LONG_NAME, genotype, facts_of(genotype), ("a", "b")))
     kinds = [[type(node) for node in ast.walk(t) if isinstance(node, (ast.stmt, ast.Call))] for t in (tree, plain)]
     assert kinds[0] == kinds[1]
     (tmp_path / "some_net.py").write_text(text, encoding="utf-8")

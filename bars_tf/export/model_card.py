@@ -11,7 +11,7 @@ from bars_tf.cli.workdir import CONFIG, program_of
 from bars_tf.config import SearchConfig
 from bars_tf.export.proof import Agreement
 from bars_tf.export.tflite_file import Contents
-from bars_tf.export.zoo_code import Facts, memory
+from bars_tf.export.zoo_module import Facts, memory
 from bars_tf.files import sha256
 from bars_tf.space.genotype import Genotype
 

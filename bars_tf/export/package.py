@@ -20,7 +20,7 @@ from bars_tf.cost import tables as complexity
 from bars_tf.data import pipeline as data
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
-from bars_tf.export import conversion, model_card, proof, zoo_code, zoo_files
+from bars_tf.export import conversion, model_card, proof, zoo_files, zoo_module
 from bars_tf.export import tflite_file as tflite
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
 def main(config: SearchConfig) -> int:
     with blame("name", config.name):
-        zoo_code.check_name(config.name)
+        zoo_module.check_name(config.name)
     output = Path(config.output)
     check_output(config, output)
     run = read_run(config)
@@ -107,13 +107,13 @@ def _layers(model: tf.keras.Model) -> list[tuple]:
             for layer in model.layers if layer.weights]
 
 
-def _facts(run: Run, test: ImageData) -> zoo_code.Facts:
+def _facts(run: Run, test: ImageData) -> zoo_module.Facts:
     shape, classes = run.model.input_shape[1:], run.model.output_shape[-1]
     if (test.image_shape, test.num_classes) != (shape, classes):
         raise InputError.of("workdir", run.directory, f"model.h5 is for images {shape} of {classes} classes, its data "
                             f"set has {test.image_shape} of {test.num_classes}")
     cost = complexity.cost(run.genotype, complexity.cost_tables(run.genotype.space, shape, classes))
-    return zoo_code.Facts(run.config.data_name, shape, test.class_names, tuple(map(float, test.mean)),
+    return zoo_module.Facts(run.config.data_name, shape, test.class_names, tuple(map(float, test.mean)),
                           tuple(map(float, test.std)),
                           float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
                           test.records.shape[:2] if test.records.shape != shape else None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bars_tf.export.zoo_code import Facts, module_code
+from bars_tf.export.zoo_module import Facts, module_text
 from bars_tf.files import sha256
 from bars_tf.legacy_keras import tf
 from bars_tf.space.genotype import Genotype
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def write(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model, facts: Facts) -> None:
     """Writes all files of the zoo's format for `model`, the trained network of `genotype`."""
     path = directory / f"{name}.py"
-    path.write_text(module_code(name, genotype, facts, "", ""), encoding="utf-8")
+    path.write_text(module_text(name, genotype, facts), encoding="utf-8")
     make = load_function(path)
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     hashes = []
@@ -35,7 +35,7 @@ def write(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model,
         if include_top:
             zoo_model.save(directory / f"{name}.h5", include_optimizer=False, save_format="h5")
             (directory / f"{name}.json").write_text(zoo_model.to_json(), encoding="utf-8")
-    path.write_text(module_code(name, genotype, facts, *hashes), encoding="utf-8")
+    path.write_text(module_text(name, genotype, facts, hashes), encoding="utf-8")
 
 
 def load_function(path: Path) -> Callable[..., tf.keras.Model]:

@@ -1,0 +1,162 @@
+"""NAME.py of a Larq Zoo model: `zoo_template.py` with the name and the constants of one network.
+
+Strings of others (class names, the name of the data set) get into the code as literals, or without whatever is no
+letter, digit or plain sign.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import keyword
+import re
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from bars_tf.cost.tables import Cost
+from bars_tf.network.keras_network import BATCH_NORM, STE_CLIP
+from bars_tf.space.fields import MAX_POOL, STEMS
+from bars_tf.space.genotype import Genotype
+
+TEMPLATE_NAME, LINE_LENGTH = "zoo_template", 120
+
+
+class Facts(NamedTuple):
+    """What a network was trained on, and how well it does.
+
+    Attributes:
+        dataset: name of the data.
+        input_shape: (height, width, channels) of the images.
+        class_names: one label a class.
+        mean, std: one value a channel, in units of 255.
+        accuracy: fraction of the `images` test images that is classified correctly.
+        cost: exact cost of the network.
+        resized: (height, width) to which images of varying sizes were brought before the middle was cut out.
+    """
+
+    dataset: str
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    accuracy: float
+    images: int
+    cost: Cost
+    resized: tuple[int, int] | None = None
+
+
+def module_text(name: str, genotype: Genotype, facts: Facts, sha256: Sequence[str] = ("", "")) -> str:
+    """The Python text of NAME.py.
+
+    Args:
+        name: has passed `check_name`.
+        sha256: of the files of weights with and without the classifier.
+    """
+    weights = {True: (f"{name}_weights.h5", sha256[0]), False: (f"{name}_weights_notop.h5", sha256[1])}
+    values = {"INPUT_SHAPE": tuple(facts.input_shape), "CLASS_NAMES": tuple(facts.class_names), "MEAN": facts.mean,
+              "STD": facts.std, "WEIGHTS": weights, **network_constants(genotype)}
+    text = _template()[_template().index('"""'):].replace(TEMPLATE_NAME, name)
+    text = jinja2.Template(text, keep_trailing_newline=True, undefined=jinja2.StrictUndefined).render(
+        dataset=plain(facts.dataset), accuracy=f"{facts.accuracy:.2%} of {facts.images:,} test images",
+        params=f"{facts.cost.params:,}", memory=memory(facts.cost))
+    lines = text.splitlines(keepends=True)
+    # From the end, so that the numbers of the lines before stay.
+    for node in reversed(ast.parse(text).body):
+        if isinstance(node, ast.Assign) and node.targets[0].id in values:
+            constant = node.targets[0].id
+            lines[node.lineno - 1: node.end_lineno] = [f"{constant} = {_literal(values.pop(constant))}\n"]
+    if values:
+        raise KeyError(f"no constants of the template: {', '.join(values)}")
+    return "".join(lines)
+
+
+def network_constants(genotype: Genotype) -> dict[str, Any]:
+    """The constants of `zoo_template` that describe a network."""
+    space, cells = genotype.space, genotype.active_cells()
+
+    def filters(stage: int) -> int:
+        return space.node_channels(stage).count(genotype.widths[stage])
+
+    convolutions = [layer for layer in STEMS[space.stem] if layer != MAX_POOL]
+    widths = [space.stem_channels or space.init_channels] * (len(convolutions) - 1)
+    widths = iter([*widths, space.path_channels(0).count(genotype.widths[0])])
+    topologies = {position.group: genotype.topology(position.group) for position in cells}
+    names = dict.fromkeys(name for topology in topologies.values() for node in topology for _, name in node)
+    primitives = {name: space.primitive(name) for name in names}
+    return {
+        "STEM": tuple((MAX_POOL, 3, 2) if layer == MAX_POOL else (next(widths), *layer) for layer in STEMS[space.stem]),
+        "CELL_KIND": "backbone" if space.backbone else "full_width" if space.full_width_nodes else "concatenated",
+        "CELLS": tuple((position.name, filters(position.stage), position.stride, position.group,
+                        *([space.backbone[position.index].repeats] if space.backbone else [])) for position in cells),
+        "TOPOLOGIES": topologies,
+        "PRIMITIVES": {name: (p.branch, p.kernel, p.dilation, p.activation == "relu", p.shortcut)
+                       for name, p in primitives.items()},
+        "REDUCTION": (space.reduction_shortcut, space.reduction_kernel), "NUM_PATHS": space.num_paths,
+        "INPUT_QUANTIZER": ({"class_name": "SteSign", "config": {"clip_value": STE_CLIP}}
+                            if space.input_quantizer == "ste_sign" else space.input_quantizer),
+        "KERNEL_QUANTIZER": space.kernel_quantizer, "LATENT_CLIP": float(space.latent_clip), "BATCH_NORM": BATCH_NORM,
+        "HEAD_ACTIVATION": getattr(space, "head_activation", "none")}
+
+
+def check_name(name: str) -> None:
+    """Raises: ValueError if a model cannot have this name, with what a name may be."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name):
+        raise ValueError("must be a letter and up to 63 letters, digits and underscores")
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
+        raise ValueError("is a word of Python; choose another name")
+    if {name, f"{name}Factory"} & _template_names():
+        raise ValueError("is used in the generated code; choose another name")
+    if name in sys.stdlib_module_names or name in metadata.packages_distributions():
+        raise ValueError("is a Python package, which NAME.py would hide; choose another name")
+
+
+def memory(cost: Cost) -> str:
+    """Bytes of the weights, binary ones as bits, in words."""
+    return f"{cost.size_bytes / 1e6:.2f} MB" if cost.size_bytes >= 1e6 else f"{cost.size_bytes / 1e3:.1f} kB"
+
+
+def plain(text: str) -> str:
+    """A text of others as part of a sentence: letters, digits and a few signs."""
+    return re.sub(r"[^\w .:/-]", "_", text[:40])
+
+
+@functools.cache
+def _template() -> str:
+    return Path(__file__).with_name(f"{TEMPLATE_NAME}.py").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _template_names() -> frozenset[str]:
+    """The names that the template defines, imports or takes as arguments."""
+    names = set()
+    for node in ast.walk(ast.parse(_template())):
+        for field in ("id", "arg", "name", "asname"):
+            if isinstance(value := getattr(node, field, None), str):
+                names.add(value)
+    return frozenset(names)
+
+
+def _literal(value: Any, indent: str = "", taken: int = 24) -> str:
+    """Plain data as Python: on one line where it fits besides `taken` characters, else an item a line."""
+    if isinstance(value, dict):
+        items, brackets = [(f"{_literal(key)}: ", item) for key, item in value.items()], "{}"
+    elif isinstance(value, tuple):
+        items, brackets = [("", item) for item in value], "()"
+    else:
+        text = repr(value)
+        return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+    line = ", ".join(key + _literal(item) for key, item in items)
+    line = brackets[0] + line + ("," if brackets == "()" and len(items) == 1 else "") + brackets[1]
+    if len(indent + line) + taken <= LINE_LENGTH or not items:
+        return line
+    inner, lines = f"{indent}    ", [brackets[0]]
+    for key, item in items:
+        line = f"{inner}{key}{_literal(item, inner, len(key) + 1)},"
+        lines.append(line + ("" if "\n" in line or len(line) <= LINE_LENGTH else "  # noqa: E501"))
+    return "\n".join([*lines, f"{indent}{brackets[1]}"])
