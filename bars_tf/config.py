@@ -113,7 +113,6 @@ class SearchConfig:
     cost_exponent: float = 1.0
     clip_norm: float = 5.0
     num_candidates: int = 8
-    num_evolved: int = 0
     num_finalists: int = 0
     finalist_epochs: int = 2
     # train
@@ -207,9 +206,9 @@ class SearchConfig:
         if self.budgets and self.num_finalists:
             raise InputError.of("num_finalists", self.num_finalists, "trains candidates of one budget: leave out "
                                 "--budgets, or bin/train the members of the family")
-        if self.num_finalists > self.num_candidates + self.num_evolved:
+        if self.num_finalists > self.num_candidates:
             raise InputError.of("num_finalists", self.num_finalists, "must be at most the number of candidates, "
-                                f"{self.num_candidates + self.num_evolved}")
+                                f"{self.num_candidates}")
         for name in ("pretrain_epochs", "teacher"):
             if getattr(self, name) and self.num_finalists:
                 raise InputError.of("num_finalists", self.num_finalists, "begins trainings of one stage: leave out "

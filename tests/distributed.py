@@ -27,7 +27,7 @@ class Draws(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         strategy = tf.distribute.get_strategy()
-        draw = tf.function(lambda: strategy.run(lambda: self.model.draw(0)[:3]), autograph=False)
+        draw = tf.function(lambda: strategy.run(lambda: self.model.draw("weights").choices), autograph=False)
         self.draw = lambda: [strategy.experimental_local_results(c) for c in draw()]
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -71,7 +71,7 @@ def test_random_networks_of_a_backbone(rng, monkeypatch):
                                          for _ in range(20)])))
     monkeypatch.setattr(random_networks, "WALK", 5)
     drawn = random_networks.draw(tables, budget, 120, seed=0)  # more than may be given up in a row
-    assert len({genotype.built() for genotype in drawn.genotypes}) == 120
+    assert len({genotype.canonical() for genotype in drawn.genotypes}) == 120
     for genotype in drawn.genotypes:
         assert 0.95 <= budget.used(complexity.cost(genotype, tables)) <= 1
         assert max(len(node) for topology in genotype.topologies for node in topology) <= 2

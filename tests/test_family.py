@@ -15,9 +15,12 @@ from bars_tf.cost.tables import Budget
 from bars_tf.legacy_keras import tf
 from bars_tf.report import run as run_files
 from bars_tf.search import family
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.derivation import evolution
-from bars_tf.search.supernet import scoring
+from bars_tf.search.derivation.candidates import candidates
+from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.optimum import most_probable
+from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.ranking import rank
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.space.encoding import Choices, one_hot, random_genotype
@@ -31,12 +34,12 @@ SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, wi
     (spaces.BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
     tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
-    parents = [c.genotype for c in derive.candidates(alphas, tables, budget, 5, seed=0)]
-    assert len({genotype.built() for genotype in parents}) == len(parents)
+    parents = [c.genotype for c in candidates(alphas, tables, budget, 5, seed=0)]
+    assert len({genotype.canonical() for genotype in parents}) == len(parents)
     seen = set(parents)
     for _ in range(50):
         child = evolution.child(parents, seen, tables, budget, rng)
-        assert child.built() not in {genotype.built() for genotype in seen}
+        assert child.canonical() not in {genotype.canonical() for genotype in seen}
         seen.add(child)
     for genotype in seen:
         cost = complexity.cost(genotype, tables)
@@ -52,7 +55,7 @@ def test_what_is_built_tells_networks_apart():
     space = spaces.BARS.replace(layout="NNRNN")
 
     def built(depths, *topologies):
-        return Genotype(space, (1.0, 1.0), depths, topologies).built()
+        return Genotype(space, (1.0, 1.0), depths, topologies).canonical()
 
     first = built((1, 0), conv, no, conv, no, no)
     assert first == built((2, 0), no, conv, conv, no, no) == built((2, 2), conv, no, conv, no, no)
@@ -75,8 +78,8 @@ def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_
     alphas.edges[space.groups.index("normal_1"), 0, one] = 20 - loss_of_a_small_one
     alphas.edges[space.groups.index("normal_2"), 0, three] = 20 - 9.0
     budget = Budget(bops=complexity.cost(large, tables).bops)
-    assert derive.most_probable(alphas, tables, budget) == small and alphas.edges[0, 0, none] == 20
-    found = derive.filled(small, alphas, tables, budget)
+    assert most_probable(alphas, tables, budget) == small and alphas.edges[0, 0, none] == 20
+    found = grow_to_budget(small, alphas, tables, budget)
     assert [group for group, topology in zip(space.groups, found.topologies) if any(topology)] == [grown]
 
 
@@ -88,12 +91,12 @@ def test_growth_ends_where_no_single_change_fits(rng):
         return sum(budget.shares(complexity.cost(genotype, tables)).values())
 
     alphas = random_alphas(space, rng)
-    small = derive.most_probable(alphas, tables, Budget(bops=4e6))
+    small = most_probable(alphas, tables, Budget(bops=4e6))
     used = budget.used(complexity.cost(small, tables))
-    assert used < complexity.NEARLY_ALL and derive.filled(small, alphas, tables, budget, used) == small
-    grown = derive.filled(small, alphas, tables, budget)
+    assert used < complexity.NEARLY_ALL and grow_to_budget(small, alphas, tables, budget, used) == small
+    grown = grow_to_budget(small, alphas, tables, budget)
     assert complexity.NEARLY_ALL <= budget.used(complexity.cost(grown, tables)) <= 1
-    assert derive.filled(grown, alphas, tables, budget) == grown
+    assert grow_to_budget(grown, alphas, tables, budget) == grown
     for stage, width in itertools.product(range(space.num_stages), space.width_choices):
         wider = dataclasses.replace(grown, widths=(*grown.widths[:stage], width, *grown.widths[stage + 1:]))
         assert use(wider) <= use(grown) or not budget.allows(complexity.cost(wider, tables))
@@ -110,10 +113,10 @@ def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
     """Most changes leave memory as it is, which else would end the growth, or count as use of the budget."""
     space = spaces.BARS
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    ops, peak = (derive.cost_range(tables, name) for name in ("ops", complexity.PEAK))
+    ops, peak = (cost_range(tables, name) for name in ("ops", complexity.PEAK))
     budget = Budget(ops=0.4 * ops[0] + 0.6 * ops[1], peak_bytes=0.2 * peak[0] + 0.8 * peak[1])
     for _ in range(5):
-        genotype = derive.filled(derive.most_probable(random_alphas(space, rng), tables, budget),
+        genotype = grow_to_budget(most_probable(random_alphas(space, rng), tables, budget),
                                  random_alphas(space, rng), tables, budget)
         cost = complexity.cost(genotype, tables)
         assert budget.allows(cost) and cost.ops >= complexity.NEARLY_ALL * budget.ops
@@ -124,7 +127,7 @@ def test_cells_without_edges_make_no_other_network():
     dead, live = ((),) * space.num_nodes, (((0, "skip"),), *((),) * (space.num_nodes - 1))
     shallow, deep = (Genotype(space, (1.0, 1.0), depths, (dead, live, dead)) for depths in ((0, 0), (1, 1)))
     other = Genotype(space, (1.0, 1.0), (1, 1), (live, live, dead))
-    assert shallow.built() == deep.built() != other.built()
+    assert shallow.canonical() == deep.canonical() != other.canonical()
     costs = [complexity.cost(g, complexity.cost_tables(space, (28, 28, 1), 10)) for g in (shallow, deep, other)]
     assert costs[0] == costs[1] != costs[2]
 
@@ -135,15 +138,15 @@ def test_cells_without_edges_make_no_other_network():
 def test_a_shallow_network_grows_deeper(changes, rng):
     space = spaces.BARS_SMALL.replace(layout="NNRN", **changes)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    _, largest = derive.cost_range(tables, "bops")
+    _, largest = cost_range(tables, "bops")
     for _ in range(5):
         alphas = random_alphas(space, rng)
         alphas.depths[:, 0] += 20
-        small = derive.most_probable(alphas, tables, Budget(bops=0.8 * largest))
+        small = most_probable(alphas, tables, Budget(bops=0.8 * largest))
         assert small.depths == (0, 0)
-        grown = derive.filled(small, alphas, tables, Budget(bops=0.8 * largest))
+        grown = grow_to_budget(small, alphas, tables, Budget(bops=0.8 * largest))
         assert 0.8 < complexity.cost(grown, tables).bops / (0.8 * largest) <= 1 and grown.depths != small.depths
-        assert derive.filled(small, alphas, tables, Budget(bops=largest)) == small
+        assert grow_to_budget(small, alphas, tables, Budget(bops=largest)) == small
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +183,7 @@ def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_muc
 
     at_random = []
     while len(at_random) < 30:
-        genotype = derive.filled(random_genotype(space, rng), random_alphas(space, rng), tables, budget)
+        genotype = grow_to_budget(random_genotype(space, rng), random_alphas(space, rng), tables, budget)
         if complexity.NEARLY_ALL <= budget.used(complexity.cost(genotype, tables)) <= 1:
             at_random.append(genotype)
     scored = list(at_random)
@@ -192,10 +195,10 @@ def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_muc
 
 
 def test_evolution_goes_on_from_the_scores_that_are_known(supernet, batches):
-    ranked = scoring.rank(supernet, batches, 3, num_evolved=30)
+    ranked = rank(supernet, batches, 3, num_children=30)
     assert [c.origin for c in ranked].count("evolved") == 30
     shown, known = [], {c.genotype: (c.accuracy, c.loss) for c in ranked}
-    again = scoring.rank(supernet, None, 3, lambda *values: shown.append(values), known, 30)
+    again = rank(supernet, None, 3, lambda *values: shown.append(values), known, num_children=30)
     assert again == ranked and [number for _, number, _ in shown] == list(range(1, len(ranked) + 1))
 
 
@@ -204,7 +207,7 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
     for variable, alphas in zip(supernet.arch_variables, random_alphas(SPACE, np.random.default_rng(seed))):
         variable.assign(alphas)
     limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
-    found = family.derived(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, num, num)
+    found = family.derived(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, num)
     members = [ranked[0] for ranked in found.values()]
     assert tuple(found) == limits
     for limit, member in zip(limits, members):
@@ -216,7 +219,7 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
 def test_a_search_for_a_family(tmp_path):
     flags = [flag for flag in TINY if not flag.startswith("--budget")]
     work = tmp_path / "work"
-    done = run_program("search", *flags, "--budgets=12k,13k,14k,15k,16k", "--num_evolved=2", f"--workdir={work}")
+    done = run_program("search", *flags, "--budgets=12k,13k,14k,15k,16k", f"--workdir={work}")
     assert done.returncode == 0, done.stderr
     listed = json.loads((work / "family.json").read_text())["members"]
     tables = complexity.cost_tables(Genotype.load(work / "genotype.json").space, (28, 28, 1), 10)

@@ -1,5 +1,6 @@
 """The laws that make a result trustworthy, on small real networks."""
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from bars_tf.cost.tables import Budget
 from bars_tf.files import save_model
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network, in_float32, transfer_weights
-from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation.candidates import candidates
+from bars_tf.search.derivation.optimum import most_probable
+from bars_tf.search.derivation.reach import check_budget, cost_range
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
@@ -76,7 +79,7 @@ def test_one_hot_and_cost_laws(supernet, rng):
         model = build_network(genotype, ODD_SHAPE, CLASSES)
         transfer_weights(supernet, genotype, model)
         images = rng.normal(size=(3, *ODD_SHAPE)).astype(np.float32)
-        forced = forward(tf.constant(images), supernet.choices_of(genotype))
+        forced = forward(tf.constant(images), supernet.sample_of(genotype))
         np.testing.assert_allclose(forced, model(images, training=False), atol=1e-4)
 
         cost, profile = complexity.cost(genotype, supernet.tables), lq.models.ModelProfile(model)
@@ -163,7 +166,7 @@ def test_overhead_law(rng):
     for i in range(40):
         share = (0.1, 0.05, 0.3, 0.0)[i % 4]
         budget = overhead.budget(Budget(), str(share), tables)
-        genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
+        genotype = most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert all(above <= share for above in overhead.of(complexity.cost(genotype, tables), base).values())
         assert all(len(node) <= 2 for topology in genotype.topologies for node in topology)
         assert share or genotype == overhead.backbone(space)
@@ -182,7 +185,7 @@ def test_one_hot_law_of_other_spaces(changes, rng):
         model = build_network(genotype, (16, 16, 3), 3)
         transfer_weights(supernet, genotype, model)
         images = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
-        np.testing.assert_allclose(supernet(images, supernet.choices_of(genotype)), model(images), atol=1e-4)
+        np.testing.assert_allclose(supernet(images, supernet.sample_of(genotype)), model(images), atol=1e-4)
 
 
 @pytest.mark.parametrize("space", [
@@ -322,10 +325,10 @@ def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_ne
 def test_spaces_without_a_choice_have_peaks(changes, rng):
     space = spaces.BARS_PAPER.replace(**changes)
     tables = complexity.cost_tables(space, (16, 16, 3), CLASSES)
-    smallest, largest = derive.cost_range(tables, complexity.PEAK)
+    smallest, largest = cost_range(tables, complexity.PEAK)
     found = [complexity.cost(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
     assert smallest <= min(found) and max(found) <= largest
-    derive.check_budget(tables, Budget(peak_bytes=smallest))
+    check_budget(tables, Budget(peak_bytes=smallest))
 
 
 @pytest.mark.parametrize("space", [spaces.BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
@@ -357,7 +360,7 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
         alphas = random_alphas(tables.space, rng)
         allowed = [(log_probability(c, alphas), g) for c, g, cost in everything if budget.allows(cost)]
         assert allowed
-        found = derive.most_probable(alphas, tables, budget)
+        found = most_probable(alphas, tables, budget)
         assert found in {g for score, g in allowed if score > max(s for s, _ in allowed) - 1e-9}
 
 
@@ -368,9 +371,9 @@ def test_budget_law_never_exceeded(rng):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
                   Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5),
                   Budget(bops=2e7, peak_bytes=4e5))[i % 7]
-        genotype = derive.most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
+        genotype = most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert budget.allows(complexity.cost(genotype, tables))
-    for candidate in derive.candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
+    for candidate in candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
         assert candidate.cost.bops <= 5e6
 
 
@@ -379,19 +382,19 @@ def test_impossible_budgets_are_refused(enumerated):
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
     for name in (complexity.PEAK, "ops"):
-        smallest, largest = derive.cost_range(tables, name)
+        smallest, largest = cost_range(tables, name)
         assert smallest == min(getattr(cost, name) for *_, cost in everything)
         assert largest == max(getattr(cost, name) for *_, cost in everything)
     with pytest.raises(ValueError, match=f"reaches from {smallest:.6g} to {largest:.6g}"):
-        derive.check_budget(tables, Budget(ops=smallest - 1))
-    derive.check_budget(tables, Budget(ops=smallest))
+        check_budget(tables, Budget(ops=smallest - 1))
+    check_budget(tables, Budget(ops=smallest))
 
 
 @pytest.mark.parametrize("limit", [0, 1])
 def test_a_budget_of_memory_steers_from_both_sides(limit, rng):
     """Alphas move to the smallest or to the largest networks, as the one or the other is the budget."""
     net = Supernet(TINY, (8, 8, 1), 3, seed=1)
-    ends = derive.cost_range(net.tables, complexity.PEAK)
+    ends = cost_range(net.tables, complexity.PEAK)
     net.compile("adam", tf.keras.optimizers.legacy.Adam(0.1), budget=Budget(peak_bytes=ends[limit]))
     images, labels = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32), tf.constant(rng.integers(0, 3, 8))
     step = tf.function(lambda: (net.arch_step(images, labels), net.search_step.assign_add(1)), autograph=False)
@@ -411,16 +414,16 @@ def test_weight_steps_that_draw_uniformly(share, sampling):
     net.arch_variables[2].assign(50 * np.eye(3)[np.ones(net.arch_variables[2].shape[:2], int)])  # skip
 
     @tf.function
-    def draw(salt):
-        return net.draw(salt).edges
+    def draw(update):
+        return net.draw(update).choices.edges
 
-    differ = {0: [], 1: []}
+    differ = {"weights": [], "alphas": []}
     for step in range(100):
         net.search_step.assign(step)
-        for salt, found in differ.items():
-            found.append(bool((draw(salt).numpy()[..., 1] != 1).any()))
-    assert np.mean(differ[0]) == pytest.approx(share, abs=0.15) and not any(differ[1])
-    assert net.draw(0).computed_edges is not None
+        for update, found in differ.items():
+            found.append(bool((draw(update).numpy()[..., 1] != 1).any()))
+    assert np.mean(differ["weights"]) == pytest.approx(share, abs=0.15) and not any(differ["alphas"])
+    assert net.draw("weights").computed is not None
 
 
 @pytest.mark.parametrize("sampling, space", [
@@ -465,11 +468,11 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
         hard = [np.eye(p.shape[-1], dtype=np.float32)[np.array(choice)]
                 for p, choice in zip(probabilities, (widths, depths, picked))]
         probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
-        value = float(loss(Sample(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+        value = float(loss(Sample(*[Choices(*map(tf.constant, hard))] * 2)))
         exact += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
 
     for sampling, draws in (("softmax", 1), ("gumbel", 200), ("gumbel_hard", 200)):
-        supernet.sampling = sampling
+        supernet.sampler = dataclasses.replace(supernet.sampler, form=sampling)
 
         @tf.function(autograph=False)
         def gradient():
@@ -478,7 +481,7 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
                 # Second paths are computed on the first images only.
                 order = tf.random.experimental.index_shuffle(
                     tf.range(64), tf.stack([0, tf.cast(supernet.search_step, tf.int32)]), 63)
-                logits = supernet(tf.gather(images, order), supernet.draw(1, 64), mode="arch")
+                logits = supernet(tf.gather(images, order), supernet.draw("alphas", 64), mode="arch")
                 value = supernet.compiled_loss(tf.gather(labels, order), logits)
             gradients = tape.gradient(value, supernet.arch_variables, unconnected_gradients="zero")
             return tf.concat([tf.reshape(g, [-1]) for g in gradients], 0)

@@ -1,5 +1,6 @@
 """The full numbers: `bin/test --long`. What they print is what the README quotes (`-s` shows it)."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -13,11 +14,13 @@ from bars_tf.cost import tables as complexity
 from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
-from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation.candidates import candidates
+from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
+from bars_tf.space.encoding import Choices
 from bars_tf.training.evaluation import load_model
 
 pytestmark = pytest.mark.long
@@ -73,14 +76,14 @@ def test_imagenet_flags_build_and_step(rng):
     labels = tf.constant([3, 7])
     assert np.isfinite(supernet.weight_step(images, labels)["loss"])
     assert np.isfinite(supernet.arch_step(images, labels)[0])
-    candidate = derive.candidates(supernet.alphas(), supernet.tables, config.budget, 0, seed=0)[0]
+    candidate = candidates(supernet.alphas(), supernet.tables, config.budget, 0, seed=0)[0]
     assert candidate.cost.ops <= config.budget.ops
     model = build_network(candidate.genotype, shape, 1000)
     model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert np.isfinite(model.train_on_batch(images, labels))
     profile = lq.models.ModelProfile(model)
     assert (profile.op_count("mac", 1), profile.op_count("mac", 32)) == (candidate.cost.bops, candidate.cost.flops)
-    print("imagenet.flags:", {m: derive.cost_range(supernet.tables, m) for m in complexity.MEASURES},
+    print("imagenet.flags:", {m: cost_range(supernet.tables, m) for m in complexity.MEASURES},
           "first genotype:", candidate.cost.to_dict())
 
 
@@ -104,20 +107,20 @@ def test_sampling_forms_against_the_exact_gradient(rng):
             hard = [np.eye(2, dtype=np.float32)[[w]], np.eye(2, dtype=np.float32)[[d]],
                     np.eye(3, dtype=np.float32)[e][None]]
             probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
-            value = float(loss(Sample(*map(tf.constant, hard), tf.constant(hard[1]), tf.constant(hard[2]))))
+            value = float(loss(Sample(*[Choices(*map(tf.constant, hard))] * 2)))
             total += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
         return total
 
     def noises():
         seed = tf.stack([tf.constant(7, tf.int64), supernet.search_step])
-        return [relaxation.gumbel(a.shape, seed + tf.constant([7919 * i, 0], tf.int64), a.dtype)
-                for i, a in enumerate(supernet.arch_variables)]
+        return Choices(*(relaxation.gumbel(a.shape, seed + tf.constant([7919 * i, 0], tf.int64), a.dtype)
+                         for i, a in enumerate(supernet.arch_variables)))
 
     def sampled_alone():
         logits = supernet.logits
-        hard = relaxation.hard_choices(logits, noises())
-        soft = relaxation.soft_choices(logits, noises(), supernet.temperature)
-        return Sample(*(relaxation.straight_through(h, s) for h, s in zip(hard[:3], soft[:3])), hard[3], hard[4])
+        hard = relaxation.hard_sample(logits, noises())
+        soft = relaxation.soft_sample(logits, noises(), supernet.temperature)
+        return Sample(Choices(*map(relaxation.straight_through, hard.choices, soft.choices)), hard.computed)
 
     def mean_gradient(make, draws):
         @tf.function(autograph=False)
@@ -138,8 +141,9 @@ def test_sampling_forms_against_the_exact_gradient(rng):
         supernet.temperature.assign(temperature)
         exact = exact_gradient()
         for form, draws in (("softmax", 1), ("gumbel", 600), ("gumbel_hard", 600), ("sampled path alone", 600)):
-            supernet.sampling = "gumbel_hard" if form == "sampled path alone" else form
-            make = sampled_alone if form == "sampled path alone" else lambda: supernet.draw(1, 64)
+            supernet.sampler = dataclasses.replace(
+                supernet.sampler, form="gumbel_hard" if form == "sampled path alone" else form)
+            make = sampled_alone if form == "sampled path alone" else lambda: supernet.draw("alphas", 64)
             mean = mean_gradient(make, draws)
             cosine = mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact)
             bias = np.linalg.norm(mean - exact) / np.linalg.norm(exact)

@@ -33,7 +33,7 @@ def test_laws_hold(name, rng):
         seen |= {p for topology in genotype.topologies for node in topology for _, p in node}
         model = build_network(genotype, shape, classes)
         transfer_weights(supernet, genotype, model)
-        np.testing.assert_allclose(forward(supernet.choices_of(genotype)), model(images), atol=1e-4)
+        np.testing.assert_allclose(forward(supernet.sample_of(genotype)), model(images), atol=1e-4)
         cost, profile = complexity.cost(genotype, supernet.tables), lq.models.ModelProfile(model)
         assert (profile.op_count("mac", 1), profile.op_count("mac", 32)) == (cost.bops, cost.flops)
         assert Genotype.from_dict(json.loads(json.dumps(genotype.to_dict()))) == genotype

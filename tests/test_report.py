@@ -17,7 +17,7 @@ from bars_tf.files import write_json
 from bars_tf.report import page as report
 from bars_tf.report import run as run_files
 from bars_tf.report.closing_table import UNITS
-from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation.candidates import candidates
 from bars_tf.space import search_space as spaces
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of
 
@@ -59,7 +59,7 @@ def run(tmp_path, rng):
     depths = depth_grid(SPACE)
     alphas = Choices(rng.normal(size=(2, 4)), np.where(depths < 0, -1e9, rng.normal(size=depths.shape)),
                            rng.normal(size=(len(SPACE.groups), 3, 3)))
-    found = derive.candidates(alphas, tables, budget, 3, seed=0)
+    found = candidates(alphas, tables, budget, 3, seed=0)
     found[0].genotype.save(directory / "genotype.json", SHAPE, len(NAMES))
     write_json(directory / "candidates.json", {"candidates": [
         {"origin": c.origin, "accuracy": 0.5 - 0.01 * i, "cost": c.cost.to_dict()} for i, c in enumerate(found)]})

@@ -12,9 +12,10 @@ from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.search import benchmark as bench
 from bars_tf.search.supernet import supernet
-from bars_tf.search.supernet.factory import SupernetOps
+from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.search.supernet.layers import BatchNorm, MaskedQuantConv2D
-from bars_tf.search.supernet.partial_batches import Part
+from bars_tf.search.supernet.partial_batches import SubBatch
+from bars_tf.search.supernet.widths import Widths
 from bars_tf.space import search_space as spaces
 
 # Without max pooling on edges, whose gradient goes elsewhere where rounding breaks a tie; that of the transition has
@@ -24,29 +25,29 @@ SPACE = spaces.BARS_PAPER.replace(
     primitives=("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "avg_pool_3x3"))
 
 
-class PlainOps(SupernetOps):
+class PlainFactory(SupernetFactory):
     """Slices, pads, convolutions, moments and sums whose gradients TensorFlow finds by itself; widths are masks."""
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        self._widths = None
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._widths = Widths(self.space, self.sample.choices.widths, sliced=False)
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
-        layer, mask = self.supernet.layers_by_name[name], self._mask(source)
+        layer, mask = self.layers[name], self._widths.mask_of(source)
         x = tf.pad(x, layer._get_padding_same(x), constant_values=1.0)
         with lq.context.quantized_scope(True):
             kernel = tf.convert_to_tensor(layer.kernel)
-        return tf.nn.convolution(x if self._part is None else x[: self._part.size[0]],
+        return tf.nn.convolution(x if self._sub_batch is None else x[: self._sub_batch.size[0]],
                                  kernel if mask is None else kernel * mask, layer.strides, "VALID",
                                  dilations=layer.dilation_rate)
 
     def batch_norm(self, x, channels, name, scale=None):
-        layer = self.supernet.layers_by_name[name]
+        layer = self.layers[name]
         mean, variance = tf.nn.moments(x, [0, 1, 2])
         y = layer.affine[0] * (x - mean) / tf.sqrt(variance + 1e-3) + layer.affine[1]
         if self.mode == "train":
-            counts = 1.0 if self._part is None else self._part.counts
-            counts = counts if self._mask(channels) is None else counts * tf.stop_gradient(self._mask(channels)[:, 0])
+            counts, mask = 1.0 if self._sub_batch is None else self._sub_batch.counts, self._widths.mask_of(channels)
+            counts = counts if mask is None else counts * tf.stop_gradient(mask[:, 0])
             layer.moving.assign_add(tf.stop_gradient(tf.stack([mean, variance]) - layer.moving) * 0.1 * counts)
         return y if scale is None else y * scale
 
@@ -65,11 +66,11 @@ def float64():
 
 def steps(ops, number, images, labels, monkeypatch):
     """Weights, statistics and alphas after sampled steps."""
-    monkeypatch.setattr(supernet, "SupernetOps", SupernetOps)
+    monkeypatch.setattr(supernet, "SupernetFactory", SupernetFactory)
     tf.keras.utils.set_random_seed(0)
     net = supernet.Supernet(SPACE, images.shape[1:], 3)
     net.compile(tf.keras.optimizers.legacy.SGD(0.05), tf.keras.optimizers.legacy.SGD(0.5))
-    monkeypatch.setattr(supernet, "SupernetOps", ops)
+    monkeypatch.setattr(supernet, "SupernetFactory", ops)
 
     @tf.function(autograph=False)
     def pair():
@@ -86,7 +87,7 @@ def test_fast_form_is_the_plain_one(float64, monkeypatch, rng):
     """After 20 sampled steps in float64, the same draws lead to the same weights and alphas."""
     labels = tf.constant(rng.integers(0, 3, 8))
     images = tf.constant(rng.normal(size=(8, 9, 8, 1)))
-    plain, fast = (steps(ops, 20, images, labels, monkeypatch) for ops in (PlainOps, SupernetOps))
+    plain, fast = (steps(ops, 20, images, labels, monkeypatch) for ops in (PlainFactory, SupernetFactory))
     assert plain.keys() == fast.keys() and len(fast) > 50
     for name, value in plain.items():
         np.testing.assert_allclose(fast[name], value, atol=1e-9, err_msg=name)
@@ -96,9 +97,8 @@ def test_steps_with_1x1_convolutions_at_stride_2(rng):
     """TensorFlow's own kernel of their gradient corrupts memory, most of all on one image."""
     code = """
 import numpy as np
-from bars_tf import spaces
+from bars_tf import Supernet, spaces
 from bars_tf.legacy_keras import tf
-from bars_tf.supernet import Supernet
 space = spaces.BARS_PAPER.replace(init_channels=8, layout="R", num_nodes=2, primitives=("none", "skip", "bin_conv_1x1"))
 net = Supernet(space, (16, 16, 3), 10)
 net.compile("adam", "adam")
@@ -115,9 +115,9 @@ def test_candidates_are_scored_by_two_graphs(rng):
     class Counted(supernet.Supernet):
         traced = 0
 
-        def call(self, images, choices=None, mode="eval", rate=None):
+        def call(self, images, sample=None, mode="eval", fraction=None):
             self.traced += 1
-            return super().call(images, choices, mode, rate)
+            return super().call(images, sample, mode, fraction)
 
     net = Counted(SPACE, (8, 8, 3), 10)
     net.traced = 0
@@ -188,11 +188,12 @@ def test_a_convolution_that_is_not_chosen_is_left_out(mode):
     def gradients(images, chosen):
         share = tf.constant([1 if chosen else 0])
         size = tf.maximum(share * tf.shape(images)[0], 1)
-        part = Part(tf.cast(share[0], tf.float32), share[0] > 0, share[0] > 0, share[0] > 0, size, size,
-                    tf.pad((tf.shape(images)[0] - size)[:, None], [[0, 3], [1, 0]]), tf.constant([0]), tf.constant([1]))
+        sub_batch = SubBatch(tf.cast(share[0], tf.float32), share[0] > 0, share[0] > 0, share[0] > 0, size, size,
+                    tf.pad((tf.shape(images)[0] - size)[:, None], [[0, 3], [1, 0]]), tf.constant([0]),
+                             tf.constant([1]))
         with tf.GradientTape() as tape:
             tape.watch([images] if mask is None else [images, mask])
-            result = layer(images, pad=pad, mode=mode, input_mask=mask, part=part)
+            result = layer(images, pad=pad, mode=mode, input_mask=mask, sub_batch=sub_batch)
         return result, *tape.gradient(result, [images, layer.kernel if mask is None else mask])
 
     for run in (gradients, tf.function(gradients)):

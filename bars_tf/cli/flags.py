@@ -172,7 +172,6 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "clip_norm": Flag(POSITIVE_OR_0, "Limit of the norm of the weights' gradient; 0: none."),
         "num_candidates": Flag(COUNT, "Genotypes that are scored at the end, the most probable one among them; the "
                                "best stays."),
-        "num_evolved": Flag(COUNT_OR_0, "Genotypes that evolution adds to these, children of the best so far."),
         "num_finalists": Flag(COUNT_OR_0, "So many of the best begin their training; time and again the better half by "
                               "validation images goes on, and the last one stays. Not with a teacher or pre-training. "
                               "0: the best one by the supernet."),

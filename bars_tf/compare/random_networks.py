@@ -9,8 +9,10 @@ import numpy as np
 from bars_tf.cost import overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget, CostTables
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.derivation import evolution
+from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.optimum import MacroCosts
+from bars_tf.search.derivation.reach import cost_range
 from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
@@ -82,8 +84,8 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             if len(inside):
                 topologies += int(inside[0]) + 1
                 genotype = genotype_of(space, Choices(widths, depths, picks[inside[0]]))
-                if genotype.built() not in found:
-                    found[genotype.built()], since, failures = genotype, 0, 0
+                if genotype.canonical() not in found:
+                    found[genotype.canonical()], since, failures = genotype, 0, 0
                 break
             topologies += BATCH
         else:
@@ -104,22 +106,22 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
         return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1
 
     while len(found) < count and failures < MOST_GIVEN_UP:
-        here = derive.filled(here, alphas, tables, budget, LOWEST)
+        here = grow_to_budget(here, alphas, tables, budget, LOWEST)
         for _ in range(WALK):
             proposed += 1
             following = evolution.mutated(here, rng)
             if inside(following):
                 here, accepted = following, accepted + 1
         failures += 1
-        if inside(here) and here.built() not in found:
-            found[here.built()], failures = here, 0
+        if inside(here) and here.canonical() not in found:
+            found[here.canonical()], failures = here, 0
     if len(found) < count:
         raise ValueError(_too_few(tables, budget, len(found), count))
     return Draws(list(found.values()), 1, accepted, 0, proposed, is_walk=True)
 
 
 def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
-    ranges = {name: derive.cost_range(tables, name) for name in budget.limits()}
+    ranges = {name: cost_range(tables, name) for name in budget.limits()}
     reach = ", ".join(f"{name} from {low:,.0f} to {high:,.0f}" for name, (low, high) in ranges.items())
     return (f"random draws find {found} of {count} different networks at {LOWEST:.0%} to 100% of the budget; the space "
             f"reaches {reach}, with too few networks just there")
@@ -131,7 +133,7 @@ class _TopologyCosts:
     def __init__(self, tables: CostTables, budget: Budget, widths, depths):
         space = self.space = tables.space
         weights, limits = budget.sums()
-        macro = derive.MacroCosts(tables, widths, depths, weights / limits[:, None])
+        macro = MacroCosts(tables, widths, depths, weights / limits[:, None])
         self.fixed = macro.fixed
         # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
         most_bytes = budget.peak_bytes or np.inf

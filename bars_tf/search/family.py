@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from bars_tf import console as screen
 from bars_tf.cli.flag_values import parse_budgets
 from bars_tf.config import SearchConfig
 from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
 from bars_tf.errors import InputError, as_text
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.supernet import scoring
+from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.ranking import rank
+from bars_tf.search.supernet.scoring import Scorer
+from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import Genotype
 
-if TYPE_CHECKING:
-    from bars_tf.search.supernet.supernet import Supernet
-
-# How often evolution goes on for a member that scores below a smaller one, before that one gives way, and by how many
-# children at least.
-ROUNDS, FEWEST_EVOLVED = 3, 8
+# Children that evolution adds to the candidates of a budget, more in each round, while the best of them scores below
+# the member of a smaller budget; after the last round that one gives way.
+CHILDREN = (0, 16, 24)
 
 
 def check(config: SearchConfig, tables: CostTables) -> None:
     """Raises: InputError that names the reachable budgets, where no network keeps and uses some of them."""
     measure, limits = parse_budgets(config.budgets)
-    smallest, largest = derive.cost_range(tables, measure)
+    smallest, largest = cost_range(tables, measure)
     reachable = [limit for limit in limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(limits):
         within = ", ".join(map(as_text, reachable)) or "none of these"
@@ -47,22 +45,23 @@ def steered(config: SearchConfig, limits: Budget) -> Budget:
     return dataclasses.replace(limits, **{measure: (values[0] * values[-1]) ** 0.5})
 
 
-def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int, num_evolved: int,
+def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int,
             known: Mapping[Genotype, tuple[float, float]] | None = None,
             progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
-    """Candidates of each budget, its member first: one that takes `NEARLY_ALL` of it if there is one, and is scored no
-    worse than the members of smaller budgets.
+    """Returns the candidates of each budget, its member first.
+
+    A member uses `NEARLY_ALL` of its budget if any candidate does, and scores no worse than the members of smaller
+    budgets.
 
     Args:
         budgets: by limit, increasing.
-        num_samples, num_evolved, known, progress: as in `scoring.rank`.
+        supernet, batches, num_samples, known, progress: as in `ranking.rank`.
     """
-    scorer, found, relatives, known = scoring.Scorer(supernet), {}, [], dict(known or {})
+    scorer, found, relatives, known = Scorer(supernet), {}, [], dict(known or {})
     for limit, budget in budgets.items():
         best_smaller = max((ranked[0].accuracy for ranked in found.values()), default=0.0)
-        more = max(num_evolved, FEWEST_EVOLVED)
-        for evolved in (num_evolved, *(rounds * more for rounds in range(2, ROUNDS + 1))):
-            ranked = scoring.rank(supernet, batches, num_samples, progress, known, evolved, budget, relatives, scorer)
+        for num_children in CHILDREN:
+            ranked = rank(supernet, batches, num_samples, progress, known, budget, relatives, scorer, num_children)
             known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
             if ranked[0].accuracy >= best_smaller:
                 break
@@ -72,18 +71,18 @@ def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budge
 
 
 def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate]]:
-    """Where a member scores above that of a larger budget, the best candidate that does not takes its place, if any:
-    such differences are below what a supernet can tell."""
+    """Where a member scores above that of a larger budget, the best candidate that does not takes its place, if any: a
+    supernet cannot resolve such differences."""
     most = float("inf")
     for limit in sorted(found, reverse=True):
         ranked = found[limit]
         member = next((c for c in ranked if c.accuracy <= most), ranked[0])
         if member.accuracy > most:
             screen.say(f"family  {limit:,.0f}: all its candidates score above that of the next budget; a higher "
-                       "--num_evolved may find a better one for that")
+                       "--num_candidates may find a better one for that")
         elif member is not ranked[0]:
             screen.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
-                       "a higher --num_evolved may find a better one for that")
+                       "a higher --num_candidates may find a better one for that")
         found[limit] = [member, *(c for c in ranked if c is not member)]
         most = min(most, member.accuracy)
     return found

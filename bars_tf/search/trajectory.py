@@ -11,7 +11,7 @@ from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import LIMITED
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
-from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation.optimum import most_probable
 
 
 class Trajectory(tf.keras.callbacks.Callback):
@@ -33,7 +33,7 @@ class Trajectory(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         supernet = self.model
-        derived = derive.most_probable(supernet.alphas(), supernet.tables, supernet.budget)
+        derived = most_probable(supernet.alphas(), supernet.tables, supernet.budget)
         widths, depths, edges = (p.numpy() for p in supernet.probabilities())
         expected = complexity.Cost(*map(float, supernet.expected_cost()))
         cost = complexity.cost(derived, supernet.tables)

@@ -20,9 +20,10 @@ from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.search import family
 from bars_tf.search import successive_halving as finals
-from bars_tf.search.derivation import candidates as derive
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.supernet import scoring
+from bars_tf.search.derivation.reach import check_budget as check_reach
+from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.ranking import rank
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.trajectory import Trajectory
 from bars_tf.space.genotype import Genotype
@@ -82,12 +83,12 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     for note in config.search_space.deployment_notes():
         screen.say(f"note: {note}")
     found = limits(config, train)
-    largest = {name: derive.cost_range(tables, name)[1] for name in found.limits()}
+    largest = {name: cost_range(tables, name)[1] for name in found.limits()}
     if found.limits() and all(found.limits()[name] >= largest[name] for name in largest):
         reach = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
         screen.say(f"note: the budget leaves out no network: the largest of the space has {reach}")
     try:
-        derive.check_budget(tables, found)
+        check_reach(tables, found)
     except ValueError as error:
         given = config.budget.limits()
         name = error.field if isinstance(error, FieldError) else next(iter(given), None)
@@ -131,8 +132,8 @@ def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageDat
         if config.budgets:
             candidates = derive_family(config, supernet, batches, scored, directory, train)
         else:
-            candidates = scoring.rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
-                                      config.num_evolved, limits(config, train))
+            candidates = rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
+                              limits(config, train))
         say_by_way(candidates)
     seconds, winner = seconds + scored.seconds_before + time.monotonic() - started, {}
     if config.num_finalists:
@@ -185,7 +186,7 @@ def derive_family(config: SearchConfig, supernet: Supernet, batches: tf.data.Dat
     """Writes `family.json` and the genotype of each budget. Returns: the candidates of the largest."""
     measure, _ = parse_budgets(config.budgets)
     found = family.derived(supernet, batches, family.members(config, budget(config, train)), config.num_candidates - 1,
-                           config.num_evolved, scored.known, scored.show)
+                           scored.known, scored.show)
     (directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
         path = directory / "family" / family.file_name(limit)

@@ -20,9 +20,9 @@ Topology = tuple[tuple[tuple[int, str], ...], ...]
 class Genotype:
     """Widths and depths of the stages, topologies of the groups of cells.
 
-    Equal networks are equal genotypes, but for kept cells without edges (see `built`): what has no effect is left out.
-    An operation on a node without inputs does nothing, so edges from such nodes are dropped; so is the topology of a
-    group none of whose cells is kept.
+    Equal networks are equal genotypes, but for kept cells without edges (see `canonical`): what has no effect is left
+    out. An operation on a node without inputs does nothing, so edges from such nodes are dropped; so is the topology
+    of a group none of whose cells is kept.
 
     Attributes:
         space: the space that it belongs to.
@@ -63,8 +63,8 @@ class Genotype:
         source, target = edge
         return dict(self.topology(group)[target - 1]).get(source, "none")
 
-    def built(self) -> tuple:
-        """What is built: equal for genotypes of one network, as a kept cell without edges is one that is not kept."""
+    def canonical(self) -> tuple:
+        """Returns a key that is equal for genotypes of one network: a kept cell without edges is like one not kept."""
         def place(position):  # normal cells of a stage are alike, but for those of a backbone
             return position.index if self.space.backbone else (position.stage, position.opens_stage)
 

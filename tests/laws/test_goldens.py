@@ -19,7 +19,8 @@ from bars_tf.data import pipeline as data
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
-from bars_tf.search.derivation import candidates as derive
+from bars_tf.search.derivation.candidates import candidates
+from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import BACKBONES, nasb
@@ -62,7 +63,7 @@ def measure_presets():
         uniform[1] = (depth_grid(space) >= 0).astype(float)
         uniform = [p / p.sum(-1, keepdims=True) for p in uniform]
         found[name] = {
-            "range": {measure: list(map(float, derive.cost_range(tables, measure)))
+            "range": {measure: list(map(float, cost_range(tables, measure)))
                       for measure in complexity.LIMITED if not space.backbone or measure == "ops"},
             "uniform": [float(x) for x in complexity.expected_cost(tables, Choices(*uniform))],
             "random": [{"genotype": digest(g), "cost": complexity.cost(g, tables).to_dict(),
@@ -106,10 +107,10 @@ def measure_derivation():
         choices = one_hot(random_genotype(space, rng))
         alphas = Choices(*(rng.normal(size=p.shape) for p in choices))
         alphas.depths[depth_grid(space) < 0] = -1e9
-        low, high = derive.cost_range(tables, "bops")
+        low, high = cost_range(tables, "bops")
         budget = Budget(bops=low + 0.4 * (high - low))
         found[name] = {
-            "derived": [digest(c.genotype) for c in derive.candidates(alphas, tables, budget, 3, 0)],
+            "derived": [digest(c.genotype) for c in candidates(alphas, tables, budget, 3, 0)],
             "drawn": [digest(g) for g in random_networks.draw(tables, budget, 3, 0).genotypes]}
     return found
 
@@ -135,7 +136,7 @@ def measure_search():
     for name, space in SEARCHED.items():
         tf.keras.utils.set_random_seed(0)
         supernet = Supernet(space, SHAPE, CLASSES)
-        low, high = derive.cost_range(supernet.tables, "bops")
+        low, high = cost_range(supernet.tables, "bops")
         optimizers = (tf.keras.optimizers.legacy.Adam(1e-2), tf.keras.optimizers.legacy.Adam(3e-2, beta_1=0.5))
         supernet.compile(*optimizers, budget=Budget(bops=low + 0.5 * (high - low)),
                          uniform_share=0.5 if name == "bars" else 0.0)

@@ -1,7 +1,8 @@
-"""Evolution over the genotypes of a budget: children of the best that were scored so far.
+"""Evolution over the genotypes of a budget: children of those with the best scores so far.
 
-A differentiable search chooses every edge for itself; the trained supernet can score whole networks. Evolution looks
-for better ones among those that cost as much (our choice; SPOS, arXiv 1904.00420, and NAS-BNN search so).
+The alphas rate every edge by itself; the trained supernet can score whole networks. Evolution looks for better ones at
+the same cost (as SPOS, arXiv 1904.00420). It serves families of budgets, where a larger network scores below a smaller
+one, and random walks; as a search over one budget it lost here, see `CHANGELOG.md`.
 """
 
 from __future__ import annotations
@@ -20,17 +21,20 @@ TRIES = 400
 
 def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTables, budget: Budget,
           rng: np.random.Generator) -> Genotype | None:
-    """A new genotype within the budget, which uses `NEARLY_ALL` of it if that can be had; None if none is found.
+    """Returns a new genotype within the budget, one that uses `NEARLY_ALL` of it if `TRIES` draws have one, or None.
 
     Args:
         scored: genotypes, the best first; the first `PARENTS` of them have children.
-        seen: genotypes that are not new, nor are others that give the same network.
+        seen: genotypes that are not new, nor are others of the same networks.
+        tables: costs of the space.
+        budget: the limits.
+        rng: source of the draws.
     """
-    parents, smaller, built = list(scored[:PARENTS]), None, {genotype.built() for genotype in seen}
+    parents, smaller, known = list(scored[:PARENTS]), None, {genotype.canonical() for genotype in seen}
     for _ in range(TRIES):
         first, second = (parents[rng.integers(len(parents))] for _ in range(2))
         found = mutated(crossed(first, second, rng), rng)
-        if found.built() in built or not budget.allows(cost := complexity.cost(found, tables)):
+        if found.canonical() in known or not budget.allows(cost := complexity.cost(found, tables)):
             continue
         if budget.used(cost) >= NEARLY_ALL:
             return found
@@ -39,7 +43,7 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
 
 
 def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:
-    """Width and depth of each stage and topology of each group from either of two genotypes."""
+    """Returns a genotype with the width and depth of each stage and the topology of each group of either of two."""
     def pick(ones, others):
         return tuple(a if rng.integers(2) else b for a, b in zip(ones, others))
 
@@ -49,7 +53,7 @@ def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Geno
 
 
 def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
-    """One to three choices drawn anew: the width or the depth of a stage, or the primitive of an edge."""
+    """Returns a genotype with one to three choices drawn anew: widths or depths of stages, or primitives of edges."""
     space = genotype.space
     widths, depths = list(genotype.widths), list(genotype.depths)
     topologies = [[dict(node) for node in topology] for topology in genotype.topologies]

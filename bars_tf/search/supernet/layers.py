@@ -1,9 +1,8 @@
-"""The supernet's layers: those of the derived network, with masks for widths that are not chosen yet. (Chosen ones are
-cut out of their weights, see `kept`.)
+"""The supernet's layers: those of the derived network, for widths that are not decided yet.
 
-A width mask acts on the *input channels of kernels*. Masking values before the sign would leave sign(0) = 1, masking
-them after it would leave the padding of ones; a masked kernel sees neither. What stands in masked output channels is
-of no account, since every later kernel masks it.
+A width acts on the *input channels of kernels*: a sampled one slices them (see `width_slices`), a relaxed one masks
+them. Masking values before the sign would leave sign(0) = 1, masking them after it would leave the padding of ones; a
+masked kernel sees neither. The values of masked output channels do not matter, since every later kernel masks them.
 """
 
 from __future__ import annotations
@@ -17,141 +16,128 @@ from bars_tf.search.supernet.width_slices import value_of
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
-    """A `QuantConv2D` on inputs that are binary already, whose quantized kernel is cut to what a width keeps, or
-    multiplied by a mask [input channels, 1], and which computes a part of the batch.
+    """A `QuantConv2D` of inputs that are binary already, with a width on its input channels, on a sub-batch."""
 
-    Its gradient is that of what is being learnt: in mode "arch" that of the mask, else that of the kernel; each costs
-    one convolution less than both. `pad` is `tf.pad` with the layer's value: given from outside, so that the
-    convolutions which read one tensor can share it padded.
-    """
+    def call(self, inputs, pad, channels=None, input_mask=None, mode="eval", sub_batch=None):
+        """Returns the convolution [size, H', W', filters] of the images of a sub-batch.
 
-    def call(self, inputs, pad, cut=None, input_mask=None, mode="eval", part=None):
+        The gradient is that of what the step trains: in mode "arch" of the mask, else of the kernel. Either costs one
+        convolution less than both.
+
+        Args:
+            inputs: binary images [B, H, W, C].
+            pad: function of (inputs, [row paddings, column paddings]) that pads with ones; passed in, so that
+                convolutions of one tensor share its padded form.
+            channels: `ChannelSlice` of the kernel; None: the whole kernel.
+            input_mask: mask of a relaxed width [C, 1]; None: no mask.
+            mode: see `BatchNorm`.
+            sub_batch: `SubBatch`; None: the whole batch.
+        """
         padded = pad(inputs, self._get_spatial_padding_same(inputs.shape[1:3].as_list()))
         with lq.context.quantized_scope(True):
-            kernel = value_of(self.kernel, cut)
+            kernel = value_of(self.kernel, channels)
         if mode == "arch" and input_mask is not None:
-            return self._with_gradient(padded, [input_mask], part, [tf.stop_gradient(kernel)])
-        return self._with_gradient(padded, [masked(kernel, input_mask)], part, [])
+            return self._with_gradient(padded, input_mask, sub_batch, tf.stop_gradient(kernel))
+        return self._with_gradient(padded, masked(kernel, input_mask), sub_batch)
 
-    def _with_gradient(self, padded, learnt, part, fixed):
-        """The convolution of a part of the images with the kernel `learnt[0]`, or, where a kernel is `fixed`, of
-        images times the mask `learnt[0]`."""
-        convolution = _Convolution(tuple(self.strides), tuple(self.dilation_rate), learns_kernel=not fixed)
+    def _with_gradient(self, padded, trained, sub_batch, kernel=None):
+        """The convolution with the kernel `trained`, or with the given kernel times the mask `trained`."""
+        convolution = _Convolution(tuple(self.strides), tuple(self.dilation_rate), trains_kernel=kernel is None)
 
         @tf.custom_gradient
-        def run(padded, weight):
-            x = padded if part is None else part.first(padded)
-            outputs = convolution.of_part(x, fixed[0] * weight if fixed else weight, part)
+        def run(padded, trained):
+            x = padded if sub_batch is None else sub_batch.take(padded)
+            outputs = convolution.forward(x, trained if kernel is None else kernel * trained, sub_batch)
 
             def gradient(upstream):
                 x = padded
-                if part is not None:
-                    x, upstream = part.of_gradient(padded), part.of_gradient(upstream)
-                to_x, *to_weight = convolution.gradients_of_part(x, fixed[0] if fixed else weight, upstream, part)
-                if fixed:
-                    to_weight = [tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]]
-                    to_x *= weight[:, 0]
-                return (to_x if part is None else tf.pad(to_x, part.restore)), *to_weight
+                if sub_batch is not None:
+                    x, upstream = sub_batch.take_backward(padded), sub_batch.take_backward(upstream)
+                to_x, *to_trained = convolution.backward(x, trained if kernel is None else kernel, upstream, sub_batch)
+                if kernel is not None:
+                    to_trained = [tf.reduce_sum(x * to_x, [0, 1, 2])[:, None]]
+                    to_x *= trained[:, 0]
+                return (to_x if sub_batch is None else tf.pad(to_x, sub_batch.paddings)), *to_trained
 
             return outputs, gradient
 
-        return run(padded, learnt[0])
+        return run(padded, trained)
 
 
 class _Convolution(NamedTuple):
-    """A convolution without padding. Where nothing of a part is computed or learnt it is left out: its one image, or
-    the gradients, are zeros."""
+    """A convolution without padding, skipped where a sub-batch computes or learns nothing: zeros take its place."""
 
     strides: tuple[int, int]
     dilations: tuple[int, int]
-    learns_kernel: bool  # else the gradients are that of the input alone
+    trains_kernel: bool  # else the gradient is that of the input alone
 
     def __call__(self, x, kernel):
         return tf.nn.convolution(x, kernel, self.strides, "VALID", dilations=self.dilations)
 
     def gradients(self, x, kernel, upstream):
-        learnt = [x, kernel] if self.learns_kernel else [x]
+        watched = [x, kernel] if self.trains_kernel else [x]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(learnt)
-            again = self(x, kernel)  # only its gradient's operations stay in the graph
-        return tape.gradient(again, learnt, upstream)
+            tape.watch(watched)
+            again = self(x, kernel)  # only the operations of its gradient stay in the graph
+        return tape.gradient(again, watched, upstream)
 
-    def of_part(self, x, kernel, part):
-        if part is None or part.computed is None:
+    def forward(self, x, kernel, sub_batch):
+        if sub_batch is None or sub_batch.computes is None:
             return self(x, kernel)
         size = tuple(-((d * (k - 1) - n) // s) for n, k, d, s in zip(
             x.shape[1:3], kernel.shape, self.dilations, self.strides))
         shape = [None, *size, kernel.shape[-1]]
-        return _forward(self, size, x.dtype)(part.computed, [x, kernel], [shape])[0]
+        return _forward_branches(self, size, x.dtype)(sub_batch.computes, [x, kernel], [shape])[0]
 
-    def gradients_of_part(self, x, kernel, upstream, part):
-        if part is None or part.computed is None:
+    def backward(self, x, kernel, upstream, sub_batch):
+        if sub_batch is None or sub_batch.computes is None:
             return self.gradients(x, kernel, upstream)
-        shapes = [x.shape, kernel.shape][:1 + self.learns_kernel]
-        return _backward(self, x.dtype)(part.learns, [x, kernel, upstream], shapes)
+        shapes = [x.shape, kernel.shape][:1 + self.trains_kernel]
+        return _backward_branches(self, x.dtype)(sub_batch.learns, [x, kernel, upstream], shapes)
 
 
 @functools.lru_cache(None)
-def _forward(convolution, size, dtype):
-    def nothing(x, kernel):
+def _forward_branches(convolution, size, dtype):
+    def zeros(x, kernel):
         return tf.zeros([1, *size, tf.shape(kernel)[-1]], dtype)
 
-    return Branches.of(convolution, nothing, dtype, 2)
+    return Branches.of(convolution, zeros, dtype, 2)
 
 
 @functools.lru_cache(None)
-def _backward(convolution, dtype):
-    def nothing(x, kernel, upstream):
-        return [tf.zeros_like(x), tf.zeros_like(kernel)][:1 + convolution.learns_kernel]
+def _backward_branches(convolution, dtype):
+    def zeros(x, kernel, upstream):
+        return [tf.zeros_like(x), tf.zeros_like(kernel)][:1 + convolution.trains_kernel]
 
-    return Branches.of(convolution.gradients, nothing, dtype, 3)
+    return Branches.of(convolution.gradients, zeros, dtype, 3)
 
 
 class MaskedDense(tf.keras.layers.Dense):
-    """A dense layer whose kernel is cut to what a width keeps, or multiplied by a mask [inputs, 1]."""
+    """A dense layer whose input channels a width slices, or multiplies by a mask [inputs, 1]."""
 
-    def call(self, inputs, cut=None, input_mask=None):
-        return tf.matmul(inputs, masked(value_of(self.kernel, cut), input_mask)) + self.bias
-
-
-def _rows(*values):
-    """An initializer of a variable [rows, channels]."""
-    return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
+    def call(self, inputs, channels=None, input_mask=None):
+        return tf.matmul(inputs, masked(value_of(self.kernel, channels), input_mask)) + self.bias
 
 
 def masked(kernel: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """A kernel [..., inputs, outputs] times the mask [inputs, 1], if there is one."""
+    """Returns a kernel [..., inputs, outputs] times the mask [inputs, 1], if there is one."""
     return kernel if mask is None else kernel * mask
 
 
-def replicas() -> int:
-    """The number of replicas that take the step which is being traced."""
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context else 1
-
-
-def _moments_of_all(inputs):
-    """Mean and variance [C] of inputs [B, H, W, C] over the batches of all replicas; gradients pass."""
-    count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)
-    sums = tf.concat([tf.reduce_sum(inputs, [0, 1, 2]), tf.reduce_sum(inputs ** 2, [0, 1, 2]), [count]], 0)
-    sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
-    mean, squares = tf.split(sums[:-1] / sums[-1], 2)
-    return mean, tf.maximum(squares - mean ** 2, 0.0)
-
-
 class BatchNorm(tf.keras.layers.Layer):
-    """Batch normalisation that says which statistics it uses and which it changes.
+    """Batch normalization that separates which statistics it uses from which it updates.
 
-    Keras's own ties the two together; here the arch step needs batch statistics without touching the moving ones, and
-    recalibration needs a plain average. `mode` is
+    Keras's own ties the two together; here the arch step needs batch statistics without changing the moving ones, and
+    recalibration needs a plain average. The modes of `call`:
 
-    - "train": batch statistics, moving statistics updated by `momentum`;
-    - "arch": batch statistics, moving ones left alone;
-    - "calibrate": batch statistics; moving ones take the fraction `rate` of them;
+    - "train": batch statistics; the moving ones m change by (1 - momentum) * (batch - m);
+    - "arch": batch statistics; the moving ones stay;
+    - "calibrate": batch statistics; the moving ones m change by fraction * (batch - m);
     - "eval": moving statistics.
 
-    `scale` multiplies the result; `counts` is 0 where the inputs are of a candidate that is not computed, whose
-    statistics stay; `cut` tells which channels the inputs have.
+    Args:
+        momentum: of the moving statistics, in mode "train".
+        epsilon: added to the variance.
     """
 
     def __init__(self, momentum: float, epsilon: float, **kwargs):
@@ -160,22 +146,33 @@ class BatchNorm(tf.keras.layers.Layer):
 
     def build(self, input_shape):
         size = input_shape[-1]
-        # Gamma and beta in one variable, mean and variance in another: half the operations to update.
+        # Gamma and beta in one variable, mean and variance in another: half as many operations update them.
         self.affine = self.add_weight("affine", (2, size), initializer=_rows(1.0, 0.0))
         self.moving = self.add_weight(
             "moving", (2, size), initializer=_rows(0.0, 1.0),
             trainable=False, aggregation=tf.VariableAggregation.MEAN,
             synchronization=tf.VariableSynchronization.ON_READ)
 
-    def call(self, inputs, mode="eval", scale=None, rate=None, counts=None, cut=None):
-        affine = value_of(self.affine, cut)
+    def call(self, inputs, mode="eval", scale=None, fraction=None, counts=None, channels=None):
+        """Returns the normalized inputs [B, H, W, C].
+
+        Args:
+            inputs: images [B, H, W, C].
+            mode: one of the modes above.
+            scale: scalar that multiplies the result; None: 1.
+            fraction: scalar, of mode "calibrate".
+            counts: scalar 1.0, or 0.0 where the inputs are of a candidate that is not computed, whose moving statistics
+                stay; None: 1.
+            channels: `ChannelSlice` of the variables; None: all channels.
+        """
+        affine = value_of(self.affine, channels)
         gamma, beta = tf.unstack(affine if scale is None else affine * scale)
         if mode == "eval":
-            mean, variance = tf.unstack(value_of(self.moving, cut))
+            mean, variance = tf.unstack(value_of(self.moving, channels))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
         if replicas() > 1:
-            mean, variance = _moments_of_all(inputs)
+            mean, variance = _moments_of_all_replicas(inputs)
             outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
         elif inputs.dtype == tf.float32:
             outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
@@ -183,15 +180,35 @@ class BatchNorm(tf.keras.layers.Layer):
             mean, variance = tf.nn.moments(inputs, [0, 1, 2])
             outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
         if mode != "arch":
-            step = 1.0 - self.momentum if mode == "train" else rate
+            step = 1.0 - self.momentum if mode == "train" else fraction
             step = step if counts is None else step * counts
-            change = (tf.stop_gradient(tf.stack([mean, variance])) - value_of(self.moving, cut)) * step
-            self.moving.assign_add(change if cut is None else cut.restored(change))
+            change = (tf.stop_gradient(tf.stack([mean, variance])) - value_of(self.moving, channels)) * step
+            self.moving.assign_add(change if channels is None else channels.restore(change))
         return outputs
 
 
+def replicas() -> int:
+    """Returns the number of replicas that take the step which is being traced."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def _rows(*values):
+    """An initializer of a variable [rows, channels]."""
+    return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
+
+
+def _moments_of_all_replicas(inputs):
+    """Mean and variance [C] of inputs [B, H, W, C] over the batches of all replicas, with a gradient."""
+    count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)
+    sums = tf.concat([tf.reduce_sum(inputs, [0, 1, 2]), tf.reduce_sum(inputs ** 2, [0, 1, 2]), [count]], 0)
+    sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
+    mean, squares = tf.split(sums[:-1] / sums[-1], 2)
+    return mean, tf.maximum(squares - mean ** 2, 0.0)
+
+
 def _fused(inputs, gamma, beta, epsilon):
-    """Outputs, mean and variance by the fused kernel; the latter two without a gradient, which spares tracing it."""
+    """Outputs, mean and variance by the fused kernel; mean and variance without a gradient, which spares tracing it."""
     statistics = []
 
     @tf.custom_gradient

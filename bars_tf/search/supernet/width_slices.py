@@ -1,7 +1,7 @@
-"""The channels that a chosen width keeps, cut out of the supernet's weights.
+"""Channel slices: a sampled width computes only its own channels, sliced out of the supernet's full-width weights.
 
-Where a width is drawn, and nothing asks what another one would give, only what it keeps is computed: the supernet then
-does the work of the derived network. How many channels that are is known when a step runs, not when it is traced.
+Where a width is sampled and no gradient of the other widths is needed, the supernet then does the work of the derived
+network. The number of active channels is known when a step runs, not when it is traced.
 """
 
 from __future__ import annotations
@@ -12,8 +12,14 @@ from typing import NamedTuple
 from bars_tf.legacy_keras import tf
 
 
-class Kept(NamedTuple):
-    """The first `count` channels (a scalar) of each of `blocks` blocks of `size`; see `channels.Channels`."""
+class ActiveChannels(NamedTuple):
+    """The channels of a tensor that a sampled width keeps (see `space.channels.Channels`).
+
+    Attributes:
+        blocks: number of concatenated blocks.
+        size: channels of a block at full width.
+        count: active channels of each block, its first ones; a scalar int32 tensor.
+    """
 
     blocks: int
     size: int
@@ -21,53 +27,54 @@ class Kept(NamedTuple):
 
     @property
     def total(self) -> tf.Tensor:
+        """Number of active channels of all blocks."""
         return self.blocks * self.count
 
 
-def value_of(variable: tf.Variable, cut: Cut | None) -> tf.Tensor:
-    """The value of a variable, or what is cut out of it."""
-    value = tf.convert_to_tensor(variable)
-    return value if cut is None else cut.of(value)
-
-
-class Cut:
-    """Cuts tensors of one shape to the kept channels of their last axes, and puts them back.
+class ChannelSlice:
+    """Slices tensors of one shape to the active channels of their last axes, and pads them back with zeros.
 
     Args:
-        shape: of the whole tensor.
-        kept: an entry for each of the last axes, one at least of them not None, which is for all of an axis.
+        shape: shape of the whole tensor.
+        active: an entry for each of the last axes; None keeps the whole axis. At least one is not None.
     """
 
-    def __init__(self, shape: Sequence[int], kept: Sequence[Kept | None]):
+    def __init__(self, shape: Sequence[int], active: Sequence[ActiveChannels | None]):
         self.shape = list(shape)
-        kept = [None] * (len(self.shape) - len(kept)) + list(kept)
-        self.static = [None if k else size for size, k in zip(self.shape, kept)]
-        self.joined = tf.stack([k.total if k else size for size, k in zip(self.shape, kept)])
-        # With axes of several blocks apart: (block, channel of it).
-        self.blocks = [part for size, k in zip(self.shape, kept)
-                       for part in ((k.blocks, k.size) if k and k.blocks > 1 else (size,))]
-        self.is_simple = len(self.blocks) == len(self.shape)
-        self.ends = self.joined if self.is_simple else tf.stack(
-            [part for size, k in zip(self.shape, kept)
-             for part in ((k.blocks, k.count) if k and k.blocks > 1 else (k.count if k else size,))])
-        self.missing = tf.stack([[0] * len(self.blocks), self.blocks - self.ends], axis=1)
+        active = [None] * (len(self.shape) - len(active)) + list(active)
+        self._static_shape = [None if a else size for size, a in zip(self.shape, active)]
+        self._sliced_shape = tf.stack([a.total if a else size for size, a in zip(self.shape, active)])
+        # The same shapes with an axis of several blocks split in two: block, channel of the block.
+        self._split_shape = [length for size, a in zip(self.shape, active)
+                             for length in ((a.blocks, a.size) if a and a.blocks > 1 else (size,))]
+        self._has_one_block = len(self._split_shape) == len(self.shape)
+        self._ends = self._sliced_shape if self._has_one_block else tf.stack(
+            [length for size, a in zip(self.shape, active)
+             for length in ((a.blocks, a.count) if a and a.blocks > 1 else (a.count if a else size,))])
+        self._paddings = tf.stack([[0] * len(self._split_shape), self._split_shape - self._ends], axis=1)
 
-    def of(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The kept channels; the gradient of the others is 0."""
-        @tf.custom_gradient  # a few operations where TensorFlow's own would trace twenty
+    def take(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Returns the active channels; the gradient of the others is 0."""
+        @tf.custom_gradient  # a few operations, where TensorFlow's own gradient would trace twenty
         def run(tensor):
-            found = tf.raw_ops.StridedSlice(
-                input=tensor if self.is_simple else tf.reshape(tensor, self.blocks), begin=[0] * len(self.blocks),
-                end=self.ends, strides=[1] * len(self.blocks), begin_mask=0, end_mask=0, ellipsis_mask=0,
-                new_axis_mask=0, shrink_axis_mask=0)
-            found = found if self.is_simple else tf.reshape(found, self.joined)
-            found.set_shape(self.static)
-            return found, self.restored
+            sliced = tf.raw_ops.StridedSlice(
+                input=tensor if self._has_one_block else tf.reshape(tensor, self._split_shape),
+                begin=[0] * len(self._split_shape), end=self._ends, strides=[1] * len(self._split_shape), begin_mask=0,
+                end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+            sliced = sliced if self._has_one_block else tf.reshape(sliced, self._sliced_shape)
+            sliced.set_shape(self._static_shape)
+            return sliced, self.restore
 
         return run(tensor)
 
-    def restored(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The whole tensor, with zeros for what was cut off."""
-        if self.is_simple:
-            return tf.pad(tensor, self.missing)
-        return tf.reshape(tf.pad(tf.reshape(tensor, self.ends), self.missing), self.shape)
+    def restore(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Returns a tensor of the whole shape, with zeros in place of the channels that are not active."""
+        if self._has_one_block:
+            return tf.pad(tensor, self._paddings)
+        return tf.reshape(tf.pad(tf.reshape(tensor, self._ends), self._paddings), self.shape)
+
+
+def value_of(variable: tf.Variable, channels: ChannelSlice | None) -> tf.Tensor:
+    """Returns the value of a variable, or its slice of active channels."""
+    value = tf.convert_to_tensor(variable)
+    return value if channels is None else channels.take(value)

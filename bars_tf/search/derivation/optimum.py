@@ -1,0 +1,132 @@
+"""The most probable genotype within a budget, found exactly.
+
+Its probability is a product over stages and over groups of cells, its cost a sum over cells (`cost.tables`). For fixed
+widths and depths, each group is a small dynamic program over its nodes (`pareto.group_front`), and the fronts of cost
+and probability of the groups are joined one by one. Widths and depths are enumerated in the order of the best
+probability that they could reach, until none can do better. A limit of memory, which is no sum, rules out widths and
+depths, or the edges of a group.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from bars_tf.cost.tables import Budget, CellCosts, CostTables
+from bars_tf.search.derivation.pareto import Front, group_front, join
+from bars_tf.space.encoding import Choices, depth_grid
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import SearchSpace
+
+
+def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genotype:
+    """Returns the most probable choices whose genotype keeps the budget, exactly.
+
+    All choices count: those without effect on the network (in cells that are not kept, on edges from nodes without
+    inputs) with their own most probable candidate. So without a budget this is the argmax of every choice.
+
+    Args:
+        alphas: logits of all choices, arrays.
+        tables: costs of the space.
+        budget: the limits.
+
+    Raises:
+        ValueError: if no genotype keeps the budget.
+    """
+    space = tables.space
+    # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
+    scores = Choices(*(a - a.max(-1, keepdims=True) for a in alphas))
+    weights, bounds = budget.sums()
+    most_bytes = np.inf if budget.peak_bytes is None else budget.peak_bytes
+
+    def macro_score(macro):
+        return sum(scores.widths[s, w] + scores.depths[s, d] for s, (w, d) in enumerate(zip(*macro)))
+
+    fronts, best, best_score = {}, None, -np.inf
+    for macro in sorted(macros(space), key=macro_score, reverse=True):
+        if macro_score(macro) <= best_score:
+            break  # the scores of edges are at most 0
+        costs = MacroCosts(tables, *macro, weights)
+        if most_bytes < np.inf and costs.peak > most_bytes:
+            continue
+        front = Front(costs.fixed[None], np.array([macro_score(macro)]), [()])
+        for group in costs.groups():
+            key = costs.key(group)
+            if key not in fronts:
+                found = group_front(space, scores.edges[space.groups.index(group)], costs.edges(group),
+                                    costs.process(group), bounds, empty=costs.full_peak(group) > most_bytes)
+                fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
+            front = join(front, fronts[key], bounds)
+        within = np.flatnonzero(np.all(front.costs <= bounds, axis=1))
+        if len(within) and front.scores[within].max() > best_score:
+            i = within[front.scores[within].argmax()]
+            best_score, best = front.scores[i], (*macro, dict(front.picks[i]))
+    if best is None:
+        limits = ", ".join(f"{name}={limit:g}" for name, limit in budget.limits().items())
+        raise ValueError(f"no genotype of the space keeps the budget {limits}")
+    widths, depths, picks = best
+    return Genotype(space, tuple(space.width_choices[w] for w in widths),
+                    tuple(space.depths(s)[d] for s, d in enumerate(depths)),
+                    tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
+
+
+def macros(space: SearchSpace) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Returns all combinations (widths, depths) of a space, as indices [stages] of the choices."""
+    depths = [range(len(space.depths(s))) for s in range(space.num_stages)]
+    widths = [range(len(space.width_choices))] * space.num_stages
+    return itertools.product(itertools.product(*widths), itertools.product(*depths))
+
+
+class MacroCosts:
+    """The costs of topologies under fixed widths and depths, as weighted sums of the axes of the tables.
+
+    Args:
+        tables: costs of the space.
+        widths, depths: indices [stages] of the choices.
+        weights: how each sum weighs the axes of a table [sums, 5], see `Budget.sums`.
+
+    Attributes:
+        fixed: costs [sums] without any edge.
+    """
+
+    def __init__(self, tables: CostTables, widths: Sequence[int], depths: Sequence[int], weights: np.ndarray):
+        self.tables, self.widths, self.weights = tables, widths, weights.T
+        grid = depth_grid(tables.space)
+        self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
+        fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.fixed) for c in self.active)
+        self.fixed: np.ndarray = fixed @ self.weights
+
+    @property
+    def peak(self) -> float:
+        """Bytes of activations without any edge."""
+        return max(self.tables.stem[self.widths[0]][-1], self.tables.head[self.widths[-1]][-1],
+                   *(self._at(c, c.fixed)[-1] for c in self.active))
+
+    def full_peak(self, group: str) -> float:
+        """Returns the bytes of activations of the cells of a group that has an edge."""
+        return max(self._at(c, c.fixed)[-1] + self._at(c, c.process)[-1] for c in self._of(group))
+
+    def groups(self) -> Iterable[str]:
+        """Returns the groups of the kept cells, in order."""
+        return dict.fromkeys(c.position.group for c in self.active)
+
+    def key(self, group: str) -> tuple:
+        """Returns what the costs of a group depend on: its kept cells and their widths."""
+        return group, tuple((c.position.index, self.widths[c.position.source_stage], self.widths[c.position.stage])
+                            for c in self._of(group))
+
+    def edges(self, group: str) -> np.ndarray:
+        """Returns the costs of the edges of a group [edges, primitives, sums]."""
+        return sum(self._at(c, c.edges) for c in self._of(group)) @ self.weights
+
+    def process(self, group: str) -> np.ndarray:
+        """Returns the costs of a group that has any edge [sums], besides those of its edges."""
+        return sum(self._at(c, c.process) for c in self._of(group)) @ self.weights
+
+    def _at(self, cell: CellCosts, table: np.ndarray) -> np.ndarray:
+        return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]
+
+    def _of(self, group: str) -> list[CellCosts]:
+        return [c for c in self.active if c.position.group == group]

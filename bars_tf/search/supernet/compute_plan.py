@@ -1,0 +1,106 @@
+"""The compute plan of one forward pass: the coefficient of each candidate, and the images on which it is computed.
+
+Every program traces the graph anew, so this concerns all edges at once: a few large operations in place of thousands.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet.partial_batches import SubBatch
+from bars_tf.search.supernet.relaxation import Sample
+from bars_tf.space.encoding import depth_grid
+from bars_tf.space.search_space import SearchSpace
+
+
+class ComputePlan(NamedTuple):
+    """What a sample asks of the forward pass.
+
+    Attributes:
+        coefficients: the scalar coefficient of each (group, edge, primitive); 0 on edges from nodes without inputs.
+        has_input: how much of each group has any input [groups]: 1 or 0 for sampled choices; None: every group has.
+        sub_batches: the `SubBatch` of each cell, by (cell,), and of each candidate, by (cell, edge, primitive); None:
+            everything is computed on the whole batch.
+    """
+
+    coefficients: dict[tuple, tf.Tensor]
+    has_input: tf.Tensor | None
+    sub_batches: dict[tuple, SubBatch] | None
+
+
+def compute_plan(space: SearchSpace, sample: Sample, batch_size: tf.Tensor) -> ComputePlan:
+    """Returns the plan of a sample for a batch of `batch_size` images."""
+    coefficients, has_input = sample.choices.edges, None
+    if "none" in space.primitives:
+        alive = _nodes_alive(space, coefficients)
+        sources = tf.stack([alive[source] for source, _ in space.edges], axis=1)
+        coefficients *= tf.stop_gradient(sources)[:, :, None]
+        # With its gradient: behind a batch norm, no other one says what it is worth to have an input at all.
+        has_input = 1.0 - tf.reduce_prod(1.0 - tf.stack(alive[1:]), axis=0)
+    sub_batches = None if sample.computed is None else _sub_batches_of(space, sample, batch_size)
+    return ComputePlan(_unstacked(coefficients), has_input, sub_batches)
+
+
+def _nodes_alive(space, edges):
+    """How much of each node has an input, [groups] a node: 1 or 0 for sampled choices. Other nodes pass nothing on."""
+    none = edges[:, :, space.primitives.index("none")]
+    alive = [tf.ones_like(none[:, 0])]
+    for target in range(1, space.num_nodes + 1):
+        incoming = [space.edges.index((source, target)) for source in range(target)]
+        passing = tf.stack(alive, 1) * (1.0 - tf.gather(none, incoming, axis=1))
+        alive.append(1.0 - tf.reduce_prod(1.0 - passing, axis=1))
+    return alive
+
+
+def _sub_batches_of(space, sample, batch_size):
+    """The sub-batches of all cells and candidates, by key."""
+    choices, computed = sample
+    cells, grid = space.cells(), depth_grid(space)
+    reach = np.array([(grid[c.stage] >= c.depth) | c.opens_stage for c in cells])
+    stages, groups = [c.stage for c in cells], [space.groups.index(c.group) for c in cells]
+    # A cell is computed where a computed choice of depth reaches it, and adds something where the sampled one does.
+    always = np.array([c.opens_stage for c in cells])
+    cell = tf.reduce_max(tf.where(reach, tf.gather(computed.depths, stages), 0), axis=1)
+    cell = tf.where(always, tf.ones_like(cell), cell)
+    adds = tf.reduce_max(tf.where(reach, tf.gather(choices.depths, stages), 0), axis=1)
+    adds = tf.where(always, tf.ones_like(cell), adds)
+    edge, chosen = tf.gather(computed.edges, groups), tf.gather(choices.edges, groups)
+    # A cell that is only compared needs no comparisons within it.
+    edge = tf.where(adds[:, None, None] > 0, edge, tf.floor(edge) * cell[:, None, None])
+    # With a single kind of convolution, branches would cost more time of tracing than they save.
+    skips = len(space.convolutions()) > 1
+    return {**_sub_batches(cell, adds, adds, cell, batch_size, skips),
+            **_sub_batches(edge, chosen, chosen * adds[:, None, None], cell[:, None, None], batch_size, skips)}
+
+
+def _sub_batches(fraction, adds, learns, cell, batch_size, skips):
+    """A `SubBatch` for each element of `fraction`, by its index.
+
+    Args:
+        fraction: fraction of the batch on which it is computed.
+        adds: above 0 where the result is added to something.
+        learns: above 0 where a gradient comes back.
+        cell: fraction of the batch on which the cell around it is computed.
+        batch_size: images of the batch.
+        skips: whether convolutions of which nothing is needed are skipped.
+    """
+    fraction, adds, learns, cell = (tf.stop_gradient(t) for t in (fraction, adds, learns, cell))
+    images, cell = (tf.maximum(tf.cast(tf.round(f * tf.cast(batch_size, f.dtype)), tf.int32), 1)
+                    for f in (fraction, cell))
+    backward = tf.where(learns > 0, images, 1)
+    paddings = tf.pad((cell - backward)[..., None, None], [[0, 0]] * fraction.shape.rank + [[0, 3], [1, 0]])
+    computes, never = fraction > 0, dict.fromkeys(np.ndindex(*fraction.shape))
+    fields = [_unstacked(tf.cast(computes, fraction.dtype)), _unstacked(adds > 0),
+              _unstacked(computes) if skips else never, _unstacked(learns > 0) if skips else never,
+              _unstacked(images[..., None], 1), _unstacked(backward[..., None], 1), _unstacked(paddings, 2)]
+    zero, one = tf.constant([0]), tf.constant([1])
+    return {key: SubBatch(*(f[key] for f in fields), zero, one) for key in fields[0]}
+
+
+def _unstacked(tensor, rank=0):
+    """The elements of a tensor by their index, made by one operation: scalars, or tensors of a rank."""
+    outer, inner = tensor.shape[: tensor.shape.rank - rank], tensor.shape[tensor.shape.rank - rank:]
+    return dict(zip(np.ndindex(*outer), tf.unstack(tf.reshape(tensor, [-1, *inner]))))

@@ -1,0 +1,90 @@
+"""How each step of a search draws its sample of the choices."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet import relaxation
+from bars_tf.search.supernet.relaxation import Sample
+from bars_tf.search.supernet.uniform_draws import mixed_logits, networks_near_budget
+from bars_tf.space.encoding import Choices, depth_grid
+
+STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "uniform")
+# The second candidate is evaluated on a quarter of the batch: sampling noise outweighs the variance this adds (our
+# choice).
+SECOND_PATH = 4
+
+
+def stream_seed(seed: int, step: tf.Tensor, update: str, stream: str) -> tf.Tensor:
+    """Returns the seed of one random stream in one step, for the stateless functions of `tf.random`.
+
+    Not by `tf.random.experimental.stateless_fold_in`: every search would draw anew, and no earlier result be repeated.
+
+    Args:
+        seed: seed of the search.
+        step: number of the step, a scalar int64.
+        update: "weights" or "alphas", which the step updates.
+        stream: a name in `STREAMS`.
+    Returns:
+        A seed [2] int64.
+    """
+    position = 8 * ("weights", "alphas").index(update) + STREAMS.index(stream)
+    return tf.stack([tf.constant(seed + 7919 * position, tf.int64), step])
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """Draws samples by the seed of the search and the step alone: the same in all replicas and after a resume.
+
+    Attributes:
+        form: "softmax" (no noise), "gumbel" (soft) or "gumbel_hard" (straight-through).
+        seed: seed of the search.
+        uniform_share: fraction of the weight steps that take a network of `uniform_draws`.
+        tables: costs of the space, for these networks.
+        budget: the limits, for these networks.
+    """
+
+    form: str
+    seed: int
+    uniform_share: float
+    tables: CostTables
+    budget: Budget
+
+    def draw(self, logits: Choices, temperature: tf.Tensor, step: tf.Tensor, update: str,
+             batch_size: tf.Tensor | None = None) -> Sample:
+        """Draws the sample of a step.
+
+        Args:
+            logits: logits of all choices.
+            temperature: temperature of the Gumbel-softmax.
+            step: number of the step, a scalar int64.
+            update: "weights" or "alphas", which the step updates.
+            batch_size: images of the batch, a scalar. If given, samples of "gumbel_hard" have gradients, for which
+                second candidates are computed too; soft samples always have gradients.
+        """
+        seeds = {stream: stream_seed(self.seed, step, update, stream) for stream in STREAMS}
+        *noise, second_depths, second_edges = [
+            relaxation.gumbel(a.shape, seeds[stream], a.dtype) for stream, a in zip(STREAMS, (*logits, *logits[1:]))]
+        noise = Choices(*noise)
+        if update == "weights" and self.uniform_share:
+            networks = networks_near_budget(self.tables, self.budget, self.seed)
+            logits = mixed_logits(logits, networks, self.uniform_share, seeds["uniform"])
+            if self.uniform_share == 1:  # one network alone, however the alphas are sampled
+                return relaxation.hard_sample(logits, noise)
+        if self.form == "softmax":
+            return relaxation.soft_sample(logits, Choices(*map(tf.zeros_like, noise)), temperature)
+        if self.form == "gumbel":
+            return relaxation.soft_sample(logits, noise, temperature)
+        if batch_size is None:
+            return relaxation.hard_sample(logits, noise)
+        space = self.tables.space
+        costly = ((depth_grid(space) >= 0).astype(float),
+                  np.array([float(space.primitive(p).branch != "none") for p in space.primitives]))
+        dtype = logits.edges.dtype
+        fraction = tf.cast(tf.maximum(batch_size // SECOND_PATH, 1), dtype) / tf.cast(batch_size, dtype)
+        return relaxation.straight_through_sample(logits, noise, (second_depths, second_edges), temperature, costly,
+                                                  fraction)

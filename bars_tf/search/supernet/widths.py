@@ -1,0 +1,99 @@
+"""The widths of one forward pass: how they act on kernels, and on channels that move from stage to stage."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet.width_slices import ActiveChannels, ChannelSlice
+from bars_tf.space.channels import Channels
+from bars_tf.space.search_space import SearchSpace
+
+
+class Widths:
+    """Widths as slices where they are sampled and need no gradient, else as masks.
+
+    Args:
+        space: the search space.
+        coefficients: coefficients of the widths [stages, W].
+        sliced: whether they are one-hot, and no gradient is asked of them.
+    """
+
+    def __init__(self, space: SearchSpace, coefficients: tf.Tensor, sliced: bool):
+        self.space, self.coefficients, self.is_fixed = space, coefficients, space.width_choices == (1.0,)
+        self._indices = None
+        if sliced and not self.is_fixed:
+            self._indices = tf.unstack(tf.argmax(coefficients, -1, output_type=tf.int32))
+        self._active, self._slices, self._masks, self._maps = {}, {}, {}, {}
+
+    def _active_channels(self, channels: Channels | None) -> ActiveChannels | None:
+        if self._indices is None or channels is None or channels.stage is None:
+            return None
+        if channels not in self._active:
+            counts = [channels.count(width) // channels.blocks for width in self.space.width_choices]
+            count = tf.gather(tf.constant(counts, tf.int32), self._indices[channels.stage])
+            self._active[channels] = ActiveChannels(channels.blocks, channels.size, count)
+        return self._active[channels]
+
+    def slice_of(self, variable: tf.Variable, *channels: Channels | None) -> ChannelSlice | None:
+        """Returns the slice of a variable whose last axes have these channels; None: the whole variable is active."""
+        active = [self._active_channels(c) for c in channels]
+        if not any(active):
+            return None
+        key = tuple(variable.shape), channels
+        if key not in self._slices:
+            self._slices[key] = ChannelSlice(variable.shape, active)
+        return self._slices[key]
+
+    def mask_of(self, channels: Channels) -> tf.Tensor | None:
+        """Returns the mask sum_w coefficient_w * (1 for the channels that width w keeps, else 0) [channels, 1]; None
+        where nothing is masked."""
+        if channels.stage is None or self.is_fixed or self._indices is not None:
+            return None
+        if channels not in self._masks:
+            kept = np.zeros((len(self.space.width_choices), channels.total))
+            for row, width in zip(kept, self.space.width_choices):
+                row[channels.slots(width)] = 1
+            coefficients = self.coefficients[channels.stage]
+            mask = tf.linalg.matvec(tf.constant(kept, coefficients.dtype), coefficients, transpose_a=True)
+            self._masks[channels] = mask[:, None]
+        return self._masks[channels]
+
+    def map_channels(self, x: tf.Tensor, source: Channels, target: Channels) -> tf.Tensor:
+        """Returns the target channels, of which number j is source channel j mod (number of source channels)."""
+        key = source, target
+        if self._indices is not None:
+            if key not in self._maps:
+                given, wanted = self._active_channels(source).total, self._active_channels(target).total
+                matrix = tf.one_hot(tf.range(wanted) % given, given, axis=0, dtype=x.dtype)
+                self._maps[key] = matrix[None, None]
+            return tf.nn.conv2d(x, self._maps[key], 1, "VALID")
+        widths = self.space.width_choices
+        matrices = np.zeros((len(widths), len(widths), source.total, target.total))
+        for a, given in enumerate(widths):
+            for b, wanted in enumerate(widths):
+                inputs, outputs = source.slots(given), target.slots(wanted)
+                matrices[a, b, [inputs[j % len(inputs)] for j in range(len(outputs))], outputs] = 1
+        coefficients = self.coefficients[source.stage][:, None] * self.coefficients[target.stage][None, :]
+        return self._move_channels(x, matrices, coefficients, key)
+
+    def merge_halves(self, halves: list[tf.Tensor], target: Channels) -> tf.Tensor:
+        """Returns the halves concatenated, their channels in the order of the derived network."""
+        x, half, widths = tf.concat(halves, -1), target.half(), self.space.width_choices
+        if self._indices is not None:
+            return x
+        matrices = np.zeros((len(widths), target.total, target.total))
+        for matrix, width in zip(matrices, widths):
+            inputs = half.slots(width)
+            inputs = inputs + [half.total + i for i in inputs]
+            matrix[inputs, target.slots(width)] = 1
+        if all((np.diag(m) == m.sum(0)).all() for m in matrices):
+            return x
+        return self._move_channels(x, matrices, self.coefficients[target.stage], target)
+
+    def _move_channels(self, x, matrices, coefficients, key):
+        """x times the mean matrix [C_in, C_out] under the coefficients of `matrices` [..., C_in, C_out]."""
+        if key not in self._maps:
+            matrix = tf.tensordot(coefficients, tf.constant(matrices, x.dtype), len(coefficients.shape))
+            self._maps[key] = matrix[None, None]
+        return tf.nn.conv2d(x, self._maps[key], 1, "VALID")
