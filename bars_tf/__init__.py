@@ -23,7 +23,7 @@ _NAMES = {
     "build_network": "network.keras_network",
     "nasb": "space.backbones",
 }
-# Public module: where it is.
+# Public module: where it is. Names that have moved on are still reachable where a module imports them.
 _MODULES = {
     "backbones": "space.backbones",
     "callbacks": "training.callbacks",
@@ -34,7 +34,7 @@ _MODULES = {
     "overhead": "cost.overhead",
     "own_data": "data.function",
     "schedules": "training.schedules",
-    "spaces": "space.search_space",
+    "spaces": "space.presets",  # which has SearchSpace too
 }
 
 __all__ = sorted([*_NAMES, *_MODULES])

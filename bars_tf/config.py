@@ -14,7 +14,8 @@ from bars_tf.cost.tables import Budget
 from bars_tf.errors import InputError, as_text, blame, blame_field
 from bars_tf.files import absolute, read_json
 from bars_tf.space.backbones import nasb
-from bars_tf.space.search_space import NASB, SPACES, SearchSpace
+from bars_tf.space.presets import NASB, SPACES
+from bars_tf.space.search_space import SearchSpace
 
 # Flags that override a field of the space of the same name.
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",

@@ -10,12 +10,12 @@ from bars_tf.cli import main as programs
 from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
+from bars_tf.space.presets import BARS_PAPER
 from bars_tf.training import callbacks, distribution, schedules
 from bars_tf.training import checkpoints as resume
 
 BATCH, STEPS, EPOCHS = 32, 10, 2
-SPACE = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
+SPACE = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
 
 
 class Draws(tf.keras.callbacks.Callback):

@@ -29,15 +29,16 @@ from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.quicknet import QuickNet
-from bars_tf.space import search_space as spaces
+from bars_tf.space import backbones
 from bars_tf.space.backbones import nasb
 from bars_tf.space.encoding import Choices, genotype_of, random_genotype
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 from bars_tf.training import evaluation as evaluate
 from bars_tf.training import outcome as train
 
 SHAPE, CLASSES = (28, 28, 1), 10
-SPACE = spaces.BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
+SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
 TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR", "--budget_bops=400k",
         "--max_steps=2", "--train_epochs=1", "--eval_batch_size=64", "--repeat_random=0")
 
@@ -45,7 +46,7 @@ TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=8", "--layout=NR
 # Random networks
 
 
-@pytest.mark.parametrize("space", [SPACE, spaces.BARS_PAPER.replace(stem="cifar_2"), SPACE.replace(
+@pytest.mark.parametrize("space", [SPACE, BARS_PAPER.replace(stem="cifar_2"), SPACE.replace(
     primitives=("skip", "bin_conv_3x3"), sharing="all")], ids=["small", "bars", "no_none"])
 def test_costs_of_drawn_topologies_are_exact(space, rng):
     tables = complexity.cost_tables(space, SHAPE, CLASSES)
@@ -133,7 +134,7 @@ def test_references_are_as_large_as_the_budget_allows(name, budget):
         wider = QuickNet.of_width(SPACE, network.filters[-1] + 1)
     elif name == "resnet":
         channels = [network.space.node_channels(stage).size for stage in range(3)]
-        assert network == overhead.backbone(network.space) and channels[0] < channels[1] < channels[2]
+        assert network == backbones.backbone(network.space) and channels[0] < channels[1] < channels[2]
         wider = references.residual(SPACE, tuple((channels[0] + 1) * c for c in (1, 2, 4)))
     else:
         nodes = [network.space.node_channels(s).count(w) >> s for s, w in enumerate(network.widths)]
@@ -149,7 +150,7 @@ def test_references_of_a_backbone():
     """As it is, and widened within the overhead: more of it is used, of one measure nearly all."""
     space = nasb("resnet20")
     tables = complexity.cost_tables(space, (32, 32, 3), CLASSES)
-    budget, base = overhead.budget(Budget(), "0.1", tables), overhead.backbone(space)
+    budget, base = overhead.budget(Budget(), "0.1", tables), backbones.backbone(space)
     assert references.make("backbone", space, budget, (32, 32, 3), CLASSES) == base
     widened = references.make("widened", space, budget, (32, 32, 3), CLASSES)
     above = overhead.of(references.cost(widened, (32, 32, 3), CLASSES), complexity.cost(base, tables))
@@ -199,7 +200,7 @@ def test_references_have_a_longer_stem_where_the_budget_allows(name):
 
 def test_the_default_space_holds_quicknet():
     """But for the ReLU before its classifier: its blocks are cells, its transitions shortcuts of reduction cells."""
-    space = spaces.BARS.replace(stem="cifar_2", stem_channels=16)
+    space = BARS.replace(stem="cifar_2", stem_channels=16)
     topologies = tuple((() if group == "reduction" else ((0, "bin_conv_3x3"),),) for group in space.groups)
     genotype = Genotype(space, (0.5,) * 3, (QuickNet.blocks,) * 3, topologies)
     model, quicknet = (build_network(net, (32, 32, 3), CLASSES)

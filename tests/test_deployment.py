@@ -18,21 +18,21 @@ from bars_tf.cost import tables as complexity
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.quicknet import QuickNet
-from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import nasb
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 
 SPACES = {"bars": SMALL, "nasb": NASB, "two_paths": TWO_PATHS,
-          "full_width": spaces.BARS.replace(layout="NNRNR", init_channels=16, num_nodes=2),
-          "three_nodes": spaces.BARS_PAPER.replace(layout="NR", num_nodes=3, init_channels=8, width_choices=(0.5, 1.0)),
-          "one_node": spaces.BARS_PAPER.replace(layout="NR", num_nodes=1, stem="resnet",
+          "full_width": BARS.replace(layout="NNRNR", init_channels=16, num_nodes=2),
+          "three_nodes": BARS_PAPER.replace(layout="NR", num_nodes=3, init_channels=8, width_choices=(0.5, 1.0)),
+          "one_node": BARS_PAPER.replace(layout="NR", num_nodes=1, stem="resnet",
                                                 primitives=("none", "bin_conv_1x1"))}
 
 
 def test_a_cell_by_hand():
     """4x4 pixels: a stem to 16 channels, process to 8, one convolution with its shortcut, and a node without inputs."""
-    space = spaces.BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem="conv_3x3", width_choices=(1.0,))
+    space = BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem="conv_3x3", width_choices=(1.0,))
     genotype = Genotype(space, (1.0,), (1,), ((((0, "bin_conv_3x3"),), ()),))
     path, node = 4 * 4 * 16, 4 * 4 * 8
     assert deployment.bops(deployment.layers(genotype, (4, 4, 1), 3)) == (16 + 9 * 8) * node
@@ -46,12 +46,12 @@ def test_a_cell_by_hand():
 
 def test_batch_norm_and_relu_need_no_memory_of_their_own():
     """A stem of two convolutions, to 16 and to 24 channels, a ReLU behind each, and the head."""
-    network = QuickNet(spaces.BARS_PAPER, (24,), blocks=0)
+    network = QuickNet(BARS_PAPER, (24,), blocks=0)
     assert deployment.cost(network, (4, 4, 1), 3) == (0, 4 * 4 * (16 + 24 + 24), 4 * 4 * 4 * (16 + 24))
 
 
 @pytest.mark.parametrize("space", [
-    spaces.BARS_PAPER.replace(init_channels=64, width_choices=(0.5, 1.0), layout="NRNR", num_nodes=3),
+    BARS_PAPER.replace(init_channels=64, width_choices=(0.5, 1.0), layout="NRNR", num_nodes=3),
     nasb("resnet18_cifar"), nasb("resnet20", 2.0).replace(num_paths=2)], ids=["bars", "resnet18", "two_paths"])
 def test_what_fills_its_words_is_packed_as_it_is(space, rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
@@ -59,7 +59,7 @@ def test_what_fills_its_words_is_packed_as_it_is(space, rng):
         assert deployment.cost(genotype, (32, 32, 3), 10).packed_bops == complexity.cost(genotype, tables).bops
 
 
-@pytest.mark.parametrize("space", [*SPACES.values(), spaces.BARS_PAPER, TINY_NASB], ids=[*SPACES, "paper", "tiny_nasb"])
+@pytest.mark.parametrize("space", [*SPACES.values(), BARS_PAPER, TINY_NASB], ids=[*SPACES, "paper", "tiny_nasb"])
 def test_unpacked_it_is_the_counted_cost(space, rng):
     tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
     without_edges = Genotype(space, (space.width_choices[0],) * space.num_stages,
@@ -152,7 +152,7 @@ def test_it_is_that_of_the_keras_model(name, called, rng):
 
 
 def test_summary_tells_it_without_tensorflow(tmp_path, capsys):
-    genotype = random_genotype(spaces.BARS_SMALL, np.random.default_rng(0))
+    genotype = random_genotype(BARS_SMALL, np.random.default_rng(0))
     genotype.save(tmp_path / "genotype.json", (28, 28, 1), 10)
     expected = deployment.cost(genotype, (28, 28, 1), 10)
     summary.main(parse("summary", [f"--genotype={tmp_path / 'genotype.json'}", "--json"]))

@@ -15,7 +15,6 @@ import pytest
 
 from bars_tf.cli import summary, workdir
 from bars_tf.config import SearchConfig
-from bars_tf.cost import overhead
 from bars_tf.cost.tables import cost, cost_tables
 from bars_tf.data.augmentation import prepare_for_evaluation
 from bars_tf.errors import Failure, InputError
@@ -26,23 +25,24 @@ from bars_tf.export.model_card import escape
 from bars_tf.files import save_model, sha256, write_json
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import KerasOps, build_network
-from bars_tf.space import fields as space_fields
-from bars_tf.space import search_space as spaces
+from bars_tf.space import backbones, presets
 from bars_tf.space.encoding import random_genotype
+from bars_tf.space.fields import KERNEL_QUANTIZERS, SHARING, STEMS
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS_PAPER, BARS_SMALL
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import evaluation as evaluate
 from bars_tf.training import fit as training
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE, CLASSES = (28, 28, 1), 10
-SPACE = spaces.BARS_SMALL.replace(layout="NRN", init_channels=8, stem_channels=4, num_nodes=2, width_choices=(0.5, 1.0))
+SPACE = BARS_SMALL.replace(layout="NRN", init_channels=8, stem_channels=4, num_nodes=2, width_choices=(0.5, 1.0))
 # Reductions between all ratios of widths, every primitive, nodes without inputs.
-WIDE = spaces.BARS_PAPER.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2",
+WIDE = BARS_PAPER.replace(layout="NRNR", init_channels=8, stem_channels=4, num_nodes=3, stem="cifar_2",
                                  primitives=tuple(PRIMITIVES))
 # A group of two convolutions, one with a stride, one with other channels alone. So many channels that no two random
 # kernels are equal.
-NASB = spaces.NASB.replace(init_channels=32, num_nodes=2, backbone=((32, 1, 2), (64, 2, 1), (96, 1, 1)))
+NASB = presets.NASB.replace(init_channels=32, num_nodes=2, backbone=((32, 1, 2), (64, 2, 1), (96, 1, 1)))
 LONG_NAME = "a" * 64
 HOSTILE = ("long " * 60, '"""', "'\n\"\"\"\nimport os  # ", "<script>alert(1)</script>", "back`tick|pipe", "\\",
            "{x}%s$name", "  ", "\u202eabc", "\ud800", "[a](http://b)")
@@ -240,7 +240,7 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
     assert proof.fallbacks(model, contents) == []
     binary = [layer for layer in model.layers if isinstance(layer, lq.layers.QuantConv2D)]
     stems = [layer for layer in model.layers if type(layer) is tf.keras.layers.Conv2D]
-    declared = len(space_fields.STEMS[genotype.space.stem])
+    declared = len(STEMS[genotype.space.stem])
     if genotype.space.backbone:  # the 1x1 convolutions of its shortcuts
         declared += sum(position.opens_stage for position in genotype.space.cells())
     assert sum(op.is_binary for op in contents.operations) == len(binary)
@@ -294,7 +294,7 @@ def check_code(genotype, rng, tmp_path, shape=SHAPE):
 def test_random_genotypes_of_a_backbone_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
     require(*(check_conversion(random_genotype(NASB.replace(
-        kernel_quantizer=space_fields.KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
+        kernel_quantizer=KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
 
 
 def test_several_paths_run_binary(rng):
@@ -310,7 +310,7 @@ def test_generated_python_of_random_genotypes_of_a_backbone(rng, tmp_path, numbe
             **({"num_paths": 2, "latent_clip": 1.3} if i % 2 else {}), stem=("conv_3x3", "resnet")[i % 2],
             backbone=(NASB.backbone, ((16, 1, 1), (24, 1, 1)), ((16, 1, 1), (32, 2, 1)))[i % 3])
         check_code(random_genotype(space, rng), rng, tmp_path, (32, 30, 1 + i % 2 * 2))
-    check_code(overhead.backbone(NASB), rng, tmp_path, (32, 30, 3))
+    check_code(backbones.backbone(NASB), rng, tmp_path, (32, 30, 3))
 
 
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.long)])
@@ -358,7 +358,7 @@ def test_equal_kernels_on_one_input_are_one_convolution(rng):
 def test_generated_python_of_random_genotypes(rng, tmp_path, number):
     for i in range(number):
         space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
-                             sharing=space_fields.SHARING[i % 4], full_width_nodes=i % 3 > 0,
+                             sharing=SHARING[i % 4], full_width_nodes=i % 3 > 0,
                              reduction_kernel=(3, 1, 0)[i % 3], reduction_shortcut=("average", "transition")[i % 2])
         check_code(random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
 

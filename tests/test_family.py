@@ -22,16 +22,16 @@ from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.ranking import rank
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
 from bars_tf.space.encoding import Choices, one_hot, random_genotype
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 
-SPACE = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
+SPACE = BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
 
 
 @pytest.mark.parametrize("space, budget", [
-    (spaces.BARS_PAPER, Budget(bops=15e6)), (spaces.BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
-    (spaces.BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
+    (BARS_PAPER, Budget(bops=15e6)), (BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
+    (BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
     tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
     parents = [c.genotype for c in candidates(alphas, tables, budget, 5, seed=0)]
@@ -52,7 +52,7 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
 
 def test_what_is_built_tells_networks_apart():
     conv, no = (((0, "bin_conv_3x3"),),), ((),)
-    space = spaces.BARS.replace(layout="NNRNN")
+    space = BARS.replace(layout="NNRNN")
 
     def built(depths, *topologies):
         return Genotype(space, (1.0, 1.0), depths, topologies).canonical()
@@ -65,7 +65,7 @@ def test_what_is_built_tells_networks_apart():
 @pytest.mark.parametrize("loss_of_a_small_one, grown", [(4.0, "normal_2"), (0.5, "normal_1")])
 def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_a_small_one, grown):
     """A 3x3 convolution takes nine times what a 1x1 one does: it is worth as much where it loses nine times as much."""
-    space = spaces.BARS.replace(layout="NNRNN")
+    space = BARS.replace(layout="NNRNN")
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     none, one, three = (space.primitives.index(name) for name in ("none", "bin_conv_1x1", "bin_conv_3x3"))
 
@@ -84,7 +84,7 @@ def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_
 
 
 def test_growth_ends_where_no_single_change_fits(rng):
-    space, budget = spaces.BARS_PAPER, Budget(bops=15e6, size_bytes=70e3)
+    space, budget = BARS_PAPER, Budget(bops=15e6, size_bytes=70e3)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
 
     def use(genotype):
@@ -111,7 +111,7 @@ def test_growth_ends_where_no_single_change_fits(rng):
 
 def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
     """Most changes leave memory as it is, which else would end the growth, or count as use of the budget."""
-    space = spaces.BARS
+    space = BARS
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     ops, peak = (cost_range(tables, name) for name in ("ops", complexity.PEAK))
     budget = Budget(ops=0.4 * ops[0] + 0.6 * ops[1], peak_bytes=0.2 * peak[0] + 0.8 * peak[1])
@@ -123,7 +123,7 @@ def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
 
 
 def test_cells_without_edges_make_no_other_network():
-    space = spaces.BARS_SMALL.replace(layout="NRN")
+    space = BARS_SMALL.replace(layout="NRN")
     dead, live = ((),) * space.num_nodes, (((0, "skip"),), *((),) * (space.num_nodes - 1))
     shallow, deep = (Genotype(space, (1.0, 1.0), depths, (dead, live, dead)) for depths in ((0, 0), (1, 1)))
     other = Genotype(space, (1.0, 1.0), (1, 1), (live, live, dead))
@@ -136,7 +136,7 @@ def test_cells_without_edges_make_no_other_network():
     {}, {"sharing": "all"}, {"num_nodes": 2, "max_inputs": 2, "primitives": ("skip", "bin_conv_3x3")},
     {"num_nodes": 3, "max_inputs": 1}], ids=str)
 def test_a_shallow_network_grows_deeper(changes, rng):
-    space = spaces.BARS_SMALL.replace(layout="NNRN", **changes)
+    space = BARS_SMALL.replace(layout="NNRN", **changes)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     _, largest = cost_range(tables, "bops")
     for _ in range(5):
@@ -175,7 +175,7 @@ def supernet(batches):
 
 def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
     """By a score that needs no training, whose rounding depends on the machine: the share of skips."""
-    space, budget = spaces.BARS_PAPER, Budget(bops=15e6)
+    space, budget = BARS_PAPER, Budget(bops=15e6)
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
 
     def score(genotype):

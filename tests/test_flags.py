@@ -20,7 +20,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.space.fields import SAMPLING
-from bars_tf.space.search_space import BARS
+from bars_tf.space.presets import BARS
 
 ROOT = Path(bars_tf.__file__).resolve().parent.parent
 

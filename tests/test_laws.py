@@ -20,21 +20,22 @@ from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import check_budget, cost_range
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
+from bars_tf.space import backbones, presets
 from bars_tf.space.backbones import nasb
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot, random_genotype, shapes
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS, BARS_PAPER
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import fit as training
 
 ALL_PRIMITIVES = tuple(PRIMITIVES)
-SMALL = spaces.BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
+SMALL = BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
 FULL_WIDTH = SMALL.replace(full_width_nodes=True, reduction_kernel=1)
 TRANSITION = FULL_WIDTH.replace(reduction_shortcut="transition", reduction_kernel=0)
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
-TINY = spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
+TINY = BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
 # A group of two convolutions, one with a stride, one with neither, one with other channels alone.
-NASB = spaces.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
+NASB = presets.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
 TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", backbone=((8, 1, 1), (16, 2, 1)))
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
@@ -100,7 +101,7 @@ def test_one_hot_and_cost_laws(supernet, rng):
 def test_without_edges_a_space_is_its_backbone(num_paths, rng):
     """As a Bi-Real network that is written down here layer by layer."""
     space = NASB.replace(num_paths=num_paths)
-    model = build_network(overhead.backbone(space), (15, 13, 3), CLASSES)
+    model = build_network(backbones.backbone(space), (15, 13, 3), CLASSES)
     x = image = tf.keras.layers.Input((15, 13, 3))
     names = iter(layer.name for layer in model.layers if layer.weights)
 
@@ -139,7 +140,7 @@ def test_without_edges_a_space_is_its_backbone(num_paths, rng):
     images = rng.normal(size=(4, 15, 13, 3)).astype(np.float32)
     np.testing.assert_allclose(model(images), written(images), atol=1e-4)
     theirs, tables = lq.models.ModelProfile(written), complexity.cost_tables(space, (15, 13, 3), CLASSES)
-    cost = complexity.cost(overhead.backbone(space), tables)
+    cost = complexity.cost(backbones.backbone(space), tables)
     assert (cost.bops, cost.flops, cost.params) == (
         theirs.op_count("mac", 1), theirs.op_count("mac", 32), theirs.weight_count())
 
@@ -152,7 +153,7 @@ def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
     import larq_zoo as lqz  # takes the Keras that `legacy_keras` has chosen
 
     space = nasb("resnet18")
-    cost = complexity.cost(overhead.backbone(space), complexity.cost_tables(space, (224, 224, 3), 1000))
+    cost = complexity.cost(backbones.backbone(space), complexity.cost_tables(space, (224, 224, 3), 1000))
     profile = lq.models.ModelProfile(lqz.literature.BiRealNet(weights=None))
     assert (cost.bops, cost.flops) == (profile.op_count("mac", 1), profile.op_count("mac", 32))
     assert (cost.params, cost.size_bytes * 8) == (profile.weight_count(), profile.memory)
@@ -162,14 +163,14 @@ def test_overhead_law(rng):
     """Never above the share of the backbone's cost; at 0 nothing that costs anything stays."""
     space = nasb("resnet20")
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    base = complexity.cost(overhead.backbone(space), tables)
+    base = complexity.cost(backbones.backbone(space), tables)
     for i in range(40):
         share = (0.1, 0.05, 0.3, 0.0)[i % 4]
         budget = overhead.budget(Budget(), str(share), tables)
         genotype = most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
         assert all(above <= share for above in overhead.of(complexity.cost(genotype, tables), base).values())
         assert all(len(node) <= 2 for topology in genotype.topologies for node in topology)
-        assert share or genotype == overhead.backbone(space)
+        assert share or genotype == backbones.backbone(space)
     assert overhead.budget(Budget(), "none", tables) == Budget()
     assert set(overhead.budget(Budget(), "bops:0.2", tables).limits()) == {"bops"}
 
@@ -189,7 +190,7 @@ def test_one_hot_law_of_other_spaces(changes, rng):
 
 
 @pytest.mark.parametrize("space", [
-    TINY.replace(layout="RR", stem="cifar_2"), spaces.BARS.replace(init_channels=8, layout="RR", stem="conv_3x3_2"),
+    TINY.replace(layout="RR", stem="cifar_2"), BARS.replace(init_channels=8, layout="RR", stem="conv_3x3_2"),
     nasb("resnet20", 0.25)], ids=["bars_paper", "bars", "nasb"])
 def test_images_are_large_enough_where_networks_can_be_built(space, rng):
     """Known before a search, whose supernet takes what its result could not."""
@@ -222,7 +223,7 @@ def all_convolutions(space):
 def test_reference_costs_of_bars(topology, bops, binary_params):
     """Figures in the convention of the authors' code, two operations a multiply-accumulate, millions:
     stem 9*3*16*1024 + 16*64*1024, head 256*10."""
-    space = spaces.BARS_PAPER
+    space = BARS_PAPER
     genotype = Genotype(space, (1.0,) * 3, (2,) * 3, (topology(space),) * len(space.groups))
     cost = complexity.cost(genotype, complexity.cost_tables(space, (32, 32, 3), 10))
     assert cost.flops == 9 * 3 * 16 * 1024 + 16 * 64 * 1024 + 256 * 10
@@ -253,7 +254,7 @@ def all_choices(space):
         yield indices, genotype_of(space, indices)
 
 
-ENUMERABLE = spaces.BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
+ENUMERABLE = BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
                                        sharing="all")
 ENUMERABLE_NASB = TINY_NASB.replace(max_inputs=1, num_paths=2)
 
@@ -310,8 +311,8 @@ def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_larges
 
 def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_networks(rng):
     """Little above it where a cell has one edge; there primitives differ in what they need at stride 2."""
-    one_edge = spaces.BARS.replace(layout="NRN", init_channels=8)
-    for space in (one_edge, SMALL, NASB, TWO_PATHS, spaces.BARS_PAPER, TINY_NASB):
+    one_edge = BARS.replace(layout="NRN", init_channels=8)
+    for space in (one_edge, SMALL, NASB, TWO_PATHS, BARS_PAPER, TINY_NASB):
         tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
         for genotype in sampled_genotypes(space, rng, 40):
             found = complexity.cost(genotype, tables).peak_bytes
@@ -323,7 +324,7 @@ def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_ne
 @pytest.mark.parametrize("changes", [{"layout": "NNN", "primitives": ("skip", "bin_conv_3x3")},
                                      {"primitives": ("none",)}, {"primitives": ("skip",), "sharing": "all"}], ids=str)
 def test_spaces_without_a_choice_have_peaks(changes, rng):
-    space = spaces.BARS_PAPER.replace(**changes)
+    space = BARS_PAPER.replace(**changes)
     tables = complexity.cost_tables(space, (16, 16, 3), CLASSES)
     smallest, largest = cost_range(tables, complexity.PEAK)
     found = [complexity.cost(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
@@ -331,7 +332,7 @@ def test_spaces_without_a_choice_have_peaks(changes, rng):
     check_budget(tables, Budget(peak_bytes=smallest))
 
 
-@pytest.mark.parametrize("space", [spaces.BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
+@pytest.mark.parametrize("space", [BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
 def test_expected_cost_is_the_mean_of_samples(space, rng):
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for scale in (0.5, 2.0):
@@ -365,7 +366,7 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
 
 
 def test_budget_law_never_exceeded(rng):
-    space = spaces.BARS_PAPER
+    space = BARS_PAPER
     tables = complexity.cost_tables(space, (32, 32, 3), 10)
     for i in range(70):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
@@ -449,7 +450,7 @@ def test_partition_law(sampling, space, rng):
 
 
 @pytest.mark.parametrize("space", [
-    spaces.BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
+    BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
     TINY_NASB.replace(backbone=((4, 1, 1),))], ids=["bars", "nasb"])
 def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
     """On a space small enough to enumerate, the mean gradient of each sampling form points where the exact one does."""

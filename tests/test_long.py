@@ -19,8 +19,8 @@ from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
 from bars_tf.space.encoding import Choices
+from bars_tf.space.presets import BARS_PAPER
 from bars_tf.training.evaluation import load_model
 
 pytestmark = pytest.mark.long
@@ -89,7 +89,7 @@ def test_imagenet_flags_build_and_step(rng):
 
 def test_sampling_forms_against_the_exact_gradient(rng):
     """The mean arch gradient of each sampling form, on an enumerable space trained for a while on real images."""
-    space = spaces.BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4,
+    space = BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4,
                                       width_choices=(0.5, 1.0))
     train, _ = data.load("fashion_mnist_small", image_size=14)
     tf.keras.utils.set_random_seed(0)

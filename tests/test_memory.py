@@ -8,7 +8,7 @@ import pytest
 from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
+from bars_tf.space.presets import BARS_PAPER
 from bars_tf.training import fit as training
 
 ALLOWED = 2**20
@@ -44,7 +44,7 @@ def test_the_steps_of_a_search_take_no_memory(used, tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             self.found.append(used())
 
-    space = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
+    space = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
     train, _ = data.load("fashion_mnist_small")
     supernet = Supernet(space, train.image_shape, train.num_classes)
     supernet.compile(tf.keras.optimizers.legacy.Adam(1e-3), tf.keras.optimizers.legacy.Adam(1e-3))

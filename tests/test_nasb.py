@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from test_resume import assert_equal, killed_run, start, state
 
-from bars_tf.cost import overhead
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
+from bars_tf.space import backbones
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training import evaluation as evaluate
@@ -80,7 +80,7 @@ def test_the_whole_way(program, tmp_path):
 
 def test_stages_begin_where_the_one_before_ended(tmp_path, program):
     """Training after pre-training starts from its weights: after a step at a rate of 0, nearly, they are those."""
-    overhead.backbone(make_space()).save(tmp_path / "genotype.json")
+    backbones.backbone(make_space()).save(tmp_path / "genotype.json")
     flags = (f"--genotype={tmp_path / 'genotype.json'}", "--dataset=fashion_mnist_small", "--max_steps=2",
              "--train_warmup_epochs=0", "--deterministic")
     done = program("train", *flags, "--pretrain_epochs=1", "--train_epochs=1", "--train_lr=1e-12",
@@ -100,8 +100,8 @@ def test_stages_begin_where_the_one_before_ended(tmp_path, program):
 def test_a_teacher_teaches(rng):
     """Distillation alone brings a network to its teacher; the teacher stays as it is, and is not saved."""
     tf.keras.utils.set_random_seed(0)
-    teacher = build_network(overhead.backbone(make_space()), (8, 8, 1), 3, precision="float")
-    network = build_network(overhead.backbone(make_space()), (8, 8, 1), 3)
+    teacher = build_network(backbones.backbone(make_space()), (8, 8, 1), 3, precision="float")
+    network = build_network(backbones.backbone(make_space()), (8, 8, 1), 3)
     teacher.get_layer("head").set_weights([rng.normal(size=v.shape) for v in teacher.get_layer("head").get_weights()])
     images = rng.normal(size=(64, 8, 8, 1)).astype(np.float32)
     taught = teacher(images, training=False).numpy().argmax(-1)
@@ -117,7 +117,7 @@ def test_a_teacher_teaches(rng):
 
 def test_the_float_twin_of_a_backbone_is_not_linear(rng):
     """Its binary form has no other non-linearity than the sign."""
-    twin = build_network(overhead.backbone(make_space()), (8, 8, 1), 3, precision="float")
+    twin = build_network(backbones.backbone(make_space()), (8, 8, 1), 3, precision="float")
     x, y = rng.normal(size=(2, 16, 8, 8, 1)).astype(np.float32)
     f = [twin(images, training=False).numpy() for images in (x, y, x + y, 0 * x)]
     assert abs(f[0] + f[1] - f[2] - f[3]).max() > 1e-2 * abs(f[2]).max()
@@ -151,7 +151,7 @@ def test_bad_input(program, tmp_path, flags, words):
 
 
 def test_bad_stages(program, tmp_path):
-    genotype = overhead.backbone(make_space())
+    genotype = backbones.backbone(make_space())
     genotype.save(tmp_path / "genotype.json")
     build_network(genotype, (28, 28, 1), 7).save(tmp_path / "teacher.h5")
     logits = build_network(genotype, (28, 28, 1), 10)

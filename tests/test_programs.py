@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from helpers import TINY
 
-from bars_tf.space import search_space as spaces
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS_PAPER, BARS_SMALL
 
 NOISE = ("WARNING", "cuda", "oneDNN", "Traceback", "tensorflow/", "UserWarning")
 
@@ -141,7 +141,7 @@ def refused(done, words):
         assert word in lines[0]
 
 
-GENOTYPE = Genotype(spaces.BARS_SMALL, (1.0, 1.0), (1, 1), (((),) * 4,) * 5)
+GENOTYPE = Genotype(BARS_SMALL, (1.0, 1.0), (1, 1), (((),) * 4,) * 5)
 
 
 def changed(**changes):
@@ -153,7 +153,7 @@ def changed(**changes):
     ("widths: 1", ["not JSON"]),
     (changed(format="another/1"), ["not a bars_tf.genotype/1"]),
     (changed(widths=[0.3, 1.0]), ["widths[0]=0.3", "0.25"]),
-    (changed(space={**spaces.BARS_PAPER.to_dict()}), ["topologies must have the keys"]),
+    (changed(space={**BARS_PAPER.to_dict()}), ["topologies must have the keys"]),
     (changed(topologies={**GENOTYPE.to_dict()["topologies"], "normal_0": [[[1, "skip"]], [], [], []]}),
      ["node 1", "source 1", "earlier node"]),
     (changed(color="red"), ["unknown key 'color'"]),

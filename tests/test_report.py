@@ -18,11 +18,11 @@ from bars_tf.report import page as report
 from bars_tf.report import run as run_files
 from bars_tf.report.closing_table import UNITS
 from bars_tf.search.derivation.candidates import candidates
-from bars_tf.space import search_space as spaces
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of
+from bars_tf.space.presets import BARS, BARS_SMALL
 
 NAMES = ["<script>alert(1)</script>", "O'Brien \"&\" Söhne", "日本語 $x_1$", "T-shirt/top"]
-SPACE = spaces.BARS_SMALL.replace(num_nodes=2, layout="NNRN")
+SPACE = BARS_SMALL.replace(num_nodes=2, layout="NNRN")
 SHAPE = (28, 28, 1)
 
 
@@ -123,7 +123,7 @@ def test_commands_name_the_program_and_the_network_that_is_there(run, monkeypatc
 
 
 def test_commands_when_the_file_of_the_space_has_moved(run):
-    write_json(run / "space.json", spaces.BARS.to_dict())
+    write_json(run / "space.json", BARS.to_dict())
     with (run / "config.flags").open("a") as file:
         file.write("--space=/nowhere/own.json\n")
     found = commands_of(run)
@@ -226,7 +226,7 @@ def test_a_genotype_in_a_notebook(run):
 
 
 def of_one_node():
-    space = spaces.BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
+    space = BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
     return genotype_of(space, Choices([0, 1], [1, 1], np.array([[1], [0], [2], [1]])))
 
 

@@ -17,7 +17,7 @@ from bars_tf.data import pipeline as data
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
+from bars_tf.space.presets import BARS_PAPER
 from bars_tf.training import callbacks, schedules
 from bars_tf.training import checkpoints as resume
 
@@ -27,7 +27,7 @@ SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2"
          "--search_epochs=4", "--warmup_epochs=1", "--train_epochs=4", "--num_candidates=3", "--dropout=0.2",
          "--num_finalists=2", "--finalist_epochs=1", "--eval_batch_size=100",
          "--save_minutes=0.0001", "--deterministic")
-SPACE = spaces.BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
+SPACE = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
 EPOCHS, STEPS = 2, 3
 
 

@@ -16,11 +16,11 @@ from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.search.supernet.layers import BatchNorm, MaskedQuantConv2D
 from bars_tf.search.supernet.partial_batches import SubBatch
 from bars_tf.search.supernet.widths import Widths
-from bars_tf.space import search_space as spaces
+from bars_tf.space.presets import BARS_PAPER
 
 # Without max pooling on edges, whose gradient goes elsewhere where rounding breaks a tie; that of the transition has
 # ties of zeros alone, which have no gradient.
-SPACE = spaces.BARS_PAPER.replace(
+SPACE = BARS_PAPER.replace(
     init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), reduction_shortcut="transition",
     primitives=("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "avg_pool_3x3"))
 

@@ -19,10 +19,10 @@ from bars_tf.compare.tuning import tuner as tune
 from bars_tf.config import SearchConfig
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
-from bars_tf.space import search_space as spaces
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS_SMALL
 
-SPACE = spaces.BARS_SMALL.replace(init_channels=4, stem_channels=4, num_nodes=2, layout="NR", width_choices=(0.5, 1.0))
+SPACE = BARS_SMALL.replace(init_channels=4, stem_channels=4, num_nodes=2, layout="NR", width_choices=(0.5, 1.0))
 TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4", "--num_nodes=2", "--layout=NR",
         "--width_choices=0.5,1", "--budget_ops=13k", "--max_steps=2", "--train_epochs=2", "--train_warmup_epochs=0",
         "--trial_epochs=1", "--eval_batch_size=64")

@@ -31,8 +31,8 @@ from bars_tf.compare.baselines import REFERENCES
 from bars_tf.cost import overhead
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
+from bars_tf.space.presets import NASB, SPACES
 from bars_tf.space.primitives import PRIMITIVES
-from bars_tf.space.search_space import NASB, SPACES
 
 OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")

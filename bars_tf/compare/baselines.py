@@ -8,14 +8,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from bars_tf.cost import overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget, Cost
 from bars_tf.network.quicknet import QuickNet
+from bars_tf.space import backbones
 from bars_tf.space.backbones import residual_groups
 from bars_tf.space.fields import MAX_CHANNELS
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.search_space import NASB, SearchSpace
+from bars_tf.space.presets import NASB
+from bars_tf.space.search_space import SearchSpace
 
 Network = Genotype | QuickNet
 Used = Callable[[Network], tuple[float, float]]
@@ -116,7 +117,7 @@ BLOCKS = 2
 
 def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
     """A residual network with stem and quantizers of `space`, as a backbone without searched edges."""
-    return overhead.backbone(NASB.replace(
+    return backbones.backbone(NASB.replace(
         name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
         init_channels=channels[0], backbone=residual_groups([(c, BLOCKS) for c in channels]), num_nodes=1,
         primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer,
@@ -126,7 +127,7 @@ def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
 def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
     """The backbone of the space as it is: it costs less than the budget by what the search may add."""
     _require_backbone(space)
-    found = overhead.backbone(space)
+    found = backbones.backbone(space)
     return found if fits(found) else None
 
 
@@ -148,7 +149,7 @@ def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> 
 
 def _with_channels(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
     groups = [group._replace(channels=channels[cell.stage]) for group, cell in zip(space.backbone, space.cells())]
-    return overhead.backbone(space.replace(init_channels=channels[0], backbone=tuple(groups), num_nodes=1,
+    return backbones.backbone(space.replace(init_channels=channels[0], backbone=tuple(groups), num_nodes=1,
                                            primitives=("none", "skip")))
 
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf.cost import overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget, CostTables
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.growth import grow_to_budget
 from bars_tf.search.derivation.optimum import MacroCosts
 from bars_tf.search.derivation.reach import cost_range
+from bars_tf.space import backbones
 from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
@@ -98,7 +98,7 @@ WALK = 500  # proposed steps from one network to the next
 
 def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generator) -> Draws:
     """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
-    here, found, accepted, proposed, failures = overhead.backbone(tables.space), {}, 0, 0, 0
+    here, found, accepted, proposed, failures = backbones.backbone(tables.space), {}, 0, 0, 0
 
     alphas = Choices(*map(rng.random, shapes(tables.space)))
 

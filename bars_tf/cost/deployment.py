@@ -22,6 +22,7 @@ from bars_tf.network.builder import network as tell_network
 from bars_tf.network.layer_list import Layer, LayerOps, Layers, peak_activation_bytes
 from bars_tf.network.quicknet import QuickNet
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import SearchSpace
 
 PACKED = 32  # channels in a word
 
@@ -71,3 +72,19 @@ def _operations(layer: Layer, layers: Layers) -> int:
     if layer.kind == "batch_norm":
         return int(layers[layer.inputs[0]].kind != "conv")
     return {"relu": 1, "add": len(layer.inputs) - 1, "pool": layer.window}.get(layer.kind, 0)
+
+
+def notes(space: SearchSpace) -> list[str]:
+    """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
+    full = [space.node_channels(stage).size for stage in range(space.num_stages)]
+    sizes = sorted({round(size * width) for size in full for width in space.width_choices})
+    found = []
+    if unpacked := [c for c in sizes if c % 32]:
+        found.append(f"node widths {unpacked} are no multiple of 32: their kernels are padded to it on the device")
+    if odd := [c for c in sizes if c % 8]:
+        found.append(f"node widths {odd} are no multiple of 8: slower on the device")
+    activations = {space.primitive(p).activation for p in space.convolutions()}
+    if space.kernel_quantizer != "ste_sign" and "relu" in activations:
+        found.append(f"behind a convolution with {space.kernel_quantizer} the converter leaves ReLU and batch norm "
+                     "apart: ste_sign, or primitives without activation, run faster on the device")
+    return found

@@ -13,7 +13,8 @@ from bars_tf.network.builder import stem
 from bars_tf.network.cells import cell
 from bars_tf.network.layer_list import LayerOps, peak_activation_bytes
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.search_space import CellPosition, SearchSpace
+from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
 
 
 def of_stem(space: SearchSpace, width: float, input_shape: tuple[int, int, int]) -> int:

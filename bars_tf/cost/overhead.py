@@ -10,8 +10,7 @@ import re
 
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget, Cost, CostTables
-from bars_tf.space.genotype import Genotype
-from bars_tf.space.search_space import SearchSpace
+from bars_tf.space.backbones import backbone
 
 # What `--max_overhead=0.1` limits, and the names that it is limited under alone.
 MEASURES = {"ops": "ops", "bops": "bops", "size": "size_bytes"}
@@ -38,13 +37,6 @@ def shares(text: str) -> dict[str, float]:
         for name in [match[1]] if match[1] else MEASURES:
             found[MEASURES[name]] = float(match[2])
     return found
-
-
-def backbone(space: SearchSpace) -> Genotype:
-    """The backbone of a space: the genotype without any searched edge."""
-    stages = range(space.num_stages)
-    return Genotype(space, (1.0,) * space.num_stages, tuple(space.depths(s)[-1] for s in stages),
-                    (((),) * space.num_nodes,) * len(space.groups))
 
 
 def budget(given: Budget, overhead: str | None, tables: CostTables) -> Budget:

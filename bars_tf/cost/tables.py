@@ -26,7 +26,8 @@ from bars_tf.network.cells import cell
 from bars_tf.network.counting import CountOps
 from bars_tf.space.encoding import Choices, chosen_edges, depth_grid
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.search_space import CellPosition, SearchSpace
+from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
 
 OPS_PER_BOP = 1 / 64
 

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bars_tf.network.blocks import binary_branch, identity, transition
 from bars_tf.space.channels import Channels
-from bars_tf.space.primitives import binary_branch, identity
-from bars_tf.space.search_space import CellPosition, SearchSpace
+from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
 
 
 def cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> Any:
@@ -43,14 +44,6 @@ def _bars_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> 
     node_in = space.node_channels(position.source_stage)
     process = binary_branch(ops, x, path_in, node_in, f"{position.name}_process", kernel=1)
     return ops.add([ops.concat(_nodes(ops, space, process, node_in, position)), shortcut])
-
-
-def transition(ops: Any, x: Any, source: Channels, target: Channels, name: str) -> Any:
-    """QuickNet's way to half the size (arXiv 2011.09398): ReLU, max pooling, blur, and a float 1x1 convolution. The
-    blur is the original's kernel (1 2 1): two averages of 2x2, the second one of stride 2."""
-    x = ops.pool(ops.relu(x), "max_pool", 2)
-    x = ops.average_pool(ops.pool(x, "avg_pool", 2))
-    return ops.batch_norm(ops.conv(x, source, target, 1, 1, f"{name}_conv"), target, f"{name}_bn")
 
 
 def _backbone_cell(ops: Any, space: SearchSpace, x: Any, position: CellPosition) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bars_tf.network.blocks import primitive_branch
 from bars_tf.space.channels import Channels
-from bars_tf.space.primitives import primitive_branch
 from bars_tf.space.search_space import SearchSpace
 
 

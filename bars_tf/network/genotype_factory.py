@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bars_tf.network.blocks import primitive_branch
 from bars_tf.space.channels import Channels
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.primitives import primitive_branch
 
 if TYPE_CHECKING:
     from bars_tf.network.quicknet import QuickNet

@@ -11,12 +11,11 @@ import dataclasses
 from typing import Any
 
 from bars_tf.cost.tables import Cost
+from bars_tf.network.blocks import binary_branch, transition
 from bars_tf.network.builder import stem
-from bars_tf.network.cells import transition
 from bars_tf.network.counting import CountOps
 from bars_tf.network.layer_list import LayerOps, Layers, peak_activation_bytes
 from bars_tf.space.channels import Channels
-from bars_tf.space.primitives import binary_branch
 from bars_tf.space.search_space import SearchSpace
 
 

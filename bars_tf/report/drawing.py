@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.search_space import CellPosition, SearchSpace
+from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
 
 COLORS = {"none": "#e3e3e3", "skip": "#7f7f7f", "bin_conv_1x1": "#2ca02c", "bin_conv_3x3": "#1f77b4",
           "bin_conv_5x5": "#9467bd", "bin_dil_conv_3x3": "#d62728"}

@@ -11,6 +11,7 @@ from bars_tf.cli import workdir
 from bars_tf.cli.flag_values import parse_budgets
 from bars_tf.config import TWIN, SearchConfig, budget_flag
 from bars_tf.console import duration
+from bars_tf.cost import deployment
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
 from bars_tf.data import pipeline as data
@@ -80,7 +81,7 @@ def check_budget(config: SearchConfig, train: ImageData) -> None:
     tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
     if config.budgets:
         family.check(config, tables)
-    for note in config.search_space.deployment_notes():
+    for note in deployment.notes(config.search_space):
         screen.say(f"note: {note}")
     found = limits(config, train)
     largest = {name: cost_range(tables, name)[1] for name in found.limits()}

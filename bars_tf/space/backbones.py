@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from bars_tf.errors import FieldError
 from bars_tf.space.fields import Group
-from bars_tf.space.search_space import NASB, SearchSpace
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import NASB
+from bars_tf.space.search_space import SearchSpace
 
 # Residual networks: stem, and (channels, residual blocks of two convolutions) of each stage. Each block is a group.
 BACKBONES = {
@@ -38,3 +40,10 @@ def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
     first begins with stride 2."""
     return tuple(Group(channels, 2 if stage and not block else 1, 2)
                  for stage, (channels, blocks) in enumerate(stages) for block in range(blocks))
+
+
+def backbone(space: SearchSpace) -> Genotype:
+    """The backbone of a space: the genotype without any searched edge."""
+    stages = range(space.num_stages)
+    return Genotype(space, (1.0,) * space.num_stages, tuple(space.depths(s)[-1] for s in stages),
+                    (((),) * space.num_nodes,) * len(space.groups))

@@ -1,23 +1,19 @@
-"""What the fields of a search space may be."""
+"""The values that the fields of a search space may have, each field alone."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from bars_tf.errors import FieldError
-from bars_tf.space.primitives import PRIMITIVES
-
-if TYPE_CHECKING:
-    from bars_tf.space.search_space import SearchSpace
 
 # (kernel, stride) of each float convolution; MAX_POOL is a max pooling of 3x3, stride 2. The last convolution has the
 # channels of the first stage's main path, those before it `stem_channels`. "cifar" is BARS's; which of the others the
 # paper used is unknown. "conv_3x3" and "resnet" are those of residual networks for small and for large images.
 MAX_POOL = "max_pool"
-STEMS = {
+STEMS: dict[str, tuple[tuple[int, int] | str, ...]] = {
     "cifar": ((3, 1), (1, 1)),
     "cifar_2": ((3, 2), (1, 1)),
     "imagenet_4": ((3, 2), (3, 2)),
@@ -27,12 +23,14 @@ STEMS = {
     "conv_3x3_2": ((3, 2),),
     "resnet": ((7, 2), MAX_POOL),
 }
-# How the choices of a space are drawn while it is searched (`relaxation`).
+# How the choices of a space are sampled during the search (`relaxation`).
 SAMPLING = ("softmax", "gumbel", "gumbel_hard")
 REDUCTION_SHORTCUTS = ("average", "transition")
 SHARING = ("reduction", "none", "stage", "all")
 INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
 KERNEL_QUANTIZERS = ("ste_sign", "magnitude_aware_sign")
+HEAD_ACTIVATIONS = ("none", "relu")
+MAX_CHANNELS = 4096  # that a field may ask for
 
 
 class Group(NamedTuple):
@@ -42,14 +40,42 @@ class Group(NamedTuple):
     stride: int
     repeats: int
 
-MAX_CHANNELS, MAX_MACROS = 2**16, 10**6
+
+def check_field(name: str, value: Any) -> None:
+    """Checks the value of one field, lists being tuples already.
+
+    Raises:
+        FieldError: The field may not have this value, whatever the other fields are.
+    """
+    if value is None and name in NULLABLE:
+        return
+    for accepts, remedy in _RULES.get(name, ()):
+        if not accepts(value):
+            raise FieldError(name, value, remedy)
+
+
+def check_primitives(names: tuple[str, ...], known: Iterable[str]) -> None:
+    """Checks the names of the candidates of every edge against all that are known.
+
+    Raises:
+        FieldError: A name is unknown or stands twice.
+    """
+    known = tuple(known)
+    if unknown := [name for name in names if not isinstance(name, str) or name not in known]:
+        raise FieldError("primitives", names, f"{unknown[0]!r} is unknown; known are {', '.join(known)}")
+    if len(set(names)) < len(names):
+        raise FieldError("primitives", names, "must not name one twice")
 
 
 def groups(values: Any) -> tuple[Group, ...]:
-    """Raises: ValueError if the values are no groups (channels, stride, repeats)."""
-    def is_group(value):
-        return (isinstance(value, (list, tuple)) and len(value) == 3 and all(type(n) is int for n in value)
-                and 1 <= value[0] <= 4096 and value[1] in (1, 2) and 1 <= value[2] <= 64)
+    """The groups of a backbone, from lists [channels, stride, repeats].
+
+    Raises:
+        FieldError: The values are no such lists.
+    """
+    def is_group(value: Any) -> bool:
+        return (isinstance(value, (list, tuple)) and len(value) == 3 and _is_int(value[0], 1)
+                and _is_int(value[1], 1, 2) and _is_int(value[2], 1, 64))
 
     if not isinstance(values, (list, tuple)) or len(values) > 64 or not all(map(is_group, values)):
         raise FieldError("backbone", values, "must be up to 64 groups [channels, stride, repeats], stride 1 or 2, "
@@ -57,89 +83,51 @@ def groups(values: Any) -> tuple[Group, ...]:
     return tuple(Group(*value) for value in values)
 
 
-def validate(space: SearchSpace) -> None:
-    def refuse(field: str, remedy: str):
-        raise FieldError(field, getattr(space, field), remedy)
-
-    def integer(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    if not isinstance(space.name, str) or not space.name.isidentifier():
-        refuse("name", "must be an identifier")
-    for field, known in (("stem", STEMS), ("reduction_shortcut", REDUCTION_SHORTCUTS), ("sharing", SHARING),
-                         ("input_quantizer", INPUT_QUANTIZERS), ("kernel_quantizer", KERNEL_QUANTIZERS)):
-        if getattr(space, field) not in tuple(known):
-            refuse(field, f"must be one of {', '.join(known)}")
-    for field in ("init_channels", "num_nodes", "num_paths"):
-        if not integer(getattr(space, field)) or not 1 <= getattr(space, field) <= 4096:
-            refuse(field, "must be an integer from 1 to 4096")
-    if space.num_nodes > 8:
-        refuse("num_nodes", "must be at most 8")
-    if space.num_paths > 8:
-        refuse("num_paths", "must be at most 8")
-    for field in ("plain_convolutions", "full_width_nodes"):
-        if not isinstance(getattr(space, field), bool):
-            refuse(field, "must be true or false")
-    if not integer(space.reduction_kernel) or space.reduction_kernel not in (0, 1, 3, 5):
-        refuse("reduction_kernel", "must be 0, 1, 3 or 5")
-    if space.max_inputs is not None and (not integer(space.max_inputs) or space.max_inputs < 1):
-        refuse("max_inputs", "must be an integer of at least 1, or null")
-    if type(space.latent_clip) not in (int, float) or not 0 < space.latent_clip < math.inf:
-        refuse("latent_clip", "must be a number above 0")
-    if space.stem_channels is not None and (not integer(space.stem_channels) or not 1 <= space.stem_channels <= 4096):
-        refuse("stem_channels", "must be an integer from 1 to 4096, or null")
-    if not isinstance(space.layout, str) or not space.layout or set(space.layout) - set("NR") or len(space.layout) > 64:
-        refuse("layout", "must be 1 to 64 letters N (normal cell) and R (reduction cell)")
-    if not isinstance(space.primitives, tuple) or not space.primitives:
-        refuse("primitives", "must name at least one primitive")
-    for primitive in space.primitives:
-        known = (*PRIMITIVES, *dict(space.own_primitives))
-        if not isinstance(primitive, str) or primitive not in known:
-            refuse("primitives", f"{primitive!r} is unknown; known are {', '.join(known)}")
-    if len(set(space.primitives)) < len(space.primitives):
-        refuse("primitives", "must not name one twice")
-    if space.backbone and "none" not in space.primitives:
-        refuse("primitives", "needs none with a backbone, which may be left as it is")
-    if space.most_inputs < space.num_nodes and "none" not in space.primitives:
-        refuse("max_inputs", "needs none among the primitives")
-    _validate_increasing(space, "width_choices", refuse)
-    if space.backbone and space.width_choices != (1.0,):
-        refuse("width_choices", "must be 1 with a backbone, which says the widths")
-    if space.backbone and space.depth_choices is not None:
-        refuse("depth_choices", "a backbone says the depths")
-    if space.kernel_quantizer == "magnitude_aware_sign" and space.width_choices != (1.0,):
-        refuse("kernel_quantizer", "its scale would be computed over channels that a width leaves out; needs "
-               "width_choices 1")
-    for width in space.width_choices:
-        if not 0 < width <= 1:
-            refuse("width_choices", "must lie above 0 and at most 1")
-        for stage in range(space.num_stages):
-            size = space.node_channels(stage).size
-            if abs(size * width - round(size * width)) > 1e-6 or (
-                    stage and round(size * width) % 2 and not space.backbone):
-                refuse("width_choices", f"{width} of {size} channels (stage {stage}) must be a whole, from the second "
-                       "stage on even number; change init_channels")
-    if space.depth_choices is not None:
-        _validate_increasing(space, "depth_choices", refuse)
-        if not all(integer(d) and d >= 0 for d in space.depth_choices):
-            refuse("depth_choices", "must be integers of at least 0")
-    for stage in range(space.num_stages):
-        if not space.depths(stage):
-            refuse("depth_choices", f"none is at most {len(space.chain(stage))}, the normal cells of stage {stage}")
-    if space.node_channels(space.num_stages - 1).size > MAX_CHANNELS:
-        refuse("init_channels", f"must be lower, or the layout have fewer R: {MAX_CHANNELS} channels a node at most")
-    # Derivation enumerates them.
-    macros = math.prod(len(space.width_choices) * len(space.depths(stage)) for stage in range(space.num_stages))
-    if macros > MAX_MACROS:
-        refuse("layout", f"has {macros:.3g} combinations of widths and depths, above {MAX_MACROS}: fewer R, "
-               "width_choices or depth_choices are needed")
+Rule = tuple[Callable[[Any], bool], str]  # a test of a value, and the remedy where it fails
 
 
-def _validate_increasing(space: SearchSpace, field: str, refuse) -> None:
-    values: Sequence = getattr(space, field)
-    if not isinstance(values, tuple) or not values:
-        refuse(field, "must have at least one choice")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        refuse(field, "must be numbers")
-    if any(b <= a for a, b in itertools.pairwise(values)):
-        refuse(field, "must increase")
+def _is_int(value: Any, low: int, high: int = MAX_CHANNELS) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _integer(low: int, high: int = MAX_CHANNELS, suffix: str = "") -> tuple[Rule]:
+    return (lambda value: _is_int(value, low, high), f"must be an integer from {low} to {high}{suffix}"),
+
+
+def _one_of(known: Iterable[str]) -> tuple[Rule]:
+    names = tuple(known)
+    return (lambda value: value in names, f"must be one of {', '.join(names)}"),
+
+
+_BOOLEAN: tuple[Rule] = (lambda value: isinstance(value, bool), "must be true or false"),
+_INCREASING: tuple[Rule, ...] = (
+    (lambda value: isinstance(value, tuple) and bool(value), "must have at least one choice"),
+    (lambda value: all(type(choice) in (int, float) for choice in value), "must be numbers"),
+    (lambda value: all(a < b for a, b in itertools.pairwise(value)), "must increase"),
+)
+NULLABLE = ("stem_channels", "depth_choices", "max_inputs")
+_RULES: Mapping[str, tuple[Rule, ...]] = {
+    "name": ((lambda value: isinstance(value, str) and value.isidentifier(), "must be an identifier"),),
+    "stem": _one_of(STEMS),
+    "init_channels": _integer(1),
+    "stem_channels": _integer(1, suffix=", or null"),
+    "layout": ((lambda value: isinstance(value, str) and 1 <= len(value) <= 64 and not set(value) - set("NR"),
+                "must be 1 to 64 letters N (normal cell) and R (reduction cell)"),),
+    "num_nodes": _integer(1, 8),
+    "full_width_nodes": _BOOLEAN,
+    "reduction_shortcut": _one_of(REDUCTION_SHORTCUTS),
+    "reduction_kernel": ((lambda value: type(value) is int and value in (0, 1, 3, 5), "must be 0, 1, 3 or 5"),),
+    "head_activation": _one_of(HEAD_ACTIVATIONS),
+    "primitives": ((lambda value: isinstance(value, tuple) and bool(value), "must name at least one primitive"),),
+    "sharing": _one_of(SHARING),
+    "width_choices": (*_INCREASING, (lambda value: value[0] > 0 and value[-1] <= 1,
+                                     "must lie above 0 and at most 1")),
+    "depth_choices": (*_INCREASING, (lambda value: all(_is_int(depth, 0) for depth in value),
+                                     "must be integers of at least 0")),
+    "input_quantizer": _one_of(INPUT_QUANTIZERS),
+    "kernel_quantizer": _one_of(KERNEL_QUANTIZERS),
+    "latent_clip": ((lambda value: type(value) in (int, float) and 0 < value < math.inf, "must be a number above 0"),),
+    "plain_convolutions": _BOOLEAN,
+    "max_inputs": ((lambda value: type(value) is int and value >= 1, "must be an integer of at least 1, or null"),),
+    "num_paths": _integer(1, 8),
+}

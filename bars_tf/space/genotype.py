@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bars_tf.files import read_json, write_json
-from bars_tf.space.search_space import CellPosition, SearchSpace
+from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
 
 FORMAT = "bars_tf.genotype/1"
 

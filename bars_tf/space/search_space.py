@@ -9,33 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 from bars_tf.errors import FieldError
 from bars_tf.space.channels import Channels
-from bars_tf.space.fields import MAX_POOL, STEMS, Group, groups, validate
+from bars_tf.space.fields import MAX_POOL, STEMS, Group, check_field, check_primitives, groups
+from bars_tf.space.positions import CellPosition, cell_positions
 from bars_tf.space.primitives import PRIMITIVES, Primitive, own_primitives
 
-
-class CellPosition(NamedTuple):
-    """Where a cell stands: `depth` is its place in the stage's chain, from 1; 0 for the cell that opens the stage."""
-
-    index: int
-    stage: int
-    source_stage: int
-    depth: int
-    group: str
-    stride: int
-
-    @property
-    def name(self) -> str:
-        return f"cell_{self.index}"
-
-    @property
-    def opens_stage(self) -> bool:
-        return not self.depth
+MAX_NODE_CHANNELS = 2**16  # of the last stage
+MAX_MACROS = 10**6  # combinations of widths and depths: derivation enumerates them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +52,7 @@ class SearchSpace:
         input_quantizer, kernel_quantizer: Larq quantizers of every binary convolution.
         latent_clip: latent weights are clipped to this after each step.
         own_primitives: further primitives by name, as the fields of `Primitive`.
+        head_activation: between the last cell and the classifier, "none" or "relu".
         backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
             convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
             stage. Empty: cells of BARS, as the layout says.
@@ -96,6 +83,7 @@ class SearchSpace:
     plain_convolutions: bool = False
     max_inputs: int | None = None
     num_paths: int = 1
+    head_activation: str = "none"
 
     def __post_init__(self):
         if not isinstance(self.own_primitives, tuple):
@@ -105,7 +93,49 @@ class SearchSpace:
             if isinstance(value, list):
                 object.__setattr__(self, field, tuple(value))
         object.__setattr__(self, "backbone", groups(self.backbone))
-        validate(self)
+        for field in dataclasses.fields(self):
+            check_field(field.name, getattr(self, field.name))
+        check_primitives(self.primitives, (*PRIMITIVES, *dict(self.own_primitives)))
+        self._check_combinations()
+        self._check_channels()
+
+    def _check_combinations(self) -> None:
+        """Raises: FieldError where two fields do not go together."""
+        if self.backbone and "none" not in self.primitives:
+            self._refuse("primitives", "needs none with a backbone, which may be left as it is")
+        if self.most_inputs < self.num_nodes and "none" not in self.primitives:
+            self._refuse("max_inputs", "needs none among the primitives")
+        if self.backbone and self.width_choices != (1.0,):
+            self._refuse("width_choices", "must be 1 with a backbone, which says the widths")
+        if self.backbone and self.depth_choices is not None:
+            self._refuse("depth_choices", "a backbone says the depths")
+        if self.kernel_quantizer == "magnitude_aware_sign" and self.width_choices != (1.0,):
+            self._refuse("kernel_quantizer", "its scale would be computed over channels that a width leaves out; needs "
+                         "width_choices 1")
+        for stage in range(self.num_stages):
+            if not self.depths(stage):
+                self._refuse("depth_choices", f"none is at most {len(self.chain(stage))}, the normal cells of stage "
+                             f"{stage}")
+        macros = math.prod(len(self.width_choices) * len(self.depths(stage)) for stage in range(self.num_stages))
+        if macros > MAX_MACROS:
+            self._refuse("layout", f"has {macros:.3g} combinations of widths and depths, above {MAX_MACROS}: fewer R, "
+                         "width_choices or depth_choices are needed")
+
+    def _check_channels(self) -> None:
+        """Raises: FieldError where a width is no number of channels, which two halves must make where a convolution of
+        stride 2 is factorized."""
+        for width, stage in itertools.product(self.width_choices, range(self.num_stages)):
+            size = self.node_channels(stage).size
+            channels = round(size * width)
+            if abs(size * width - channels) > 1e-6 or (stage and channels % 2 and not self.backbone):
+                self._refuse("width_choices", f"{width} of {size} channels (stage {stage}) must be a whole, from the "
+                             "second stage on even number; change init_channels")
+        if self.node_channels(self.num_stages - 1).size > MAX_NODE_CHANNELS:
+            self._refuse("init_channels", f"must be lower, or the layout have fewer R: {MAX_NODE_CHANNELS} channels a "
+                         "node at most")
+
+    def _refuse(self, field: str, remedy: str) -> NoReturn:
+        raise FieldError(field, getattr(self, field), remedy)
 
     def replace(self, **changes: Any) -> SearchSpace:
         """A copy with some fields changed."""
@@ -147,20 +177,8 @@ class SearchSpace:
         return self._cells
 
     @functools.cached_property
-    def _cells(self) -> tuple[CellPosition, ...]:
-        # Once: making and costing a genotype asks for them again and again.
-        positions, stage, depth, normals = [], 0, 0, 0
-        for index, (opens_stage, stride) in enumerate(self._plan()):
-            if opens_stage:
-                group = f"reduction_{stage}" if self.sharing == "none" else "reduction"
-                positions.append(CellPosition(index, stage + 1, stage, 0, group, stride))
-                stage, depth = stage + 1, 0
-            else:
-                depth += 1
-                group = {"stage": f"normal_stage_{stage}", "all": "normal"}.get(self.sharing, f"normal_{normals}")
-                positions.append(CellPosition(index, stage, stage, depth, group, stride))
-                normals += 1
-        return tuple(positions)
+    def _cells(self) -> tuple[CellPosition, ...]:  # once: making and costing a genotype asks for them again and again
+        return cell_positions(self._plan(), self.sharing)
 
     def _plan(self) -> list[tuple[bool, int]]:
         """For each cell whether it opens a stage, and its stride."""
@@ -227,35 +245,3 @@ class SearchSpace:
             kind = "backbone" if self.backbone else "space"
             raise ValueError(f"its strides make one pixel of {factor}x{factor}, the images have {image_shape[0]}x"
                              f"{image_shape[1]}; take larger ones, or a {kind} with fewer strides")
-
-    def deployment_notes(self) -> list[str]:
-        """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
-        full = [self.node_channels(stage).size for stage in range(self.num_stages)]
-        sizes = sorted({round(size * width) for size in full for width in self.width_choices})
-        notes = []
-        if unpacked := [c for c in sizes if c % 32]:
-            notes.append(f"node widths {unpacked} are no multiple of 32: their kernels are padded to it on the device")
-        if odd := [c for c in sizes if c % 8]:
-            notes.append(f"node widths {odd} are no multiple of 8: slower on the device")
-        activations = {self.primitive(p).activation for p in self.convolutions()}
-        if self.kernel_quantizer != "ste_sign" and "relu" in activations:
-            notes.append(f"behind a convolution with {self.kernel_quantizer} the converter leaves ReLU and batch norm "
-                         "apart: ste_sign, or primitives without activation, run faster on the device")
-        return notes
-
-
-# The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
-BARS_PAPER = SearchSpace(name="bars_paper")
-# The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
-BARS = SearchSpace(
-    name="bars", layout="NNNNRNNNNRNNNN", init_channels=32, num_nodes=1, full_width_nodes=True,
-    reduction_shortcut="transition", reduction_kernel=0,
-    primitives=("none", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5"),
-    width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0))
-# For small grey images and minutes: a stem of stride 2, one reduction.
-BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
-SPACES = {space.name: space for space in (BARS, BARS_PAPER, BARS_SMALL)}
-# NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
-NASB = SearchSpace(
-    name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),
-    plain_convolutions=True, input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))

@@ -21,6 +21,7 @@ from bars_tf.files import read_json, save_model, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report import closing_table as results
 from bars_tf.report import page as report
+from bars_tf.space import backbones
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution, stages
 from bars_tf.training import fit as training
@@ -112,7 +113,7 @@ def trained(config: SearchConfig, network: Network, train: ImageData, validation
             ) -> tuple[Trained, Trained | None]:
     """The network through all its stages, and its backbone if that is asked for; on one device or under a strategy."""
     # A reference is what others are compared with.
-    backbone = overhead.backbone(network.space) if config.train_backbone and not config.network else None
+    backbone = backbones.backbone(network.space) if config.train_backbone and not config.network else None
     teacher, seconds = stages.teacher_of(config, network, train, validation, directory)
     other = stages.train(config, backbone, train, validation, directory / "backbone", teacher) if backbone else None
     model, own_seconds = stages.train(config, network, train, validation, directory, teacher)
@@ -149,7 +150,7 @@ def compared(config: SearchConfig, genotype: Genotype, cost: complexity.Cost, tr
              backbone: Trained | None, test: ImageData) -> dict[str, object]:
     """For `summary.json`: what the backbone of a network costs, how much more the network does, and the backbone's test
     accuracy if it was trained."""
-    base = references.cost(overhead.backbone(genotype.space), train.image_shape, train.num_classes)
+    base = references.cost(backbones.backbone(genotype.space), train.image_shape, train.num_classes)
     found: dict[str, object] = {"cost": base.to_dict()}
     if backbone:
         model, seconds = backbone

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bars_tf.compare.baselines import Network
 from bars_tf.config import TWIN, SearchConfig
-from bars_tf.cost import overhead
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
+from bars_tf.space import backbones
 from bars_tf.training import fit as training
 from bars_tf.training.evaluation import load_model
 from bars_tf.training.fit import Stage
@@ -38,7 +38,7 @@ def teacher_of(config: SearchConfig, genotype: Network, train: ImageData, valida
     Raises: InputError where a file holds no teacher for these images.
     """
     if config.teacher == TWIN:
-        taught = overhead.backbone(genotype.space) if genotype.space.backbone else genotype
+        taught = backbones.backbone(genotype.space) if genotype.space.backbone else genotype
         model, seconds = training.train_network(config, taught, train, validation, directory,
                                                 Stage("teacher", config.train_epochs, "float"))
         return model, {"teacher": seconds}

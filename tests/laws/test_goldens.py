@@ -22,25 +22,26 @@ from bars_tf.network.keras_network import build_network
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import search_space as spaces
 from bars_tf.space.backbones import BACKBONES, nasb
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
+from bars_tf.space.search_space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_suffix(".json")
 # Name: space, images, classes.
 PRESETS = {
-    **{space.name: (space, (32, 32, 3), 10) for space in (spaces.BARS, spaces.BARS_PAPER)},
-    "bars_small": (spaces.BARS_SMALL, (28, 28, 1), 10),
+    **{space.name: (space, (32, 32, 3), 10) for space in (BARS, BARS_PAPER)},
+    "bars_small": (BARS_SMALL, (28, 28, 1), 10),
     **{f"nasb_{name}": (nasb(name), (224, 224, 3) if name in ("resnet18", "resnet34") else (32, 32, 3), 100)
        for name in BACKBONES},
 }
 # Small ones, whose networks are built and searched.
 BUILT = {
-    "bars": spaces.BARS.replace(init_channels=8, layout="NNRNRN"),
-    "bars_paper": spaces.BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=3),
-    "bars_small": spaces.BARS_SMALL.replace(init_channels=4, num_nodes=2),
+    "bars": BARS.replace(init_channels=8, layout="NNRNRN"),
+    "bars_paper": BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=3),
+    "bars_small": BARS_SMALL.replace(init_channels=4, num_nodes=2),
     "nasb": nasb("resnet20", 0.25).replace(backbone=((4, 1, 2), (8, 2, 2), (8, 1, 2))),
 }
 # Smaller ones, that are searched and trained: tracing takes the time.
@@ -90,7 +91,7 @@ def measure_files():
 def measure_references():
     """What the hand-made networks take of a budget."""
     budget, found = Budget(bops=4e6, flops=2e5), {}
-    for name, space in (("resnet", spaces.BARS), ("quicknet", spaces.BARS), ("bars_uniform", spaces.BARS),
+    for name, space in (("resnet", BARS), ("quicknet", BARS), ("bars_uniform", BARS),
                         ("widened", nasb("resnet20", 0.25))):
         given = budget if name != "widened" else Budget(bops=4e6)
         network = references.make(name, space.replace(stem="conv_3x3" if space.backbone else "conv_3x3_2"),
@@ -189,7 +190,7 @@ def digest(genotype):
     """A short name of the network; the fields of the space that have their default say nothing."""
     values = genotype.to_dict()
     values["space"] = {key: value for key, value in values["space"].items()
-                       if value != spaces.SearchSpace().to_dict().get(key)}
+                       if value != SearchSpace().to_dict().get(key)}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

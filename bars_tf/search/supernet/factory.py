@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bars_tf.legacy_keras import tf
+from bars_tf.network.blocks import primitive_branch
 from bars_tf.network.keras_network import BATCH_NORM, input_quantizer, latent_clip
 from bars_tf.search.supernet.compute_plan import compute_plan
 from bars_tf.search.supernet.layers import BatchNorm, MaskedDense, MaskedQuantConv2D, masked
@@ -21,7 +22,6 @@ from bars_tf.search.supernet.width_slices import value_of
 from bars_tf.search.supernet.widths import Widths
 from bars_tf.space.channels import Channels
 from bars_tf.space.encoding import depth_grid
-from bars_tf.space.primitives import primitive_branch
 from bars_tf.space.search_space import SearchSpace
 
 

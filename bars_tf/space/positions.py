@@ -1,0 +1,54 @@
+"""Where the cells of a space stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class CellPosition(NamedTuple):
+    """Where a cell stands.
+
+    Attributes:
+        index: its place among all cells at full depth.
+        stage: the stage that its output belongs to; `source_stage`: that of its input.
+        depth: its place in the stage's chain, from 1; 0 for the cell that opens the stage.
+        group: name of the topology that it has, alone or with other cells.
+        stride: 2 where it halves height and width.
+    """
+
+    index: int
+    stage: int
+    source_stage: int
+    depth: int
+    group: str
+    stride: int
+
+    @property
+    def name(self) -> str:
+        return f"cell_{self.index}"
+
+    @property
+    def opens_stage(self) -> bool:
+        return not self.depth
+
+
+def cell_positions(cells: Iterable[tuple[bool, int]], sharing: str) -> tuple[CellPosition, ...]:
+    """The positions of all cells in order.
+
+    Args:
+        cells: for each cell whether it opens a stage, and its stride.
+        sharing: which cells share a topology, as in `SearchSpace`.
+    """
+    positions, stage, depth, normals = [], 0, 0, 0
+    for index, (opens_stage, stride) in enumerate(cells):
+        if opens_stage:
+            group = f"reduction_{stage}" if sharing == "none" else "reduction"
+            positions.append(CellPosition(index, stage + 1, stage, 0, group, stride))
+            stage, depth = stage + 1, 0
+        else:
+            depth += 1
+            group = {"stage": f"normal_stage_{stage}", "all": "normal"}.get(sharing, f"normal_{normals}")
+            positions.append(CellPosition(index, stage, stage, depth, group, stride))
+            normals += 1
+    return tuple(positions)

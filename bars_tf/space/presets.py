@@ -1,0 +1,23 @@
+"""The search spaces of the package, by name."""
+
+from __future__ import annotations
+
+from bars_tf.space.fields import Group
+from bars_tf.space.primitives import PRIMITIVES
+from bars_tf.space.search_space import SearchSpace
+
+# The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
+BARS_PAPER = SearchSpace(name="bars_paper")
+# The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
+BARS = SearchSpace(
+    name="bars", layout="NNNNRNNNNRNNNN", init_channels=32, num_nodes=1, full_width_nodes=True,
+    reduction_shortcut="transition", reduction_kernel=0,
+    primitives=("none", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5"),
+    width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0))
+# For small grey images and minutes: a stem of stride 2, one reduction.
+BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
+SPACES = {space.name: space for space in (BARS, BARS_PAPER, BARS_SMALL)}
+# NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
+NASB = SearchSpace(
+    name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),
+    plain_convolutions=True, input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))
