@@ -26,7 +26,7 @@ _NAMES = {
 # Public module: where it is. Names that have moved on are still reachable where a module imports them.
 _MODULES = {
     "backbones": "space.backbones",
-    "callbacks": "training.callbacks",
+    "callbacks": "search.phases",
     "complexity": "cost.tables",
     "data": "data",
     "derive": "search.derivation.candidates",

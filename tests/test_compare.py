@@ -1,7 +1,6 @@
 """bin/compare: random networks and references of equal cost, differences with known answers, the program itself."""
 
 import collections
-import dataclasses
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ from test_programs import refused
 
 from bars_tf import files
 from bars_tf.cli import command_line
+from bars_tf.cli import train as cli_train
 from bars_tf.compare import baselines as references
 from bars_tf.compare import differences as comparison
 from bars_tf.compare import random_networks
@@ -35,7 +35,6 @@ from bars_tf.space.encoding import Choices, genotype_of, random_genotype
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 from bars_tf.training import evaluation as evaluate
-from bars_tf.training import outcome as train
 
 SHAPE, CLASSES = (28, 28, 1), 10
 SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
@@ -328,7 +327,7 @@ def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng
         with pytest.raises(ValueError, match=words):
             ranking.settings(run, command_line.parse("compare", [*flags, flag]))
     # The program: a search that cannot score is told of, and the rest goes on.
-    assert compare.main(dataclasses.replace(config, genotypes=(str(run), str(copy)))) == 0
+    assert compare.main(config.replace(genotypes=(str(run), str(copy)))) == 0
     told = capsys.readouterr()
     assert "copy: keeps no checkpoint" in told.err and "| accuracy by the supernet of work |" in told.out
     written = json.loads((tmp_path / "work" / "compare.json").read_text())
@@ -394,7 +393,8 @@ def test_compare_resumes_and_takes_in_more(program, tmp_path, capsys):
     # A reference alone, as the comparison has trained it.
     trained = directory / "networks" / "quicknet_seed0"
     assert (trained / "model.h5").exists() and not (trained / "train" / "checkpoints").exists()
-    train.main(command_line.parse("train", [f"--flagfile={trained / 'config.flags'}", f"--workdir={tmp_path / 'one'}"]))
+    cli_train.main(command_line.parse(
+        "train", [f"--flagfile={trained / 'config.flags'}", f"--workdir={tmp_path / 'one'}"]))
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     assert summary["reference"] == "quicknet" and summary["test_accuracy"] == by_name["quicknet"]["test_accuracy"]
     assert "bin/train --flagfile=" in (tmp_path / "one" / "report.html").read_text()
@@ -455,7 +455,7 @@ def test_bad_flags(program, tmp_path):
     with pytest.raises(InputError, match="--network=quicknet: needs a budget"):
         command_line.parse("train", ["--network=quicknet"])
     with pytest.raises(InputError, match="--network=bars_uniform: its smallest"):
-        train.main(command_line.parse("train", [*TINY[:-1], "--network=bars_uniform", "--budget_bops=5k",
+        cli_train.main(command_line.parse("train", [*TINY[:-1], "--network=bars_uniform", "--budget_bops=5k",
                                                 f"--workdir={tmp_path}"]))
 
 

@@ -157,7 +157,8 @@ def test_summary_tells_it_without_tensorflow(tmp_path, capsys):
     expected = deployment.cost(genotype, (28, 28, 1), 10)
     summary.main(parse("summary", [f"--genotype={tmp_path / 'genotype.json'}", "--json"]))
     assert json.loads(capsys.readouterr().out)["deployment"] == expected._asdict()
-    code = (f"import sys; from bars_tf import programs; sys.argv[1:] = ['--genotype={tmp_path}/genotype.json'];"
+    code = (f"import sys; from bars_tf.cli import main as programs; "
+            f"sys.argv[1:] = ['--genotype={tmp_path}/genotype.json'];"
             " status = programs.summary(); sys.exit(status or 'tensorflow' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -14,11 +14,12 @@ import pytest
 from helpers import TINY, run_program
 from test_programs import refused
 
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.data import pipeline as data
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import fit as training
+from bars_tf.training import inputs
 from bars_tf.training.evaluation import load_model
 
 
@@ -52,7 +53,7 @@ def test_every_device_has_some_of_every_batch():
     for replicas in range(1, 9):
         for num_images in range(1, 40):
             for most in range(1, 20):
-                size = training.shared_batch_size(num_images, most, replicas)
+                size = inputs.shared_batch_size(num_images, most, replicas)
                 good = [size for size in range(1, min(most, num_images) + 1) if all(
                     (replicas - 1) * math.ceil(batch / replicas) < batch
                     for batch in [size] * (num_images // size) + [num_images % size] if batch)]
@@ -60,11 +61,11 @@ def test_every_device_has_some_of_every_batch():
 
 
 def test_validation_images_that_devices_cannot_share_are_refused():
-    config = SearchConfig(validation_split=0.001)
-    train, validation, _ = training.load_data(config)
-    training.check_shares(config, SimpleNamespace(num_replicas_in_sync=4), validation)
+    config = Settings.of(validation_split=0.001)
+    images = load_splits(config.data)
+    inputs.check_sharing(SimpleNamespace(num_replicas_in_sync=4), images)
     with pytest.raises(InputError, match="--validation_split=0.001: leaves 7 images, which 8 devices can't share"):
-        training.check_shares(config, SimpleNamespace(num_replicas_in_sync=8), validation)
+        inputs.check_sharing(SimpleNamespace(num_replicas_in_sync=8), images)
 
 
 def test_two_devices_and_two_processes_are_one_device(tmp_path):

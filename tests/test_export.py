@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bars_tf.cli import evaluate as cli_evaluate
 from bars_tf.cli import summary, workdir
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.cost.tables import cost, cost_tables
 from bars_tf.data.augmentation import prepare_for_evaluation
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import Failure, InputError
 from bars_tf.export import conversion, proof, zoo_module
 from bars_tf.export import package as export
@@ -32,7 +34,6 @@ from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_PAPER, BARS_SMALL
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import evaluation as evaluate
-from bars_tf.training import fit as training
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -73,7 +74,7 @@ def run(tmp_path_factory):
         (((0, "bin_conv_3x3"),), ((0, "skip"), (1, "bin_conv_3x3"))) for _ in SPACE.groups))
     genotype.save(directory / "genotype.json", SHAPE, CLASSES)
     save_model(random_model(genotype, rng), directory / "model.h5")
-    workdir.write_flagfile(directory / "config.flags", SearchConfig(workdir=str(directory)))
+    workdir.write_flagfile(directory / "config.flags", Settings.of(workdir=str(directory)))
     write_json(directory / "summary.json", {"test_accuracy": 0.125, "test_images": 2000, "search_seconds": 1.0,
                                             "cost": facts_of(genotype).cost.to_dict()})
     return directory
@@ -101,7 +102,7 @@ def test_an_empty_directory_is_filled_where_it_is(tmp_path, monkeypatch):
 
 
 def config_of(run, output, **changes):
-    return SearchConfig(workdir=str(run), name="tiny_net", output=str(output), **changes)
+    return Settings.of(workdir=str(run), name="tiny_net", output=str(output), **changes)
 
 
 # The program and what it writes
@@ -139,7 +140,7 @@ def test_evaluate_and_summary_read_the_files(exported, program, run):
     model = str(output / "tiny_net.tflite")
     done = program("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
     assert done.returncode == 0, done.stderr
-    _, _, test = training.load_data(SearchConfig())
+    test = load_splits(Settings.of().data).test
     expected = evaluate.accuracy(evaluate.as_network(evaluate.load_model(str(run / "model.h5"))), test, 100, 2, "test")
     found = json.loads(done.stdout)
     assert found["images"] == expected[1] == 200 and abs(found["accuracy"] - expected[0]) < 0.02
@@ -220,8 +221,8 @@ refused("SHA-256")
 
 def test_preprocessing_is_that_of_training(exported, run):
     """What `preprocess_input` gives for an image is what the pipeline gives."""
-    config = SearchConfig(workdir=str(run))
-    _, _, test = training.load_data(config)
+    config = Settings.of(workdir=str(run))
+    test = load_splits(config.data).test
     output, _ = exported
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     load = export.zoo_files.load_function(output / "tiny_net.py")
@@ -529,7 +530,7 @@ def test_without_the_compute_engine_all_else_is_written(tmp_path, run, monkeypat
 def test_summary_needs_one_file():
     for files in ({}, {"genotype": "a.json", "model": "b.h5"}):
         with pytest.raises(InputError, match="--genotype, --model: one of them is needed"):
-            summary.main(SearchConfig(**files))
+            summary.main(Settings.of(**files))
 
 
 def test_files_that_are_no_deployment_files(tmp_path, exported, monkeypatch):
@@ -544,7 +545,7 @@ def test_files_that_are_no_deployment_files(tmp_path, exported, monkeypatch):
         evaluate.load_tflite(str(tmp_path / "none.tflite"))
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"is for images \(28, 28, 1\) of 10 classes; .* has \(14, 14, 1\) of 10"):
-        evaluate.main(SearchConfig(model=str(path), image_size=14))
+        cli_evaluate.main(Settings.of(model=str(path), image_size=14))
     monkeypatch.setitem(sys.modules, "larq_compute_engine", None)
     with pytest.raises(Failure, match="larq-compute-engine is not installed"):
         evaluate.load_tflite(str(path))

@@ -1,6 +1,5 @@
 """Flags as a user gives them: values, flagfiles, messages, exit statuses."""
 
-import dataclasses
 import json
 import os
 import platform
@@ -16,7 +15,7 @@ from bars_tf.cli import main as programs
 from bars_tf.cli import workdir
 from bars_tf.cli.command_line import find_flagfile, help_text, parse
 from bars_tf.cli.flags import ALL, PROGRAMS, parse_quantity
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import DEFAULTS, Settings
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.space.fields import SAMPLING
@@ -35,8 +34,8 @@ def settings_of_the_process(monkeypatch):
 
 
 def test_every_setting_has_a_flag_with_a_right_default():
-    config = SearchConfig()
-    assert set(ALL) == {field.name for field in dataclasses.fields(SearchConfig)}
+    config = Settings.of()
+    assert set(ALL) == set(DEFAULTS)
     assert set(ALL) == set().union(*(program.flags for program in PROGRAMS.values()))
     assert parse("search", []) == config
     for name, flag in ALL.items():
@@ -139,8 +138,8 @@ def test_flagfile_round_trip(tmp_path, monkeypatch):
                               "--data_dir=/data sets/#1", "--primitives=skip,bin_conv_3x3"])
     workdir.write_flagfile(tmp_path / "config.flags", config)
     monkeypatch.chdir(tmp_path)  # from elsewhere, too
-    assert parse("search", [f"--flagfile={tmp_path}/config.flags"]) == dataclasses.replace(
-        config, workdir=str(ROOT / config.workdir))
+    assert parse("search", [f"--flagfile={tmp_path}/config.flags"]) == config.replace(
+        workdir=str(ROOT / config.workdir))
     assert [path.name for path in tmp_path.iterdir()] == ["config.flags"]
 
 
@@ -228,7 +227,7 @@ def test_a_space_file_may_move_but_not_change(tmp_path):
     again = [f"--space={second}", f"--workdir={tmp_path}/run"]
     assert claimed(again) == directory
     second.rename(first)
-    assert workdir.settings(directory / "config.flags").search_space == BARS  # for reports, and for its supernet
+    assert workdir.settings_of(directory / "config.flags").search_space == BARS  # for reports, and for its supernet
     second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
     with pytest.raises(InputError, match="second.json: has changed since this run began with .*run/space.json says"):
         claimed([f"--space={second}", f"--workdir={tmp_path}/run"])
@@ -257,7 +256,7 @@ def test_exit_status(error, status, message, capsys):
 
 
 def test_help_is_quick_and_without_tensorflow():
-    code = ("import sys; from bars_tf import programs; sys.argv[1:] = ['--help']; programs.search(); "
+    code = ("import sys; from bars_tf.cli import main as programs; sys.argv[1:] = ['--help']; programs.search(); "
             "sys.exit('tensorflow' in sys.modules)")
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
@@ -279,7 +278,7 @@ def test_help_fits_a_screen(program):
     assert f"  {PROGRAMS[program].example}" in lines
 
 
-START = "import os, sys; from bars_tf import programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
+START = "import os, sys; from bars_tf.cli import main as programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
 NOISY = ("lambda config: (__import__('bars_tf.legacy_keras').legacy_keras.tf.zeros(()), print('mine', file=sys.stderr),"
          " os.write(2, b'I0000 00:00:1700000000.1    55 service.cc:152] XLA service\\nF0000 fatal\\n')) and 0")
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment, overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
@@ -517,8 +517,8 @@ np.save("logits.npy", model(np.load("images.npy"), training=False).numpy())
 @pytest.mark.parametrize("precision", ["binary", "float_kernels", "float"])
 def test_what_was_trained_in_bfloat16_computes_in_float32(precision, rng):
     genotype = random_genotype(TINY.replace(input_quantizer="approx_sign"), rng)
-    config = SearchConfig(mixed_precision=True, dropout=0.1)
-    trained = training.trainable_network(config, genotype, ODD_SHAPE, CLASSES, precision)
+    config = Settings.of(mixed_precision=True, dropout=0.1)
+    trained = training.trainable_network(config.training, genotype, ODD_SHAPE, CLASSES, precision)
     plain = build_network(genotype, ODD_SHAPE, CLASSES, dropout=0.1, precision=precision)
     plain.set_weights(trained.get_weights())
     images = rng.normal(size=(4, *ODD_SHAPE)).astype(np.float32)

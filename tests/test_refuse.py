@@ -22,16 +22,17 @@ from test_programs import changed, refused
 from bars_tf import console as screen
 from bars_tf.cli import command_line, summary, workdir
 from bars_tf.cli import main as programs
+from bars_tf.cli import search as cli_search
+from bars_tf.cli import train as cli_train
+from bars_tf.cli.budget import checked_budget
 from bars_tf.cli.flags import PROGRAMS
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.data import pipeline as data
-from bars_tf.data import records
+from bars_tf.data import records, splits
 from bars_tf.errors import InputError, as_text
 from bars_tf.legacy_keras import tf
 from bars_tf.report import run as run_files
-from bars_tf.search import workflow as search
-from bars_tf.training import fit as training
-from bars_tf.training import outcome as train
+from bars_tf.training import outcome
 from bars_tf.training.evaluation import load_model
 
 
@@ -120,7 +121,7 @@ def test_damage_that_is_found_while_images_stream(tmp_path, monkeypatch):
     (file,) = directory.glob("tiny-train*")
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"--dataset=tiny: .*record 59 of .*tiny-train.* is damaged"), \
-            training.reading(train):
+            splits.reading(train):
         list(data.batches(train, 8))
 
 
@@ -131,13 +132,13 @@ def test_damage_that_is_found_while_images_stream(tmp_path, monkeypatch):
 ])
 def test_flags_that_the_data_set_does_not_allow(flag, words):
     with pytest.raises(InputError, match=words):
-        training.load_data(command_line.parse("search", [flag]))
+        splits.load_splits(command_line.parse("search", [flag]).data)
 
 
 def test_validation_images_by_a_seed_of_their_own():
-    splits = [training.load_data(command_line.parse("search", ["--flagfile=quickstart.flags", *flags]))[1].indices
+    found = [splits.load_splits(command_line.parse("search", ["--flagfile=quickstart.flags", *flags]).data)[1].indices
               for flags in ((), ("--seed=1", "--split_seed=0"), ("--seed=1",))]
-    assert list(splits[0]) == list(splits[1]) != list(splits[2])
+    assert list(found[0]) == list(found[1]) != list(found[2])
 
 
 # Work directories
@@ -169,9 +170,9 @@ def test_a_longer_training_that_is_stopped_in_its_test(finished, tmp_path, monke
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "accuracy", stopped)
+    monkeypatch.setattr(outcome, "accuracy", stopped)
     with pytest.raises(KeyboardInterrupt):
-        search.main(command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=3"]))
+        cli_search.main(command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=3"]))
     assert [(copy / name).read_bytes() for name in ("model.h5", "summary.json")] == before
     assert run_files.read(copy).state != run_files.FINISHED
 
@@ -181,9 +182,9 @@ def test_a_work_directory_trains_one_genotype(finished, tmp_path):
     other.write_text(changed())
     shutil.copy(finished[0] / "genotype.json", tmp_path)
     with pytest.raises(InputError, match="--workdir=.*trains another genotype than --genotype="):
-        train.main(command_line.parse("train", [f"--genotype={other}", f"--workdir={tmp_path}"]))
+        cli_train.main(command_line.parse("train", [f"--genotype={other}", f"--workdir={tmp_path}"]))
     with pytest.raises(InputError, match="--train_batch_size=100000: "):
-        train.main(command_line.parse("train", [
+        cli_train.main(command_line.parse("train", [
             "--flagfile=quickstart.flags", f"--genotype={tmp_path / 'genotype.json'}", f"--workdir={tmp_path / 'new'}",
             "--train_batch_size=100000"]))
     # What was refused is not what the directory is for.
@@ -224,7 +225,7 @@ def flag_sets(rng, count):
         arguments = []
         for _ in range(rng.randint(1, 3)):
             name = rng.choice(names)
-            value = getattr(SearchConfig(), name)
+            value = getattr(Settings.of(), name)
             text = rng.choice(TEXTS) if value is None or rng.random() < 0.6 else as_text(value)
             if rng.random() < 0.1:
                 name = "".join(rng.choice(name + string.printable) for _ in name)
@@ -260,12 +261,12 @@ def test_fuzz(program, tmp_path, monkeypatch):
     """Up to the first work on data, 200 times in this process, then 10 times as a user does it."""
     rng = random.Random(int(os.environ.get("BARS_SEED", 0)))
     monkeypatch.chdir(tmp_path)
-    images, _ = data.load("fashion_mnist_small")
+    images = splits.load_splits(Settings.of().data)
     path = tmp_path / "genotype.json"
 
     def prepare(config):
         workdir.claim(config)
-        search.check_budget(config, images)
+        checked_budget(config, images)
 
     def run(name, main, arguments):
         output = io.StringIO()

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from bars_tf.cli import bench as cli_bench
 from bars_tf.cli import command_line
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.search import benchmark as bench
 from bars_tf.search.supernet import supernet
 from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.search.supernet.layers import BatchNorm, MaskedQuantConv2D
@@ -172,7 +172,7 @@ def test_bench(program):
     (["--stem=imagenet_8", "--image_size=8"], "--image_size=8: its strides make one pixel of")])
 def test_what_cannot_be_measured(flags, words):
     with pytest.raises(InputError, match=words):
-        bench.main(command_line.parse("bench", [*flags, "--quick"]))
+        cli_bench.main(command_line.parse("bench", [*flags, "--quick"]))
 
 
 @pytest.mark.parametrize("mode", ["train", "arch"])

@@ -13,10 +13,10 @@ import pytest
 from helpers import ROOT
 from test_programs import refused
 
+from bars_tf.cli.settings import Settings
 from bars_tf.compare.tuning import hyperparameters as tuning_spaces
 from bars_tf.compare.tuning import oracles
 from bars_tf.compare.tuning import tuner as tune
-from bars_tf.config import SearchConfig
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
 from bars_tf.space.genotype import Genotype
@@ -65,7 +65,7 @@ def test_the_time_of_an_interrupted_trial_counts(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tune.Tuner, "_accuracy", interrupted)
-    task = tune.Task(SearchConfig(workdir=str(tmp_path)), None, None, None, None)
+    task = tune.Task(Settings.of(workdir=str(tmp_path)), None, None, None)
 
     def tuner():
         return tune.Tuner(task, oracles.make("random", tuning_spaces.architectures(SPACE), trials=9, epochs=1, seed=0,
@@ -90,7 +90,7 @@ def test_values_are_the_genotype(rng):
 
 def test_as_long_as_a_search(tmp_path):
     (tmp_path / "summary.json").write_text('{"search_seconds": 90.5}')
-    limit = functools.partial(SearchConfig, what="architecture")
+    limit = functools.partial(Settings.of, what="architecture")
     assert tune.time_limit(limit(as_long_as=str(tmp_path))) == 90.5
     assert tune.time_limit(limit(tune_minutes=2)) == 120 and tune.time_limit(limit()) is None
     (tmp_path / "summary.json").write_text('{"search_seconds": null}')
@@ -102,14 +102,14 @@ def test_as_long_as_a_search(tmp_path):
 def test_settings_scale_to_the_epochs():
     genotype = Genotype(SPACE, (1.0, 1.0), (1, 0), (((),) * 2,) * 2)
     config, network = tuning_spaces.with_settings(
-        SearchConfig(train_epochs=20), genotype, {"warmup_share": 0.25, "train_lr": 0.5, "dropout": 0.1,
+        Settings.of(train_epochs=20), genotype, {"warmup_share": 0.25, "train_lr": 0.5, "dropout": 0.1,
                                                   "input_quantizer": "approx_sign"}, 8)
     assert (config.train_epochs, config.train_warmup_epochs, config.train_lr, config.dropout) == (8, 2, 0.5, 0.1)
     assert network.space.input_quantizer == "approx_sign" and network.widths == genotype.widths
     for epochs in range(10, 100):  # an architecture's final training is that of the flags
-        given = SearchConfig(train_epochs=epochs)
+        given = Settings.of(train_epochs=epochs)
         assert tuning_spaces.with_settings(given, genotype, {}, epochs)[0] == given
-    long = SearchConfig(train_epochs=3, train_warmup_epochs=2)
+    long = Settings.of(train_epochs=3, train_warmup_epochs=2)
     assert [tuning_spaces.with_settings(long, genotype, {}, epochs)[0].train_warmup_epochs for epochs in (1, 2, 3)] == [
         0, 1, 2]
 

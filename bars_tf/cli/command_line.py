@@ -1,8 +1,7 @@
-"""From the command line to a `SearchConfig`: parsing by absl, lookup of flagfiles, help."""
+"""From the command line to a `Settings`: parsing by absl, lookup of flagfiles, help."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,9 @@ from absl import flags as absl_flags
 
 from bars_tf.cli.flag_values import Parse, boolean
 from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS
-from bars_tf.config import SearchConfig, config_directories
+from bars_tf.cli.settings import DEFAULTS, Settings
+from bars_tf.config import config_directories
 from bars_tf.errors import InputError, as_text
-
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(SearchConfig)}
 
 
 class _Parser(absl_flags.ArgumentParser):
@@ -27,7 +25,7 @@ class _Parser(absl_flags.ArgumentParser):
         return self._parse(argument) if isinstance(argument, str) else argument
 
 
-def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
+def parse(program: str, arguments: Sequence[str]) -> Settings:
     """The settings that a command line asks for; later flags override earlier ones.
 
     Raises: InputError on a wrong flag, flagfile or value.
@@ -68,9 +66,9 @@ def parse(program: str, arguments: Sequence[str]) -> SearchConfig:
     if one_of and sum(name in given for name in one_of) != 1:
         names = ", ".join(f"--{name}" for name in one_of)
         raise InputError(f"{names}: exactly one of them is needed, as in `{PROGRAMS[program].example}`")
-    config = SearchConfig(**given)
-    return config if "workdir" in given else dataclasses.replace(
-        config, workdir=config.workdir + PROGRAMS[program].suffix)
+    settings = Settings.of(**given)
+    return settings if "workdir" in given else settings.replace(
+        workdir=settings.run.workdir + PROGRAMS[program].suffix)
 
 
 def _flag_name(argument: str) -> str:

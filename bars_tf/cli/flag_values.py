@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from bars_tf.cost.budget_family import BUDGETS, Family
+
 Parse = Callable[[str], Any]
 
 
@@ -19,25 +21,15 @@ def parse_quantity(text: str) -> float:
     return value
 
 
-# What a budget limits, as flags call it: the measure.
-BUDGETS = {"ops": "ops", "bops": "bops", "flops": "flops", "params": "params", "size": "size_bytes",
-           "peak": "peak_bytes"}
-
-
-def parse_budgets(text: str) -> tuple[str, tuple[float, ...]]:
-    """"bops:5M,10M" -> ("bops", (5e6, 1e7)); without a measure they are OPs."""
+def family(text: str) -> Family:
+    """"bops:5M,10M" -> Family("bops", (5e6, 1e7)); without a measure they are OPs."""
     name, colon, numbers = text.rpartition(":")
     measure = BUDGETS.get(name if colon else "ops")
     limits = tuple(parse_quantity(part) for part in numbers.split(",")) if measure else ()
     if len(limits) < 2 or any(b <= a for a, b in zip(limits, limits[1:])):
         raise ValueError("must be two or more increasing numbers such as 300k,400k,600k, of OPs or of what stands "
                          "before them: bops:5M,10M, flops:..., params:..., size:..., peak:...")
-    return measure, limits
-
-
-def budgets(text: str) -> str:
-    parse_budgets(text)
-    return text
+    return Family(measure, limits)
 
 
 def checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:

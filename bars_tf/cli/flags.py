@@ -1,6 +1,6 @@
 """Every flag of every program: what it may be, what it means, and which program takes it.
 
-Defaults are those of `bars_tf.config.SearchConfig`. Values are checked one by one here; what must fit together is
+Defaults are those of `bars_tf.cli.settings.DEFAULTS`. Values are checked one by one here; what must fit together is
 checked there.
 """
 
@@ -20,8 +20,8 @@ from bars_tf.cli.flag_values import (
     TEXT,
     Parse,
     boolean,
-    budgets,
     checked,
+    family,
     list_of,
     names,
     one_of,
@@ -146,7 +146,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
         "budget_peak": Flag(parse_quantity, "Bytes of float activations of an image at one time; a cell with any edge "
                             "counts as if it had all.", "no limit"),
-        "budgets": Flag(budgets, "A family: one network for each of several increasing budgets from one search, such "
+        "budgets": Flag(family, "A family: one network for each of several increasing budgets from one search, such "
                         "as 300k,400k,600k (OPs), bops:5M,10M or params:100k,200k, in place of the limit of that "
                         "measure; the largest is trained.", "one network"),
         "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "

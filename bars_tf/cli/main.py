@@ -17,65 +17,65 @@ from collections.abc import Callable, Sequence
 from bars_tf import console as screen
 from bars_tf import log_filter as noise
 from bars_tf.cli import command_line
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.errors import Failure, InputError
 
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
 _MODULES = {
-    "search": "search.workflow", "train": "training.outcome", "evaluate": "training.evaluation",
-    "summary": "cli.summary", "bench": "search.benchmark", "report": "report.page", "export": "export.package",
+    "search": "cli.search", "train": "cli.train", "evaluate": "cli.evaluate",
+    "summary": "cli.summary", "bench": "cli.bench", "report": "report.page", "export": "export.package",
     "runs": "report.listing", "tune": "compare.tuning.tuner", "compare": "compare.trainings",
 }
 
 
 def search() -> int:
-    return run("search", lambda config: _main("search", config))
+    return run("search", lambda settings: _main("search", settings))
 
 
 def train() -> int:
-    return run("train", lambda config: _main("train", config))
+    return run("train", lambda settings: _main("train", settings))
 
 
 def evaluate() -> int:
-    return run("evaluate", lambda config: _main("evaluate", config))
+    return run("evaluate", lambda settings: _main("evaluate", settings))
 
 
 def summary() -> int:
-    return run("summary", lambda config: _main("summary", config))
+    return run("summary", lambda settings: _main("summary", settings))
 
 
 def bench() -> int:
-    return run("bench", lambda config: _main("bench", config))
+    return run("bench", lambda settings: _main("bench", settings))
 
 
 def report() -> int:
-    return run("report", lambda config: _main("report", config))
+    return run("report", lambda settings: _main("report", settings))
 
 
 def export() -> int:
-    return run("export", lambda config: _main("export", config))
+    return run("export", lambda settings: _main("export", settings))
 
 
 def runs() -> int:
-    return run("runs", lambda config: _main("runs", config))
+    return run("runs", lambda settings: _main("runs", settings))
 
 
 def tune() -> int:
-    return run("tune", lambda config: _main("tune", config))
+    return run("tune", lambda settings: _main("tune", settings))
 
 
 def compare() -> int:
-    return run("compare", lambda config: _main("compare", config))
+    return run("compare", lambda settings: _main("compare", settings))
 
 
-def _main(module: str, config: SearchConfig) -> int:
+def _main(module: str, settings: Settings) -> int:
     # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
-    return importlib.import_module(f"bars_tf.{_MODULES[module]}").main(config)
+    return importlib.import_module(f"bars_tf.{_MODULES[module]}").main(settings)
 
 
-def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Sequence[str] | None = None) -> int:
+def run(program: str, main: Callable[[Settings], int | None], arguments: Sequence[str] | None = None) -> int:
     """Parses flags, calls `main` with the settings, and turns what it raises into one line and an exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
@@ -84,10 +84,10 @@ def run(program: str, main: Callable[[SearchConfig], int | None], arguments: Seq
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))
             return 0
-        config = command_line.parse(program, arguments)
-        verbose = config.verbosity > 0
+        settings = command_line.parse(program, arguments)
+        verbose = settings.values["verbosity"] > 0
         _set_verbosity(program, verbose)
-        status = main(config) or 0
+        status = main(settings) or 0
         sys.stdout.flush()
         return status
     except InputError as error:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 
+from bars_tf.cli.settings import Settings
 from bars_tf.cli.summary import print_table
-from bars_tf.config import SearchConfig
 from bars_tf.errors import blame
 from bars_tf.export import tflite_file as tflite
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.training import evaluation as evaluate
 
 
-def main(config: SearchConfig) -> int:
+def main(config: Settings) -> int:
     if config.model.endswith(evaluate.TFLITE):
         with blame("model", config.model):
             contents = tflite.read(config.model)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment
 from bars_tf.cost import tables as complexity
 from bars_tf.errors import InputError, blame
@@ -18,7 +18,7 @@ from bars_tf.space.genotype import Genotype
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
 
 
-def main(config: SearchConfig) -> int:
+def main(config: Settings) -> int:
     if bool(config.genotype) == bool(config.model):
         raise InputError("--genotype, --model: one of them is needed, as in `bin/summary --model=runs/NAME/model.h5`")
     if config.model:

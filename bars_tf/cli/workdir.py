@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from pathlib import Path
 
 from bars_tf.cli.command_line import find_flagfile, parse
 from bars_tf.cli.flags import FLAGS, PROGRAMS
-from bars_tf.config import SearchConfig
+from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute, read_json, write_json, written_beside
 
@@ -24,31 +23,12 @@ FREE = ("workdir", "data_dir", "image_dir", "verbosity", "save_minutes", "strate
 # What a run that has computed something has, one of them.
 COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune", NETWORKS)
 
-CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
-
-def is_chief(config: SearchConfig) -> bool:
-    """Whether this process is the one that writes files.
-
-    Raises: InputError if there are to be several and TF_CONFIG does not say which.
-    """
-    if config.strategy != "multi_worker":
-        return True
-    try:
-        values = json.loads(os.environ["TF_CONFIG"])
-        cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
-        if not 0 <= index < len(cluster[kind]):
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise InputError.of("strategy", config.strategy, f"needs TF_CONFIG in the environment, as {CLUSTER}") from None
-    return kind == "chief" or ("chief" not in cluster and index == 0)
-
-
-def write_flagfile(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> None:
+def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "search") -> None:
     """Writes the resolved flags of a run, for `--flagfile`: beside `path` first, then renamed."""
     lines = [f"# Settings of a run. `bin/{program} --flagfile={path}` resumes it, with another --workdir repeats it."]
     for group, flags in FLAGS.items():
-        values = {name: getattr(config, name) for name in flags if name in PROGRAMS[program].flags}
+        values = {name: settings.values[name] for name in flags if name in PROGRAMS[program].flags}
         values |= {name: absolute(values[name]) for name in ("workdir", "data_dir", "genotype")  # for a start elsewhere
                    if values.get(name) and "://" not in values[name]}
         given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
@@ -79,38 +59,39 @@ def _has_computed(directory: Path) -> bool:
     return any((directory / name).exists() for name in COMPUTED)
 
 
-def claim(config: SearchConfig, program: str = "search") -> Path:
+def claim(settings: Settings, program: str = "search") -> Path:
     """The work directory, made if need be and locked; `keep` is to follow once its inputs are known to be good. Only
     the chief of several workers makes it.
 
     Raises: InputError if it belongs to another program or configuration (naming what differs) or cannot be written.
     """
-    directory = Path(config.workdir)
+    given, space = settings.run.workdir, settings.values["space"]
+    directory = Path(given)
     path, kept = directory / CONFIG, directory / SPACE
-    if not is_chief(config):
+    if not settings.run.is_chief:
         return directory
-    with blame("workdir", config.workdir):
+    with blame("workdir", given):
         directory.mkdir(parents=True, exist_ok=True)
         if not _lock(directory):
-            raise InputError.of("workdir", config.workdir, "another run is working there; wait for its end, or choose "
+            raise InputError.of("workdir", given, "another run is working there; wait for its end, or choose "
                                 "another directory")
         # A run that was refused before it computed anything does not own the directory.
         computed = _has_computed(directory)
         if path.exists() and computed:
             if (other := program_of(directory)) != program:
-                raise InputError.of("workdir", config.workdir, f"holds a run of bin/{other}; choose another directory")
-            if different := differences(path, config, program):
-                raise InputError.of("workdir", config.workdir, "belongs to another configuration: " +
+                raise InputError.of("workdir", given, f"holds a run of bin/{other}; choose another directory")
+            if different := differences(path, settings, program):
+                raise InputError.of("workdir", given, "belongs to another configuration: " +
                                     "; ".join(different) + "; choose another directory, or use its settings by "
                                     f"--flagfile={path}")
-        if (computed and kept.exists() and config.space.endswith(".json")
-                and read_json(kept) != config.search_space.to_dict()):
-            raise InputError.of("space", config.space, f"has changed since this run began with what {kept} says; "
+        if (computed and kept.exists() and space.endswith(".json")
+                and read_json(kept) != settings.search_space.to_dict()):
+            raise InputError.of("space", space, f"has changed since this run began with what {kept} says; "
                                 "choose another --workdir")
     return directory
 
 
-def keep(config: SearchConfig, program: str = "search", split_sha256: str | None = None) -> None:
+def keep(settings: Settings, program: str = "search", split_sha256: str | None = None) -> None:
     """Writes the settings into a claimed work directory, of several workers the chief: not before all inputs are read,
     as a command that is refused must not be what the directory's `config.flags` repeats.
 
@@ -118,25 +99,25 @@ def keep(config: SearchConfig, program: str = "search", split_sha256: str | None
         split_sha256: of the training images.
     Raises: InputError if these are others than the run began with.
     """
-    if not is_chief(config):
+    if not settings.run.is_chief:
         return
-    directory = Path(config.workdir)
-    with blame("workdir", config.workdir):
+    directory = Path(settings.run.workdir)
+    with blame("workdir", settings.run.workdir):
         images = {"split_sha256": split_sha256}
         if _has_computed(directory) and (directory / DATA).exists() and read_json(directory / DATA) != images:
-            raise InputError.of(*config.data_flag, f"has other images than those that the run in {directory} began "
+            raise InputError.of(*settings.data.source, f"has other images than those that the run in {directory} began "
                                 "with; choose another --workdir")
         write_json(directory / DATA, images)
-        if config.space.endswith(".json"):
-            write_json(directory / SPACE, config.search_space.to_dict())
+        if settings.values["space"].endswith(".json"):
+            write_json(directory / SPACE, settings.search_space.to_dict())
         else:
             (directory / SPACE).unlink(missing_ok=True)
-        write_flagfile(directory / CONFIG, config, program)
+        write_flagfile(directory / CONFIG, settings, program)
 
 
-def settings(path: str | os.PathLike, program: str = "search", *more: str) -> SearchConfig:
-    """What a run's flagfile says, and `more` flags. A space of one's own is what the run keeps of it: the file may have
-    moved since."""
+def settings_of(path: str | os.PathLike, program: str = "search", *more: str) -> Settings:
+    """The settings in the flagfile of a run, with `more` flags. A space of the user's own is the copy that the run
+    keeps: the file may have changed since."""
     kept = Path(path).parent / SPACE
     space = [f"--space={kept}"] if kept.exists() else []
     return parse(program, [f"--flagfile={find_flagfile(str(path))}", *space, *more])
@@ -153,22 +134,22 @@ def program_of(directory: Path) -> str:
     return "train" if names & {"--genotype", "--network"} else "search"
 
 
-def differences(path: str | os.PathLike, config: SearchConfig, program: str = "search") -> list[str]:
+def differences(path: str | os.PathLike, settings: Settings, program: str = "search") -> list[str]:
     """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
 
     More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
     in a comparison, nor in finals, whose networks all are trained alike.
     """
-    free, directory, there = set(FREE), Path(path).parent, settings(path, program)
-    if there.space.endswith(".json") and config.space.endswith(".json"):  # `claim` judges it by its content
+    free, directory = set(FREE), Path(path).parent
+    there, here = settings_of(path, program).values, settings.values
+    if there["space"].endswith(".json") and here["space"].endswith(".json"):  # `claim` judges it by its content
         free.add("space")
-    if (there.split_seed, config.split_seed) == (there.seed, config.seed):  # the default, which the seed itself tells
+    if (there["split_seed"], here["split_seed"]) == (there["seed"], here["seed"]):  # the default
         free.add("split_seed")
     in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
-    if config.train_epochs > there.train_epochs and program != "compare" and not in_finals:
+    if here["train_epochs"] > there["train_epochs"] and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
         if (directory / TRIALS).exists():  # likewise, and no trial is left
             free.add("trial_epochs")
-    return [f"--{name}={as_text(getattr(there, name))} there, {as_text(getattr(config, name))} here"
-            for name in PROGRAMS[program].flags
-            if name not in free and getattr(there, name) != getattr(config, name)]
+    return [f"--{name}={as_text(there[name])} there, {as_text(here[name])} here"
+            for name in PROGRAMS[program].flags if name not in free and there[name] != here[name]]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bars_tf import console as screen
+from bars_tf.cli.settings import budget_flag
 from bars_tf.compare import baselines as references
 from bars_tf.compare import random_networks
 from bars_tf.compare import rank_correlation as ranking
 from bars_tf.compare.baselines import Network
-from bars_tf.config import SearchConfig, budget_flag
+from bars_tf.config import SearchConfig
 from bars_tf.cost import overhead
 from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import NEARLY_ALL, Budget, Cost

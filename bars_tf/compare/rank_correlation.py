@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +11,17 @@ import numpy as np
 
 from bars_tf import console as screen
 from bars_tf.cli import workdir
+from bars_tf.cli.search import search_of
 from bars_tf.compare.statistics import kendall_tau
 from bars_tf.config import SearchConfig
 from bars_tf.cost.tables import MEASURES
+from bars_tf.data.splits import load_splits, reading
 from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.search import workflow as search
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import fit as training
+from bars_tf.training.inputs import validation_batches
 
 FEWEST = 4  # networks; of fewer a tau says nothing
 CANDIDATES = "candidates.json"
@@ -34,12 +35,13 @@ def settings(directory: Path, comparison: SearchConfig) -> SearchConfig:
     for name in (workdir.CONFIG, CANDIDATES):
         if not (directory / name).exists():
             raise ValueError(f"has no {name}, as a finished search leaves it")
-    config = workdir.settings(directory / workdir.CONFIG, "search", f"--workdir={directory}", "--strategy=one_device")
+    config = workdir.settings_of(directory / workdir.CONFIG, "search", f"--workdir={directory}",
+                                 "--strategy=one_device")
     if config.search_space != comparison.search_space:
         raise ValueError("searched another space")
     if config.data_name != comparison.data_name:
         raise ValueError(f"searched on {config.data_name}")
-    return dataclasses.replace(config, data_dir=comparison.data_dir or config.data_dir)
+    return config.replace(data_dir=comparison.data_dir or config.data_dir)
 
 
 def scores(directory: Path, comparison: SearchConfig, networks: Mapping[str, Genotype], file: Path
@@ -64,12 +66,12 @@ def scores(directory: Path, comparison: SearchConfig, networks: Mapping[str, Gen
     if missing:
         if not (directory / "search" / "checkpoints" / "checkpoint").exists():
             raise ValueError("keeps no checkpoint of its supernet")
-        train, validation, _ = training.load_data(config)
-        supernet, _, position = search.restored(config, train, directory, writes=False)
+        images = load_splits(config.data)
+        supernet, _, position = search.restored(search_of(config, images, directory), writes=False)
         if position.epoch < config.search_epochs:
             raise ValueError(f"its checkpoint is of {position.epoch} of {config.search_epochs} epochs")
-        scorer, batches = Scorer(supernet), training.validation_batches(config, validation)
-        with training.reading(validation):
+        scorer, batches = Scorer(supernet), validation_batches(images, config.run.max_steps)
+        with reading(images.validation):
             for i, name in enumerate(missing, 1):
                 accuracy, loss = scorer.score(networks[name], batches)
                 found[name] = {"name": name, "genotype": networks[name].to_dict(), "accuracy": accuracy, "loss": loss}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from bars_tf import console as screen
 from bars_tf.cli import workdir
+from bars_tf.cli.budget import checked_budget, given_budget
 from bars_tf.compare import contenders
 from bars_tf.compare import differences as comparison
 from bars_tf.compare import rank_correlation as ranking
@@ -18,30 +18,33 @@ from bars_tf.compare.contenders import Contender
 from bars_tf.config import SearchConfig
 from bars_tf.console import duration
 from bars_tf.data.pipeline import ImageData
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
 from bars_tf.report import run as run_files
-from bars_tf.search.workflow import check_budget
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import fit as training
-from bars_tf.training.outcome import budget, check_teacher, finished, train_and_test
+from bars_tf.training import environment
+from bars_tf.training.inputs import steps_per_epoch
+from bars_tf.training.outcome import finished, train_and_test
+from bars_tf.training.stages import check_teacher
 
 
 def main(config: SearchConfig) -> int:
     contenders.check(config)
     directory = Path(config.workdir)
     workdir.claim(config, "compare")
-    training.start(config)
-    train, validation, test = training.load_data(config)
-    check_budget(config, train)
-    check_teacher(config, train)
-    training.steps_of(config, "train_batch_size", train)
+    environment.start(config.run)
+    images = load_splits(config.data)
+    train = images.train
+    checked_budget(config, images)
+    check_teacher(config.training, images)
+    steps_per_epoch("train_batch_size", config.training.train_batch_size, config.run.max_steps, train)
     found, draws = contenders.gather(config, train)
-    training.read(train, test)
+    images.read()
     workdir.keep(config, "compare", train.sha256)
     (directory / workdir.NETWORKS).mkdir(exist_ok=True)
-    allowed = budget(config, train)
+    allowed = given_budget(config, images)
     rows: list[dict[str, Any]] = []
     scored: dict[str, Any] | None = None
     jobs = ordered(found)
@@ -51,12 +54,12 @@ def main(config: SearchConfig) -> int:
         where = directory / workdir.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
         one = settings(config, contender, config.seed + seed, where)
         claim(contender, where, train)
-        done = finished(one, where)
+        done = finished(where, one.training.train_epochs)
         pace.begin(f"{contender.name}, seed {one.seed}", done is not None, len(rows), len(jobs))
         if not done:
             workdir.write_flagfile(where / workdir.CONFIG, one, "train")
-            done = train_and_test(one, contender.network, train, validation, test, where, kind=contender.kind,
-                                  budget=allowed.limits(), **({"reference": one.network} if one.network else {}))
+            done = train_and_test(one.training, one.run, images, contender.network, where, allowed.limits(),
+                                  kind=contender.kind, **({"reference": one.network} if one.network else {}))
             tf.keras.backend.clear_session()
         discard_states(where)
         pace.end()
@@ -108,8 +111,8 @@ def scores(config: SearchConfig, found: Sequence[Contender], directory: Path) ->
 def settings(config: SearchConfig, contender: Contender, seed: int, where: Path) -> SearchConfig:
     """The settings of one training: those of the comparison but for seed, directory and network."""
     genotype = isinstance(contender.network, Genotype)
-    return dataclasses.replace(
-        config, seed=seed, workdir=str(where), genotype=str(where / "genotype.json") if genotype else None,
+    return config.replace(
+        seed=seed, workdir=str(where), genotype=str(where / "genotype.json") if genotype else None,
         network=contender.name if not genotype and contender.name in REFERENCES else None)
 
 

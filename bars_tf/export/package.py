@@ -19,6 +19,7 @@ from bars_tf.config import SearchConfig
 from bars_tf.cost import tables as complexity
 from bars_tf.data import pipeline as data
 from bars_tf.data.pipeline import ImageData
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import Failure, InputError, blame
 from bars_tf.export import conversion, model_card, proof, zoo_files, zoo_module
 from bars_tf.export import tflite_file as tflite
@@ -26,7 +27,6 @@ from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import fit as training
 from bars_tf.training.evaluation import load_model
 
 PROOF_IMAGES = 512
@@ -48,7 +48,7 @@ def main(config: SearchConfig) -> int:
     output = Path(config.output)
     check_output(config, output)
     run = read_run(config)
-    _, _, test = training.load_data(run.config)
+    test = load_splits(run.config.data).test
     facts = _facts(run, test)
     images = _proof_images(test)
     with _beside(output) as directory:
@@ -98,7 +98,7 @@ def read_run(config: SearchConfig) -> Run:
         refuse("model.h5 is not the network of genotype.json")
     run = command_line.parse("evaluate", [f"--flagfile={directory / CONFIG}", f"--model={directory / 'model.h5'}"])
     moved = {name: value for name in ("data_dir", "image_dir") if (value := getattr(config, name))}
-    run = dataclasses.replace(run, **moved)
+    run = run.replace(**moved)
     return Run(directory, run, genotype, model, summary)
 
 

@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bars_tf.compare.baselines import Network
-from bars_tf.config import SearchConfig
 from bars_tf.console import duration
 from bars_tf.cost.deployment import LABELS
-from bars_tf.cost.tables import PEAK, Cost
+from bars_tf.cost.tables import PEAK
 
-PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes",
          PEAK: "peak bytes"}
-
-
-def summary(config: SearchConfig, genotype: Network, cost: Cost, split_sha256: str, devices: Sequence[str],
-            **found: Any) -> dict[str, Any]:
-    """All that `summary.json` says. Operations are multiply-accumulates, times seconds; `devices`: what computed."""
-    if config.precision == "float":  # budgets are of binary networks
-        found["budget"] = {}
-    return {
-        "space": genotype.space.name, "dataset": config.data_name, "seed": config.seed,
-        "precision": config.precision, "budget": config.budget.limits(), "cost": cost.to_dict(),
-        "search_accuracy": None, "search_seconds": None, "train_epochs": config.train_epochs, **found,
-        "split_sha256": split_sha256, "versions": _versions(),
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-                    "devices": list(devices), "system": platform.platform()},
-        "git_revision": _git_revision(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    return versions
-
-
-def _git_revision() -> str | None:
-    """The commit of the repository that this file is tracked in: an installed package may lie in another one's."""
-    here = Path(__file__)
-    try:
-        for command in (("ls-files", "--error-unmatch", here.name), ("rev-parse", "HEAD")):
-            done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, timeout=5)
-            if done.returncode:
-                return None
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
 
 
 def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:

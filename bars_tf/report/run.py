@@ -99,7 +99,7 @@ def read(directory: Path) -> Run:
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
 
-    take(workdir.CONFIG, lambda path: {"config": workdir.settings(path.resolve(), program)})
+    take(workdir.CONFIG, lambda path: {"config": workdir.settings_of(path.resolve(), program)})
     take("summary.json", lambda path: {"summary": _summary(path)})
     take("genotype.json", _genotype)
     take("candidates.json", lambda path: {"candidates": _candidates(path)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
 import sys
 import time
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.config import SearchConfig
 from bars_tf.data import pipeline as data
-from bars_tf.errors import InputError, blame
+from bars_tf.data.settings import DataSettings
+from bars_tf.data.splits import load_splits
 from bars_tf.legacy_keras import tf
 from bars_tf.search import roofline
 from bars_tf.search.roofline import KINDS, Roofline
@@ -22,7 +21,9 @@ from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training import environment as machine
-from bars_tf.training import fit as training
+from bars_tf.training.fit import loss_function, optimizer, trainable_network
+from bars_tf.training.inputs import steps_per_epoch
+from bars_tf.training.settings import TrainingSettings
 
 CLASSES, GENOTYPES, SURE = 10, 6, 40.0
 # Spaces with more candidates replay the draws of the smallest, which only cost more if the others are computed.
@@ -30,53 +31,55 @@ MORE = ("bin_conv_1x1", "bin_conv_5x5", "bin_dil_conv_3x3", "bin_dil_conv_5x5", 
 CANDIDATES = (3, 5, 8)
 
 
-QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """One call of the benchmark.
+
+    Attributes:
+        space: the search space; all is measured at its full width and depth.
+        input_shape: (height, width, channels) of an image.
+        batch_size: images in a step.
+        rounds: how often everything is timed, in turn with the bare convolutions.
+        seed: of the draws and of the noise images.
+        training: settings of the trained network (`xla`, `mixed_precision`).
+        data: images of the measurement "pipeline".
+    """
+
+    space: SearchSpace
+    input_shape: tuple[int, int, int]
+    batch_size: int
+    rounds: int
+    seed: int
+    training: TrainingSettings
+    data: DataSettings
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return {"space": self.space.to_dict(), "input_shape": self.input_shape, "rounds": self.rounds,
+                "batch_size": self.batch_size, "seed": self.seed, "xla": self.training.xla,
+                "mixed_precision": self.training.mixed_precision}
 
 
-def main(config: SearchConfig) -> int:
-    if config.quick:
-        given = config.space_overrides
-        quick = {"num_nodes": 2} if config.search_space.backbone else QUICK
-        config = dataclasses.replace(config, rounds=min(config.rounds, 2), batch_size=min(config.batch_size, 16),
-                                     **{name: value for name, value in quick.items() if name not in given})
-    space = config.search_space
-    with blame("image_size", input_shape(config)[0]):
-        space.check_image(input_shape(config))
-    if not space.convolutions():
-        raise InputError.of("primitives", ",".join(space.primitives), "has no convolution, which all is measured by")
-    training.start(config)
-    results: dict[str, Any] = {"settings": settings(config), "machine": machine.describe()}
-    for part in config.measure:
-        print(f"bench   {part} ...", file=sys.stderr, flush=True)
-        results |= PARTS[part](config)
-    if config.json:
-        print(json.dumps(results))
-    else:
-        print_table(results)
-    return 0
-
-
-def settings(config: SearchConfig) -> dict[str, Any]:
-    return {"space": config.search_space.to_dict(), "input_shape": input_shape(config), "rounds": config.rounds,
-            "batch_size": config.batch_size, "seed": config.seed, "xla": config.xla,
-            "mixed_precision": config.mixed_precision}
-
-
-def input_shape(config: SearchConfig) -> tuple[int, int, int]:
-    return (config.image_size or 32,) * 2 + (3,)
+def run_benchmark(benchmark: Benchmark, measurements: Sequence[str]) -> dict[str, Any]:
+    """The results of some of `MEASUREMENTS`, by name."""
+    results: dict[str, Any] = {"settings": benchmark.to_dict(), "machine": machine.describe()}
+    for name in measurements:
+        print(f"bench   {name} ...", file=sys.stderr, flush=True)
+        results |= MEASUREMENTS[name](benchmark)
+    return results
 
 
 class Search:
     """A supernet of the space at a batch of noise, whose draws are set."""
 
-    def __init__(self, config: SearchConfig, space: SearchSpace, sampling: str):
+    def __init__(self, benchmark: Benchmark, space: SearchSpace, sampling: str):
         self.space = space
-        self.supernet = Supernet(space, input_shape(config), CLASSES, config.seed)
-        self.supernet.compile(training.optimizer("adam", 1e-3, 10**6, 0, 5.0),
+        self.supernet = Supernet(space, benchmark.input_shape, CLASSES, benchmark.seed)
+        self.supernet.compile(optimizer("adam", 1e-3, 10**6, 0, 5.0),
                               tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling, uniform_share=0.0)
-        rng = np.random.default_rng(config.seed)
-        self.images = tf.constant(rng.normal(size=(config.batch_size, *input_shape(config))), tf.float32)
-        self.labels = tf.constant(rng.integers(0, CLASSES, config.batch_size))
+        rng = np.random.default_rng(benchmark.seed)
+        self.images = tf.constant(rng.normal(size=(benchmark.batch_size, *benchmark.input_shape)), tf.float32)
+        self.labels = tf.constant(rng.integers(0, CLASSES, benchmark.batch_size))
         self._weight, self._arch = (tf.function(f, autograph=False)
                                     for f in (self.supernet.weight_step, self.supernet.arch_step))
 
@@ -103,10 +106,10 @@ def draws(space: SearchSpace, seed: int) -> list[np.ndarray]:
     return [rng.integers(0, len(space.primitives), (len(space.groups), len(space.edges))) for _ in range(GENOTYPES)]
 
 
-def times(config: SearchConfig, runs: Sequence[Callable[[], None]], rates: Roofline | None) -> np.ndarray:
+def times(benchmark: Benchmark, runs: Sequence[Callable[[], None]], rates: Roofline | None) -> np.ndarray:
     """Seconds [runs, rounds], each run in turn with the roofline, after a round that does not count."""
-    seconds = np.zeros((len(runs), config.rounds + 1))
-    for i in range(config.rounds + 1):
+    seconds = np.zeros((len(runs), benchmark.rounds + 1))
+    for i in range(benchmark.rounds + 1):
         if rates:
             rates.measure()
         for j, run in enumerate(runs):
@@ -116,7 +119,7 @@ def times(config: SearchConfig, runs: Sequence[Callable[[], None]], rates: Roofl
     return seconds[:, 1:]
 
 
-def pair(config: SearchConfig, search: Search, picks: Sequence[np.ndarray | None],
+def pair(benchmark: Benchmark, search: Search, picks: Sequence[np.ndarray | None],
          rates: Roofline | None = None) -> np.ndarray:
     """Seconds [2, picks, rounds] of the weight and of the arch step."""
     def run(step: Callable[[], None], picked: np.ndarray | None) -> Callable[[], None]:
@@ -127,7 +130,7 @@ def pair(config: SearchConfig, search: Search, picks: Sequence[np.ndarray | None
 
     search.weight(), search.arch()
     runs = [run(step, picked) for picked in picks for step in (search.weight, search.arch)]
-    return times(config, runs, rates).reshape(len(picks), 2, -1).transpose(1, 0, 2)
+    return times(benchmark, runs, rates).reshape(len(picks), 2, -1).transpose(1, 0, 2)
 
 
 def told(prefix: str, seconds: np.ndarray) -> dict[str, Any]:
@@ -138,15 +141,15 @@ def told(prefix: str, seconds: np.ndarray) -> dict[str, Any]:
             f"{prefix}_pair_seconds_range": [float((weight + arch).min()), float((weight + arch).max())]}
 
 
-def sampled(config: SearchConfig) -> dict[str, Any]:
+def sampled(benchmark: Benchmark) -> dict[str, Any]:
     """The sampled pair at full width and depth; and with drawn width and depth, the joint form."""
-    space = config.search_space
-    picks = draws(space, config.seed)
-    networks = [roofline.shapes(space, input_shape(config), picked) for picked in picks]
-    rates = Roofline(set().union(*networks), config.batch_size)
-    search = Search(config, space, "gumbel_hard")
-    result = told("sampled", pair(config, search, picks, rates))
-    result |= told("joint", pair(config, search, [None] * GENOTYPES))
+    space = benchmark.space
+    picks = draws(space, benchmark.seed)
+    networks = [roofline.shapes(space, benchmark.input_shape, picked) for picked in picks]
+    rates = Roofline(set().union(*networks), benchmark.batch_size)
+    search = Search(benchmark, space, "gumbel_hard")
+    result = told("sampled", pair(benchmark, search, picks, rates))
+    result |= told("joint", pair(benchmark, search, [None] * GENOTYPES))
     best = float(np.mean([rates.seconds(n, KINDS) + rates.seconds(n, KINDS[:2]) for n in networks]))
     return result | {"roofline_gflops": rates.gflops(sum(networks, start=type(networks[0])())),
                      "sampled_roofline_seconds": best,
@@ -158,28 +161,28 @@ def macs(network) -> int:
     return sum(count * shape.macs for shape, count in network.items())
 
 
-def soft(config: SearchConfig) -> dict[str, Any]:
+def soft(benchmark: Benchmark) -> dict[str, Any]:
     """The pair that computes all candidates."""
-    space = config.search_space
-    network = roofline.shapes(space, input_shape(config))
-    rates = Roofline(set(network), config.batch_size)
-    picks = draws(space, config.seed)
-    result = told("soft", pair(config, Search(config, space, "gumbel"), picks[:1], rates))
+    space = benchmark.space
+    network = roofline.shapes(space, benchmark.input_shape)
+    rates = Roofline(set(network), benchmark.batch_size)
+    picks = draws(space, benchmark.seed)
+    result = told("soft", pair(benchmark, Search(benchmark, space, "gumbel"), picks[:1], rates))
     best = rates.seconds(network, KINDS) + rates.seconds(network, KINDS[:2])
-    mean = np.mean([macs(roofline.shapes(space, input_shape(config), picked)) for picked in picks])
+    mean = np.mean([macs(roofline.shapes(space, benchmark.input_shape, picked)) for picked in picks])
     return result | {"soft_roofline_share": best / result["soft_pair_seconds"],
                      "sampled_mac_ratio": float(macs(network) / mean)}
 
 
-def candidates(config: SearchConfig) -> dict[str, Any]:
+def candidates(benchmark: Benchmark) -> dict[str, Any]:
     """The sampled pair in spaces of ever more candidates, the space's own first, under the draws of the smallest."""
-    space, found, picks = config.search_space, {}, None
+    space, found, picks = benchmark.space, {}, None
     names = (*space.primitives, *(p for p in MORE if p not in space.primitives))
     for number in CANDIDATES:
         if number <= len(names):
             wider = space.replace(primitives=names[:number])
-            picks = draws(wider, config.seed) if picks is None else picks
-            seconds = pair(config, Search(config, wider, "gumbel_hard"), picks)
+            picks = draws(wider, benchmark.seed) if picks is None else picks
+            seconds = pair(benchmark, Search(benchmark, wider, "gumbel_hard"), picks)
             found[str(number)] = told("wider", seconds)["wider_pair_seconds"]
     return {"sampled_pair_seconds_by_candidates": found}
 
@@ -192,52 +195,53 @@ def largest(space: SearchSpace) -> Genotype:
                     (topology,) * len(space.groups))
 
 
-def train(config: SearchConfig) -> dict[str, Any]:
+def train(benchmark: Benchmark) -> dict[str, Any]:
     """Training step and inference of the largest derived network, and the data pipeline."""
-    run, infer = train_step(config)
-    picked = np.full((len(config.search_space.groups), len(config.search_space.edges)),
-                     config.search_space.primitives.index(config.search_space.convolutions()[-1]))
-    network = roofline.shapes(config.search_space, input_shape(config), picked)
-    rates = Roofline(set(network), config.batch_size)
-    seconds, inference = np.median(times(config, [run, infer], rates), axis=1)
+    run, infer = train_step(benchmark)
+    picked = np.full((len(benchmark.space.groups), len(benchmark.space.edges)),
+                     benchmark.space.primitives.index(benchmark.space.convolutions()[-1]))
+    network = roofline.shapes(benchmark.space, benchmark.input_shape, picked)
+    rates = Roofline(set(network), benchmark.batch_size)
+    seconds, inference = np.median(times(benchmark, [run, infer], rates), axis=1)
     return {"train_step_seconds": float(seconds), "inference_seconds": float(inference),
             "train_roofline_share": rates.seconds(network, KINDS) / float(seconds),
             "inference_roofline_share": rates.seconds(network, KINDS[:1]) / float(inference),
-            "train_images_per_second": config.batch_size / float(seconds)}
+            "train_images_per_second": benchmark.batch_size / float(seconds)}
 
 
-def train_step(config: SearchConfig) -> tuple[Callable[[], None], Callable[[], None]]:
+def train_step(benchmark: Benchmark) -> tuple[Callable[[], None], Callable[[], None]]:
     """A training step and an inference of the largest derived network on a batch of noise."""
-    model = training.trainable_network(config, largest(config.search_space), input_shape(config), CLASSES)
-    model.compile(training.optimizer("adam", 1e-3, 10**6, 0, 5.0), training.loss_function(CLASSES, 0.0),
-                  metrics=["accuracy"], jit_compile=config.xla)
-    rng = np.random.default_rng(config.seed)
-    images = tf.constant(rng.normal(size=(config.batch_size, *input_shape(config))), tf.float32)
-    labels = tf.constant(rng.integers(0, CLASSES, config.batch_size))
-    step = tf.function(lambda: model.train_step((images, labels)), autograph=False, jit_compile=config.xla or None)
-    infer = tf.function(lambda: model(images, training=False), autograph=False, jit_compile=config.xla or None)
+    model = trainable_network(benchmark.training, largest(benchmark.space), benchmark.input_shape, CLASSES)
+    model.compile(optimizer("adam", 1e-3, 10**6, 0, 5.0), loss_function(CLASSES, 0.0),
+                  metrics=["accuracy"], jit_compile=benchmark.training.xla)
+    rng = np.random.default_rng(benchmark.seed)
+    images = tf.constant(rng.normal(size=(benchmark.batch_size, *benchmark.input_shape)), tf.float32)
+    labels = tf.constant(rng.integers(0, CLASSES, benchmark.batch_size))
+    options = {"autograph": False, "jit_compile": benchmark.training.xla or None}
+    step = tf.function(lambda: model.train_step((images, labels)), **options)
+    infer = tf.function(lambda: model(images, training=False), **options)
     return lambda: step()["loss"].numpy(), lambda: infer().numpy()
 
 
-def pipeline(config: SearchConfig) -> dict[str, Any]:
+def pipeline(benchmark: Benchmark) -> dict[str, Any]:
     """The data pipeline alone: decoded, shuffled, augmented batches."""
-    images, _, _ = training.load_data(config)
-    steps = min(training.steps_of(config, "batch_size", images), 50 * config.rounds)
-    batches = iter(data.batches(images, config.batch_size, training=True, seed=config.seed, start_epoch=0))
+    images = load_splits(benchmark.data).train
+    steps = min(steps_per_epoch("batch_size", benchmark.batch_size, 0, images), 50 * benchmark.rounds)
+    batches = iter(data.batches(images, benchmark.batch_size, training=True, seed=benchmark.seed, start_epoch=0))
     next(batches)
     start = time.perf_counter()
     for _ in range(steps):
         next(batches)
-    return {"pipeline_images_per_second": steps * config.batch_size / (time.perf_counter() - start)}
+    return {"pipeline_images_per_second": steps * benchmark.batch_size / (time.perf_counter() - start)}
 
 
-def memory(config: SearchConfig) -> dict[str, Any]:
+def memory(benchmark: Benchmark) -> dict[str, Any]:
     """In fresh processes: peak memory of a search and of training the largest network, and the time of the first
     pair."""
     context, results = multiprocessing.get_context("spawn"), {}
     for function in (_search_memory, _train_memory):
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=function, args=(config, sender))
+        process = context.Process(target=function, args=(benchmark, sender))
         process.start()
         sender.close()
         try:
@@ -249,19 +253,19 @@ def memory(config: SearchConfig) -> dict[str, Any]:
     return results
 
 
-def _search_memory(config, sender):
+def _search_memory(benchmark, sender):
     start = time.perf_counter()
-    search = Search(config, config.search_space, "gumbel_hard")
+    search = Search(benchmark, benchmark.space, "gumbel_hard")
     search.weight(), search.arch()
     first = time.perf_counter() - start
-    for picked in draws(config.search_space, config.seed):
+    for picked in draws(benchmark.space, benchmark.seed):
         search.force(picked)
         search.weight(), search.arch()
     sender.send({"first_pair_seconds": first, "sampled_peak_bytes": machine.peak_bytes()})
 
 
-def _train_memory(config, sender):
-    run, _ = train_step(config)
+def _train_memory(benchmark, sender):
+    run, _ = train_step(benchmark)
     for _ in range(GENOTYPES):
         run()
     sender.send({"train_peak_bytes": machine.peak_bytes()})
@@ -287,5 +291,5 @@ def print_table(results: dict[str, Any]) -> None:
         print(f"{name.replace('_', ' '):40} {value}")
 
 
-PARTS = {"memory": memory, "sampled": sampled, "soft": soft, "candidates": candidates, "train": train,
+MEASUREMENTS = {"memory": memory, "sampled": sampled, "soft": soft, "candidates": candidates, "train": train,
          "pipeline": pipeline}

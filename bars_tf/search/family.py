@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 from bars_tf import console as screen
-from bars_tf.cli.flag_values import parse_budgets
-from bars_tf.config import SearchConfig
+from bars_tf.cost.budget_family import Family
 from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
 from bars_tf.errors import InputError, as_text
 from bars_tf.search.derivation.candidates import Candidate
@@ -22,27 +20,14 @@ from bars_tf.space.genotype import Genotype
 CHILDREN = (0, 16, 24)
 
 
-def check(config: SearchConfig, tables: CostTables) -> None:
-    """Raises: InputError that names the reachable budgets, where no network keeps and uses some of them."""
-    measure, limits = parse_budgets(config.budgets)
-    smallest, largest = cost_range(tables, measure)
-    reachable = [limit for limit in limits if smallest <= limit and NEARLY_ALL * limit <= largest]
-    if len(reachable) < len(limits):
+def check(family: Family, tables: CostTables) -> None:
+    """Raises: InputError that names the reachable limits, where no network keeps and uses some of them."""
+    smallest, largest = cost_range(tables, family.measure)
+    reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
+    if len(reachable) < len(family.limits):
         within = ", ".join(map(as_text, reachable)) or "none of these"
-        raise InputError.of("budgets", config.budgets, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
+        raise InputError.of("budgets", family, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
                             f"within its reach: {within}")
-
-
-def members(config: SearchConfig, limits: Budget) -> dict[float, Budget]:
-    """The budgets by the limit that sets them apart, increasing; `limits`: what holds for all of them."""
-    measure, values = parse_budgets(config.budgets)
-    return {value: dataclasses.replace(limits, **{measure: value}) for value in values}
-
-
-def steered(config: SearchConfig, limits: Budget) -> Budget:
-    """What the search itself is steered to: the geometric mean of the smallest and the largest budget (our choice)."""
-    measure, values = parse_budgets(config.budgets)
-    return dataclasses.replace(limits, **{measure: (values[0] * values[-1]) ** 0.5})
 
 
 def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int,

@@ -1,41 +1,44 @@
-"""The best candidates begin their training, and the better ones go on: successive halving on validation images."""
+"""Successive halving: the best candidates start training, and the better half continues."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from bars_tf import console as screen
-from bars_tf.config import SearchConfig
-from bars_tf.data.pipeline import ImageData
+from bars_tf import console
+from bars_tf.config import RunSettings
+from bars_tf.data.splits import ImageSplits
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
-from bars_tf.report import run as run_files
+from bars_tf.report.run import read_log
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.training import fit as training
-from bars_tf.training.fit import Stage
+from bars_tf.search.settings import SearchSettings
+from bars_tf.training.fit import Stage, train_network
+from bars_tf.training.settings import TrainingSettings
 
 
-def play(config: SearchConfig, candidates: Sequence[Candidate], train: ImageData, validation: ImageData,
-         directory: Path) -> tuple[list[Candidate], int, float]:
-    """The candidates with the winner in front, its number in the given order, and the seconds that the others'
-    trainings took, those of earlier starts included.
+def run_halving(settings: SearchSettings, training: TrainingSettings, run: RunSettings, images: ImageSplits,
+                candidates: Sequence[Candidate], directory: Path) -> tuple[list[Candidate], int, float]:
+    """Trains the first `num_finalists` candidates; every `finalist_epochs` the better half by validation accuracy
+    continues, until one is left. Resumes the training at which it was stopped.
 
-    All begin the training that the flags ask for; each `finalist_epochs` the better half by validation accuracy goes
-    on. What the supernet tells of genotypes that it scored nearly alike is mostly noise: here they are told apart by
-    what counts. (Short trainings of their own, whose rate falls to 0, would prefer networks that learn fast.) Goes on
-    with the training at which it was stopped.
+    Supernet scores of candidates that differ little are mostly noise, which their training is not. The trainings are
+    the beginning of full ones: short ones, whose learning rate falls to 0, would prefer networks that learn fast.
+
+    Returns:
+        The candidates with the winner in front, its index in the given order, and the seconds that the other trainings
+        took, those of earlier starts included.
     """
-    remaining, epochs, seconds = list(range(min(config.num_finalists, len(candidates)))), 0, {}
+    remaining, epochs, seconds = list(range(min(settings.num_finalists, len(candidates)))), 0, {}
     while len(remaining) > 1:
-        epochs, accuracies = min(epochs + config.finalist_epochs, config.train_epochs), {}
+        epochs, accuracies = min(epochs + settings.finalist_epochs, training.train_epochs), {}
         for i in remaining:
-            stage = Stage(_name(i), config.train_epochs, config.precision, epochs)
-            _, seconds[i] = training.train_network(config, candidates[i].genotype, train, validation, directory, stage)
+            stage = Stage(_name(i), training.train_epochs, training.precision, epochs)
+            _, seconds[i] = train_network(training, run, images, candidates[i].genotype, directory, stage)
             tf.keras.backend.clear_session()
-            accuracies[i] = run_files.read_log(directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
+            accuracies[i] = read_log(directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
         remaining = sorted(remaining, key=lambda i: -accuracies[i])[: len(remaining) // 2]
-        screen.say(f"finals  after {epochs} epoch{'s' * (epochs > 1)} each: " + ", ".join(
+        console.say(f"finals  after {epochs} epoch{'s' * (epochs > 1)} each: " + ", ".join(
             f"candidate {i} {accuracies[i]:.2%}{'' if i in remaining else ' (out)'}"
             for i in sorted(accuracies, key=lambda i: -accuracies[i])))
     winner = candidates[remaining[0]]
@@ -43,8 +46,8 @@ def play(config: SearchConfig, candidates: Sequence[Candidate], train: ImageData
             sum(seconds.values()) - seconds.get(remaining[0], 0.0))
 
 
-def hand_over(directory: Path, winner: int) -> None:
-    """Makes the training that the winner began that of the result, and removes what the others' need no longer."""
+def promote(directory: Path, winner: int) -> None:
+    """Makes the training of the winner that of the result, and removes the states of the other trainings."""
     begun, result = directory / _name(winner), directory / "train"
     if begun.exists() and not result.exists():
         begun.rename(result)

@@ -1,163 +1,261 @@
-"""`bin/search`: the main job. Searches, derives, rebuilds, trains, evaluates; run again, it resumes."""
+"""A search from the images to the genotype: train the supernet, derive candidates, score them, keep the best one.
+
+Every step resumes where an earlier start was stopped.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bars_tf import console as screen
-from bars_tf.cli import workdir
-from bars_tf.cli.flag_values import parse_budgets
-from bars_tf.config import TWIN, SearchConfig, budget_flag
+from bars_tf import console
+from bars_tf.config import RunSettings
 from bars_tf.console import duration
-from bars_tf.cost import deployment
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
-from bars_tf.data import pipeline as data
-from bars_tf.data.pipeline import ImageData
-from bars_tf.errors import FieldError, InputError, blame
+from bars_tf.cost import deployment, tables
+from bars_tf.cost.budget_family import Family
+from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.data import pipeline
+from bars_tf.data.image_data import ImageData
+from bars_tf.data.splits import ImageSplits, reading
+from bars_tf.errors import blame
 from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.search import family
-from bars_tf.search import successive_halving as finals
+from bars_tf.search import family, phases, successive_halving
+from bars_tf.search.derivation import reach
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.derivation.reach import check_budget as check_reach
-from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.ranking import rank
+from bars_tf.search.settings import SearchSettings
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.trajectory import Trajectory
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import callbacks, distribution, schedules
-from bars_tf.training import checkpoints as resume
-from bars_tf.training import fit as training
-from bars_tf.training.outcome import budget, check_teacher, finish
+from bars_tf.space.search_space import SearchSpace
+from bars_tf.training import callbacks, checkpoints, distribution, schedules
+from bars_tf.training.checkpoints import Checkpoints, Position
+from bars_tf.training.fit import logs, optimizer
+from bars_tf.training.inputs import steps_per_epoch, validation_batches
 from bars_tf.training.progress import Progress
+from bars_tf.training.settings import TWIN, TrainingSettings
 
 SHOWN = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops")
-UNDECIDED = 0.5
+UNDECIDED = 0.5  # relative entropy
 # A step of the weights and one of the alphas, in times of the first: for an estimate.
 PAIR_PER_WEIGHT_STEP = 2
 
 
-def main(config: SearchConfig) -> int:
-    directory = workdir.claim(config, "search")
-    strategy = training.start(config)
-    train, validation, test = training.load_data(config)
-    training.read(train, test)
-    check_budget(config, train)
-    check_teacher(config, train)
-    training.steps_of(config, "batch_size", *halves(config, train))
-    training.steps_of(config, "train_batch_size", train)
-    training.check_shares(config, strategy, validation, "batch_size", "train_batch_size")
-    workdir.keep(config, "search", train.sha256)
-    genotype, found = search(config, train, validation, directory, strategy)
-    finish(config, genotype, train, validation, test, directory, strategy, **found,
-           budget=limits(config, train).limits())
-    return 0
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A search: its settings, images and work directory.
+
+    Attributes:
+        budget: limits of every derived network; those of `family` come on top.
+        family: budgets for one network each; None for one network.
+        training: settings of the training that follows, which finals begin.
+        directory: work directory.
+    """
+
+    space: SearchSpace
+    settings: SearchSettings
+    budget: Budget
+    family: Family | None
+    training: TrainingSettings
+    run: RunSettings
+    images: ImageSplits
+    directory: Path
+
+    @property
+    def limits(self) -> Budget:
+        """The budget of the network that is trained: the largest one of a family."""
+        return list(self.family.budgets(self.budget).values())[-1] if self.family else self.budget
+
+    @property
+    def steering(self) -> Budget:
+        """The budget that steers the alphas."""
+        return self.family.steering(self.budget) if self.family else self.budget
+
+    @property
+    def tables(self) -> CostTables:
+        return tables.cost_tables(self.space, self.images.image_shape, self.images.num_classes)
+
+    @functools.cached_property
+    def parts(self) -> tuple[ImageData, ...]:
+        """The training images of the weights and those of the alphas."""
+        fraction = self.settings.arch_split
+        with blame("arch_split", fraction):
+            return self.images.train.split(self.run.seed + 1, (1 - fraction, fraction))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return steps_per_epoch("batch_size", self.settings.batch_size, self.run.max_steps, *self.parts)
 
 
-def steering(config: SearchConfig, train: ImageData) -> Budget:
-    """The limits that the alphas are steered to."""
-    return family.steered(config, budget(config, train)) if config.budgets else limits(config, train)
+def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) -> None:
+    """Refuses a budget that no network keeps, before any work, and notes one that leaves out no network.
+
+    Raises: ValueError with the reachable range.
+    """
+    for note in deployment.notes(space):
+        console.say(f"note: {note}")
+    largest = {name: reach.cost_range(cost_tables, name)[1] for name in budget.limits()}
+    if largest and all(limit >= largest[name] for name, limit in budget.limits().items()):
+        sizes = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
+        console.say(f"note: the budget leaves out no network: the largest of the space has {sizes}")
+    reach.check_budget(cost_tables, budget)
 
 
-def halves(config: SearchConfig, train: ImageData) -> tuple[ImageData, ...]:
-    """The training images of the weights and those of the alphas."""
-    with blame("arch_split", config.arch_split):
-        return train.split(config.seed + 1, (1 - config.arch_split, config.arch_split))
-
-
-def limits(config: SearchConfig, train: ImageData) -> Budget:
-    """The limits that the flags set, for the largest network of a family."""
-    found = budget(config, train)
-    return list(family.members(config, found).values())[-1] if config.budgets else found
-
-
-def check_budget(config: SearchConfig, train: ImageData) -> None:
-    """Refuses images that are too small for the space, and a budget that no network keeps, before any work."""
-    with blame("backbone" if config.backbone else "space", config.backbone or config.space):
-        config.search_space.check_image(train.image_shape)
-    tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
-    if config.budgets:
-        family.check(config, tables)
-    for note in deployment.notes(config.search_space):
-        screen.say(f"note: {note}")
-    found = limits(config, train)
-    largest = {name: cost_range(tables, name)[1] for name in found.limits()}
-    if found.limits() and all(found.limits()[name] >= largest[name] for name in largest):
-        reach = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
-        screen.say(f"note: the budget leaves out no network: the largest of the space has {reach}")
-    try:
-        check_reach(tables, found)
-    except ValueError as error:
-        given = config.budget.limits()
-        name = error.field if isinstance(error, FieldError) else next(iter(given), None)
-        flag, value = (budget_flag(name), given[name]) if name in given else ("max_overhead", config.max_overhead)
-        raise InputError.of(flag, value, getattr(error, "remedy", str(error))) from None
-
-
-def search(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,
-           strategy: tf.distribute.Strategy) -> tuple[Genotype, dict]:
+def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genotype, dict[str, Any]]:
     """Searches and derives, or reads what an earlier start has derived.
 
-    Returns: the genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
+    Returns:
+        The genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
     """
-    candidates_file = directory / "candidates.json"
-    if not (candidates_file.exists() and (directory / "genotype.json").exists()):
+    directory, chief = search.directory, search.run.is_chief
+    file = directory / "candidates.json"
+    if not (file.exists() and (directory / "genotype.json").exists()):
         if distribution.is_shared(strategy):
             with strategy.scope():
-                train_supernet(config, train, directory)
-        if workdir.is_chief(config):
-            derive_genotype(config, train, validation, directory, candidates_file)
+                train_supernet(search)
+        if chief:
+            derive_genotype(search, file)
         distribution.wait_for_all(strategy)
-    found = read_json(candidates_file, max_bytes=2**30)
-    if "winner_of_finals" in found and workdir.is_chief(config):
-        finals.hand_over(directory, found["winner_of_finals"])
+    found = read_json(file, max_bytes=2**30)
+    if "winner_of_finals" in found and chief:
+        successive_halving.promote(directory, found["winner_of_finals"])
     distribution.wait_for_all(strategy)
     return Genotype.load(directory / "genotype.json"), {
         "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
 
 
-def derive_genotype(config: SearchConfig, train: ImageData, validation: ImageData, directory: Path,
-                    candidates_file: Path) -> None:
-    """Writes the candidates and `genotype.json`, from the supernet that is searched here, or was by several devices and
+def train_supernet(search: Search) -> tuple[Supernet, float]:
+    """Trains the supernet under the strategy whose scope this is called in.
+
+    Returns:
+        The supernet, and the seconds that it took, those of earlier starts included.
+    """
+    settings, steps = search.settings, search.steps
+    console.say("search  building the supernet and tracing its first step: less than a minute")
+    directory = search.directory / "search"
+    strategy, writes = tf.distribute.get_strategy(), search.run.is_chief
+    supernet, saved, first = restored(search, writes)
+
+    def batches(position):
+        return distribution.distribute(strategy, settings.batch_size, lambda shard: pipeline.bilevel(
+            search.parts, settings.batch_size, seed=search.run.seed, start_epoch=position.epoch,
+            start_step=position.step, steps=steps, shard=shard, augment=search.images.augmentation))
+
+    if first.epoch < settings.search_epochs:
+        progress = Progress("search", settings.search_epochs, steps, SHOWN, first,
+                            estimate=lambda seconds: estimate(search, seconds, first.epoch))
+        # Before the log, which takes the fractions and costs that it adds.
+        trajectory = Trajectory(str(directory / "trajectory.jsonl"), str(directory / "tensorboard" / "cells"))
+        with reading(search.images.train):
+            checkpoints.fit(supernet, batches, settings.search_epochs, saved, [
+                phases.Phases(settings.search_epochs, settings.warmup_epochs,
+                              schedules.geometric(settings.temperature, settings.final_temperature),
+                              schedules.linear(0.0, settings.entropy_weight)),
+                callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
+                *([phases.WarnOfCollapse(), progress, trajectory, *logs(directory)] if writes else [])])
+    return supernet, saved.seconds
+
+
+def restored(search: Search, writes: bool) -> tuple[Supernet, Checkpoints, Position]:
+    """The supernet at the newest readable checkpoint of a search, and its position.
+
+    Args:
+        writes: whether this process may write to the directory.
+    """
+    settings = search.settings
+    supernet = Supernet(search.space, search.images.image_shape, search.images.num_classes, search.run.seed)
+    supernet.compile(
+        optimizer(settings.weight_optimizer, settings.weight_lr, settings.search_epochs * search.steps, 0,
+                  settings.clip_norm),
+        # BARS's code: betas (0.5, 0.999).
+        tf.keras.optimizers.legacy.Adam(settings.arch_lr, beta_1=0.5), search.steering, settings.sampling,
+        settings.cost_exponent, settings.uniform_share)
+    saved = Checkpoints(str(search.directory / "search" / "checkpoints"), search.steps, search.run.save_minutes, writes,
+                        model=supernet)
+    return supernet, saved, saved.restore()
+
+
+def estimate(search: Search, seconds: float, first_epoch: int) -> str:
+    """The time of the whole run without `max_steps`, from the seconds of a first step."""
+    settings, training, count = search.settings, search.training, search.images.train.num_images
+    steps = int(count * min(settings.arch_split, 1 - settings.arch_split)) // settings.batch_size
+    # The first steps are of the weights alone where there is a warm-up.
+    weight_step = seconds if first_epoch < settings.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
+    pairs = settings.search_epochs - settings.warmup_epochs
+    searching = steps * weight_step * (settings.warmup_epochs + pairs * PAIR_PER_WEIGHT_STEP)
+    epochs = (training.train_epochs + training.pretrain_epochs) * (1 + training.train_backbone)
+    epochs += training.train_epochs if training.teacher == TWIN else 0
+    training_seconds = epochs * count / settings.batch_size * weight_step
+    return (f"the whole run: about {duration(searching)} for the search and {duration(training_seconds)} for the "
+            "training, by the first steps")
+
+
+def derive_genotype(search: Search, candidates_file: Path) -> None:
+    """Writes the candidates and `genotype.json`, from the supernet that is trained here, or was by several devices and
     is restored on one."""
-    supernet, seconds = train_supernet(config, train, directory)
+    supernet, seconds = train_supernet(search)
     warn_if_undecided(supernet)
     started = time.monotonic()
-    scored = Scored(directory / "search" / "scored.json")
-    with training.reading(validation):
-        batches = training.validation_batches(config, validation)
-        screen.say("derive  finding candidates within the budget")
-        if config.budgets:
-            candidates = derive_family(config, supernet, batches, scored, directory, train)
+    scores, settings = ScoreCache(search.directory / "search" / "scored.json"), search.settings
+    with reading(search.images.validation):
+        batches = validation_batches(search.images, search.run.max_steps)
+        console.say("derive  finding candidates within the budget")
+        if search.family:
+            candidates = derive_family(search, supernet, batches, scores)
         else:
-            candidates = rank(supernet, batches, config.num_candidates - 1, scored.show, scored.known,
-                              limits(config, train))
-        say_by_way(candidates)
-    seconds, winner = seconds + scored.seconds_before + time.monotonic() - started, {}
-    if config.num_finalists:
-        candidates, winner["winner_of_finals"], took = finals.play(config, candidates, train, validation, directory)
+            candidates = rank(supernet, batches, settings.num_candidates - 1, scores.add, scores.known, search.limits)
+        _say_best_by_origin(candidates)
+    seconds, winner = seconds + scores.seconds_before + time.monotonic() - started, {}
+    if settings.num_finalists:
+        candidates, winner["winner_of_finals"], took = successive_halving.run_halving(
+            settings, search.training, search.run, search.images, candidates, search.directory)
         seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
-    candidates[0].genotype.save(directory / "genotype.json", train.image_shape, train.num_classes)
-    (directory / "search" / "scored.json").unlink()
+    candidates[0].genotype.save(search.directory / "genotype.json", search.images.image_shape,
+                                search.images.num_classes)
+    (search.directory / "search" / "scored.json").unlink()
 
 
-def say_by_way(candidates: Sequence[Candidate]) -> None:
-    """Tells what each way from the alphas to a genotype has brought: the alphas alone, samples of them, evolution."""
-    best = {}
-    for candidate in candidates:  # the best first
-        best.setdefault(candidate.origin, candidate.accuracy)
-    screen.say("derive  the best by way, by the supernet: " + ", ".join(
-        f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
+def derive_family(search: Search, supernet: Supernet, batches: tf.data.Dataset, scores: ScoreCache) -> list[Candidate]:
+    """Writes `family.json` and the genotype of each budget.
+
+    Returns:
+        The candidates of the largest budget.
+    """
+    measure = search.family.measure
+    found = family.derived(supernet, batches, search.family.budgets(search.budget),
+                           search.settings.num_candidates - 1, scores.known, scores.add)
+    (search.directory / "family").mkdir(exist_ok=True)
+    for limit, (member, *_) in found.items():
+        path = search.directory / "family" / family.file_name(limit)
+        member.genotype.save(path, search.images.image_shape, search.images.num_classes)
+        console.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
+                    f"{member.accuracy:.2%} by the supernet: {path}")
+    write_json(search.directory / "family.json", {"measure": measure, "members": [
+        {"budget": limit, **candidate_row(member)} for limit, (member, *_) in found.items()]})
+    return list(found.values())[-1]
 
 
-class Scored:
-    """The candidates that were scored, kept in a file until all are: a run that is stopped goes on with those that are
-    missing."""
+def candidate_row(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as JSON."""
+    return {"origin": candidate.origin, "accuracy": candidate.accuracy, "loss": candidate.loss,
+            "cost": candidate.cost.to_dict(), "genotype": candidate.genotype.to_dict()}
+
+
+class ScoreCache:
+    """The scores of candidates, kept in a file until all are scored: a stopped run resumes with the missing ones.
+
+    Attributes:
+        known: accuracy and loss of the genotypes that were scored.
+        seconds_before: time that scoring took in earlier starts.
+    """
 
     def __init__(self, path: Path):
         self.path, self._progress = path, None
@@ -166,8 +264,8 @@ class Scored:
         self.known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"])
                       for row in self._rows}
 
-    def show(self, candidate: Candidate, number: int, total: int) -> None:
-        """Keeps one, and shows how far the scoring is."""
+    def add(self, candidate: Candidate, number: int, total: int) -> None:
+        """Keeps the score of candidate `number` of `total`, and shows the progress."""
         if number == 1:
             self._progress = None
         if candidate.genotype not in self.known:
@@ -182,96 +280,18 @@ class Scored:
             self._progress.on_epoch_end(0, {"accuracy": candidate.accuracy})
 
 
-def derive_family(config: SearchConfig, supernet: Supernet, batches: tf.data.Dataset, scored: Scored, directory: Path,
-                  train: ImageData) -> list[Candidate]:
-    """Writes `family.json` and the genotype of each budget. Returns: the candidates of the largest."""
-    measure, _ = parse_budgets(config.budgets)
-    found = family.derived(supernet, batches, family.members(config, budget(config, train)), config.num_candidates - 1,
-                           scored.known, scored.show)
-    (directory / "family").mkdir(exist_ok=True)
-    for limit, (member, *_) in found.items():
-        path = directory / "family" / family.file_name(limit)
-        member.genotype.save(path, train.image_shape, train.num_classes)
-        screen.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
-                   f"{member.accuracy:.2%} by the supernet: {path}")
-    write_json(directory / "family.json", {"measure": measure, "members": [
-        {"budget": limit, **candidate_row(member)} for limit, (member, *_) in found.items()]})
-    return list(found.values())[-1]
-
-
-def candidate_row(candidate: Candidate) -> dict:
-    """A candidate as JSON."""
-    return {"origin": candidate.origin, "accuracy": candidate.accuracy, "loss": candidate.loss,
-            "cost": candidate.cost.to_dict(), "genotype": candidate.genotype.to_dict()}
-
-
-def train_supernet(config: SearchConfig, train: ImageData, directory: Path) -> tuple[Supernet, float]:
-    """The searched supernet, and the seconds that it took, those of earlier starts included. It is searched under the
-    strategy whose scope this is called in."""
-    parts = halves(config, train)
-    steps = training.steps_of(config, "batch_size", *parts)
-    screen.say("search  building the supernet and tracing its first step: less than a minute")
-    subdirectory = directory / "search"
-    strategy, writes = tf.distribute.get_strategy(), workdir.is_chief(config)
-    supernet, checkpoints, first = restored(config, train, directory, writes)
-
-    def batches(position):
-        return distribution.distribute(strategy, config.batch_size, lambda shard: data.bilevel(
-            parts, config.batch_size, seed=config.seed, start_epoch=position.epoch, start_step=position.step,
-            steps=steps, shard=shard, augment=training.augmentation(config, train)))
-
-    if first.epoch < config.search_epochs:
-        progress = Progress("search", config.search_epochs, steps, SHOWN, first,
-                            estimate=lambda seconds: estimate(config, train, seconds, first.epoch))
-        # Before the log, which takes the shares and costs that it adds.
-        trajectory = Trajectory(str(subdirectory / "trajectory.jsonl"), str(subdirectory / "tensorboard" / "cells"))
-        with training.reading(train):
-            resume.fit(supernet, batches, config.search_epochs, checkpoints, [
-                callbacks.Phases(config.search_epochs, config.warmup_epochs,
-                                 schedules.geometric(config.temperature, config.final_temperature),
-                                 schedules.linear(0.0, config.entropy_weight)),
-                callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
-                *([callbacks.WarnOfCollapse(), progress, trajectory, *training.logs(subdirectory)] if writes else [])])
-    return supernet, checkpoints.seconds
-
-
-def restored(config: SearchConfig, train: ImageData, directory: Path, writes: bool
-             ) -> tuple[Supernet, resume.Checkpoints, resume.Position]:
-    """The supernet as the newest readable checkpoint of a search has it, and how far that is.
-
-    Args:
-        writes: whether the directory is this process's to write to.
-    """
-    steps = training.steps_of(config, "batch_size", *halves(config, train))
-    supernet = Supernet(config.search_space, train.image_shape, train.num_classes, config.seed)
-    supernet.compile(
-        training.optimizer(config.weight_optimizer, config.weight_lr, config.search_epochs * steps, 0,
-                           config.clip_norm),
-        # BARS's code: betas (0.5, 0.999).
-        tf.keras.optimizers.legacy.Adam(config.arch_lr, beta_1=0.5), steering(config, train), config.sampling,
-        config.cost_exponent, config.uniform_share)
-    checkpoints = resume.Checkpoints(str(directory / "search" / "checkpoints"), steps, config.save_minutes, writes,
-                                     model=supernet)
-    return supernet, checkpoints, checkpoints.restore()
-
-
-def estimate(config: SearchConfig, train: ImageData, seconds: float, first_epoch: int) -> str:
-    """The time of the whole run as its flags ask for it, without `--max_steps`, from the seconds of a first step."""
-    steps = int(train.num_images * min(config.arch_split, 1 - config.arch_split)) // config.batch_size
-    # The first steps are of the weights alone where there is a warm-up.
-    weight_step = seconds if first_epoch < config.warmup_epochs else seconds / PAIR_PER_WEIGHT_STEP
-    pairs = config.search_epochs - config.warmup_epochs
-    searching = steps * weight_step * (config.warmup_epochs + pairs * PAIR_PER_WEIGHT_STEP)
-    epochs = (config.train_epochs + config.pretrain_epochs) * (1 + config.train_backbone)
-    epochs += config.train_epochs if config.teacher == TWIN else 0
-    training_seconds = epochs * train.num_images / config.batch_size * weight_step
-    return (f"the whole run: about {duration(searching)} for the search and {duration(training_seconds)} for the "
-            "training, by the first steps")
+def _say_best_by_origin(candidates: Sequence[Candidate]) -> None:
+    """Shows the best accuracy of each origin of candidates: the most probable one, samples, evolution."""
+    best: dict[str, float] = {}
+    for candidate in candidates:  # the best first
+        best.setdefault(candidate.origin, candidate.accuracy)
+    console.say("derive  best candidate by origin, accuracy by the supernet: " + ", ".join(
+        f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
 
 
 def warn_if_undecided(supernet: Supernet) -> None:
-    """Says so where the alphas of a level are still near to uniform."""
+    """Warns where the alphas of a level are still near to uniform."""
     for level, value in supernet.relative_entropies().items():
         if value > UNDECIDED:
-            screen.say(f"search: warning: {level} choices are undecided (mean entropy {value:.0%} of its maximum): "
-                       "more epochs or a higher --arch_lr would decide them")
+            console.say(f"search: warning: {level} choices are undecided (mean entropy {value:.0%} of its maximum): "
+                        "more epochs or a higher --arch_lr would decide them")

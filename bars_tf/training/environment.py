@@ -1,13 +1,20 @@
-"""What a program runs on."""
+"""The machine and the processes that a program runs on."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+from bars_tf.config import RunSettings
 from bars_tf.legacy_keras import tf
+from bars_tf.training import distribution
+
+PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 
 
 def describe() -> dict[str, Any]:
@@ -29,3 +36,49 @@ def peak_bytes() -> int:
     import resource  # not on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def start(run: RunSettings) -> tf.distribute.Strategy:
+    """Joins the other workers and seeds everything, before anything is drawn or built."""
+    strategy = distribution.make(run.strategy)
+    tf.keras.utils.set_random_seed(run.seed)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # else TensorFlow takes all of it at once
+    if run.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return strategy
+
+
+def devices() -> list[str]:
+    """The names of the devices that TensorFlow computes on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus] or ["CPU"]
+
+
+def machine() -> dict[str, Any]:
+    """The machine, for `summary.json`."""
+    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "devices": devices(),
+            "system": platform.platform()}
+
+
+def versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return versions
+
+
+def git_revision() -> str | None:
+    """The commit of the repository that this file is tracked in: an installed package may lie in another one's."""
+    here = Path(__file__)
+    try:
+        for command in (("ls-files", "--error-unmatch", here.name), ("rev-parse", "HEAD")):
+            done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, timeout=5)
+            if done.returncode:
+                return None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""`bin/evaluate`: accuracy of a trained network."""
+"""Accuracy of a trained network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from bars_tf.config import SearchConfig
 from bars_tf.data import pipeline as data
 from bars_tf.data.pipeline import ImageData
+from bars_tf.data.splits import reading
 from bars_tf.errors import Failure, InputError, blame
 from bars_tf.export import conversion
 from bars_tf.export import tflite_file as tflite
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.training import fit as training
 from bars_tf.training.progress import Progress
 
 # A model file is data: what could run code when it is loaded (Lambda, names of functions) is not built.
@@ -45,22 +44,6 @@ class Network(NamedTuple):
     num_classes: int
 
 
-def main(config: SearchConfig) -> int:
-    network = load_tflite(config.model) if config.model.endswith(TFLITE) else as_network(load_model(config.model))
-    parts = dict(zip(("train", "validation", "test"), training.load_data(config)))
-    images = parts[config.split]
-    if network.input_shape != images.image_shape or network.num_classes != images.num_classes:
-        raise InputError.of("model", config.model, f"is for images {network.input_shape} of {network.num_classes} "
-                            f"classes; {config.data_name} has {images.image_shape} of {images.num_classes}")
-    value, count = accuracy(network, images, config.eval_batch_size, config.max_steps, config.split)
-    if config.json:
-        print(json.dumps({"model": config.model, "dataset": config.data_name, "split": config.split, "accuracy": value,
-                          "images": count}))
-    else:
-        print(f"{config.split} accuracy {value:.2%} on {count:,} images of {config.data_name}")
-    return 0
-
-
 def accuracy(network: Network | tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
              confusion: np.ndarray | None = None) -> tuple[float, int]:
     """Share of right classes, and the number of images, with progress on stderr.
@@ -73,7 +56,7 @@ def accuracy(network: Network | tf.keras.Model, images: ImageData, batch_size: i
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
     progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
-    with training.reading(images):
+    with reading(images):
         for step, (x, y) in enumerate(batches.take(steps)):
             classes = np.argmax(logits(x), -1)
             correct += int(np.sum(classes == y.numpy()))

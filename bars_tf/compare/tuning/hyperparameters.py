@@ -45,7 +45,7 @@ def with_settings(config: SearchConfig, genotype: Genotype, values: Mapping[str,
     share = values.get(WARMUP, config.train_warmup_epochs / config.train_epochs)
     warmup = min(round(share * epochs), epochs - 1)
     space = genotype.space.replace(**{QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {})
-    return (dataclasses.replace(config, **flags, train_epochs=epochs, train_warmup_epochs=warmup),
+    return (config.replace(**flags, train_epochs=epochs, train_warmup_epochs=warmup),
             dataclasses.replace(genotype, space=space))
 
 

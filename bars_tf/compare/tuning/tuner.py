@@ -5,7 +5,6 @@ share the trials of one work directory, as keras-tuner documents: one is called 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import os
 import shutil
@@ -16,19 +15,22 @@ import keras_tuner
 
 from bars_tf import console as screen
 from bars_tf.cli import workdir
+from bars_tf.cli.budget import checked_budget, given_budget
+from bars_tf.cli.finish import finish
+from bars_tf.cli.train import read_genotype
 from bars_tf.compare.tuning import hyperparameters as tuning_spaces
 from bars_tf.compare.tuning import oracles
 from bars_tf.config import SearchConfig
 from bars_tf.cost import tables as complexity
-from bars_tf.data.pipeline import ImageData
+from bars_tf.data.splits import ImageSplits, load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import read_json, write_bytes, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report import run as run_files
-from bars_tf.search.workflow import check_budget
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import fit as training
-from bars_tf.training.outcome import budget, finish
+from bars_tf.training import environment
+from bars_tf.training.fit import train_network
+from bars_tf.training.inputs import steps_per_epoch
 
 PROJECT = "tune"
 
@@ -38,8 +40,7 @@ class Task(NamedTuple):
 
     config: SearchConfig
     genotype: Genotype | None  # of --what=training
-    train: ImageData
-    validation: ImageData
+    images: ImageSplits
     tables: complexity.CostTables
 
     def settings(self, values: dict[str, Any], epochs: int) -> tuple[SearchConfig, Genotype]:
@@ -55,7 +56,7 @@ class Task(NamedTuple):
             return True
         genotype = tuning_spaces.genotype_of(self.config.search_space, values)
         return (all(len(node) <= genotype.space.most_inputs for topology in genotype.topologies for node in topology)
-                and budget(self.config, self.train).allows(complexity.cost(genotype, self.tables)))
+                and given_budget(self.config, self.images).allows(complexity.cost(genotype, self.tables)))
 
 
 class Tuner(keras_tuner.Tuner):
@@ -85,7 +86,7 @@ class Tuner(keras_tuner.Tuner):
         epochs = int(values.get("tuner/epochs", self.task.config.trial_epochs))
         config, genotype = self.task.settings(values, epochs)
         screen.say(f"tune  trial {trial.trial_id}  {'  '.join([f'epochs={epochs}', *described(values)])}")
-        training.train_network(config, genotype, self.task.train, self.task.validation, directory)
+        train_network(config.training, config.run, self.task.images, genotype, directory)
         accuracy = run_files.read_log(directory / "train" / "log.csv")[-1]["val_accuracy"]
         screen.say(f"tune  trial {trial.trial_id}  validation accuracy {accuracy:.2%}")
         for name in ("checkpoints", "tensorboard"):
@@ -100,27 +101,28 @@ def main(config: SearchConfig) -> int:
         Path(config.workdir).mkdir(parents=True, exist_ok=True)
     directory = Path(config.workdir) if worker else workdir.claim(config, "tune")
     seconds = time_limit(config)
-    genotype = training.read_genotype(config) if config.what == "training" else None
+    genotype = read_genotype(config) if config.what == "training" else None
     if genotype and (directory / PROJECT / "genotype.json").exists() and Genotype.load(
             directory / PROJECT / "genotype.json") != genotype:
         raise InputError.of("workdir", config.workdir, f"tunes another genotype than --genotype={config.genotype}; "
                             "choose another directory")
-    strategy = training.start(config)
-    train, validation, test = training.load_data(config)
-    training.read(train, test)
+    strategy = environment.start(config.run)
+    images = load_splits(config.data)
+    train = images.train
+    images.read()
     if genotype:
         with blame("genotype", config.genotype):
             genotype.space.check_image(train.image_shape)
         tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.training_settings(train)
     else:
-        check_budget(config, train)
-        training.steps_of(config, "train_batch_size", train)
+        checked_budget(config, images)
+        steps_per_epoch("train_batch_size", config.training.train_batch_size, config.run.max_steps, train)
         tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.architectures(config.search_space)
     if not worker:
         workdir.keep(config, "tune", train.sha256)
-    task = Task(config, genotype, train, validation, tables)
+    task = Task(config, genotype, images, tables)
     tuner = Tuner(task, oracles.make(
         config.tuner, hyperparameters, trials=config.max_trials, epochs=config.trial_epochs, seed=config.seed,
         feasible=task.feasible, seconds=seconds))
@@ -136,8 +138,8 @@ def main(config: SearchConfig) -> int:
     best = found["best"]
     full, network = task.settings(best["values"], config.train_epochs)
     network.save(directory / "genotype.json", train.image_shape, train.num_classes)
-    finish(full, network, train, validation, test, directory, strategy, search_accuracy=best["accuracy"],
-           **({} if genotype else {"budget": budget(config, train).limits()}),
+    finish(full.training, full.run, images, network, directory, strategy,
+           {} if genotype else given_budget(config, images).limits(), search_accuracy=best["accuracy"],
            search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
     return 0
@@ -194,8 +196,8 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
         "all": [{"trial": t.trial_id, "accuracy": t.score, "values": t.hyperparameters.values} for t in order]}
     if task.genotype:
         tuned, _ = task.settings(best.hyperparameters.values, task.config.train_epochs)
-        lines = [f"--{f.name}={as_text(getattr(tuned, f.name))}" for f in dataclasses.fields(tuned)
-                 if f.name != "trial_epochs" and getattr(tuned, f.name) != getattr(task.config, f.name)]
+        lines = [f"--{name}={as_text(value)}" for name, value in tuned.values.items()
+                 if name != "trial_epochs" and value != task.config.values[name]]
         head = "# Settings that bin/tune found. The quantizer stands in genotype.json."
         write_bytes(directory / workdir.TUNED, ("\n".join([head, *lines]) + "\n").encode())
     else:

@@ -1,0 +1,36 @@
+"""`bin/bench`: speed and memory of search and training, beside what the machine needs for the bare convolutions."""
+
+from __future__ import annotations
+
+import json
+
+from bars_tf.cli.settings import Settings
+from bars_tf.errors import InputError, blame
+from bars_tf.search.benchmark import Benchmark, print_table, run_benchmark
+from bars_tf.training import environment
+
+# What `--quick` changes, where no flag does.
+QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
+
+
+def main(settings: Settings) -> int:
+    values = settings.values
+    if values["quick"]:
+        quick = {"num_nodes": 2} if settings.search_space.backbone else QUICK
+        settings = settings.replace(
+            rounds=min(values["rounds"], 2), batch_size=min(values["batch_size"], 16),
+            **{name: value for name, value in quick.items() if name not in settings.space_overrides})
+        values = settings.values
+    space, side = settings.search_space, values["image_size"] or 32
+    with blame("image_size", side):
+        space.check_image((side, side, 3))
+    if not space.convolutions():
+        raise InputError.of("primitives", ",".join(space.primitives), "has no convolution, which all is measured by")
+    environment.start(settings.run)
+    results = run_benchmark(Benchmark(space, (side, side, 3), values["batch_size"], values["rounds"],
+                                      settings.run.seed, settings.training, settings.data), values["measure"])
+    if values["json"]:
+        print(json.dumps(results))
+    else:
+        print_table(results)
+    return 0

@@ -1,0 +1,26 @@
+"""`bin/evaluate`: accuracy of a trained network."""
+
+from __future__ import annotations
+
+import json
+
+from bars_tf.cli.settings import Settings
+from bars_tf.data.splits import load_splits
+from bars_tf.errors import InputError
+from bars_tf.training.evaluation import TFLITE, accuracy, as_network, load_model, load_tflite
+
+
+def main(settings: Settings) -> int:
+    path, split = settings.values["model"], settings.values["split"]
+    network = load_tflite(path) if path.endswith(TFLITE) else as_network(load_model(path))
+    splits, data = load_splits(settings.data), settings.data
+    images = getattr(splits, split)
+    if network.input_shape != images.image_shape or network.num_classes != images.num_classes:
+        raise InputError.of("model", path, f"is for images {network.input_shape} of {network.num_classes} classes; "
+                            f"{data.name} has {images.image_shape} of {images.num_classes}")
+    value, count = accuracy(network, images, data.eval_batch_size, settings.run.max_steps, split)
+    if settings.values["json"]:
+        print(json.dumps({"model": path, "dataset": data.name, "split": split, "accuracy": value, "images": count}))
+    else:
+        print(f"{split} accuracy {value:.2%} on {count:,} images of {data.name}")
+    return 0

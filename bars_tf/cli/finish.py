@@ -1,0 +1,50 @@
+"""The end of a run: train and test the network, write the report, print the closing table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bars_tf import console
+from bars_tf.config import RunSettings
+from bars_tf.data.splits import ImageSplits
+from bars_tf.legacy_keras import tf
+from bars_tf.report import page
+from bars_tf.report.closing_table import print_closing_table
+from bars_tf.training import distribution
+from bars_tf.training.fit import Network
+from bars_tf.training.outcome import finished, train_all, train_and_test
+from bars_tf.training.settings import TrainingSettings
+
+
+def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Network, directory: Path,
+           strategy: tf.distribute.Strategy, budget: Mapping[str, float], **found: object) -> None:
+    """Trains and tests, writes `model.h5`, `summary.json` and the report, prints the closing table.
+
+    Args:
+        budget: limits by measure.
+        found: further entries of `summary.json`.
+    """
+    chief = run.is_chief
+    earlier = finished(directory, settings.train_epochs)
+    if earlier and (directory / "model.h5").exists():
+        if chief and not (directory / page.PAGE).exists():  # stopped in the very end
+            _write_report(directory)
+        print_closing_table(earlier, network, directory, os.environ)
+        return
+    if distribution.is_shared(strategy):
+        with strategy.scope():
+            train_all(settings, run, images, network, directory)
+    if chief:
+        summary = train_and_test(settings, run, images, network, directory, budget, **found)
+        _write_report(directory)
+        print_closing_table(summary, network, directory, os.environ)
+    distribution.wait_for_all(strategy)
+
+
+def _write_report(directory: Path) -> None:
+    try:
+        page.write(directory)
+    except (OSError, ValueError) as error:  # all else is done
+        console.say(f"no report: {error}")

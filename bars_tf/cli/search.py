@@ -1,0 +1,37 @@
+"""`bin/search`: the main job. Searches, derives, rebuilds, trains, evaluates; run again, it resumes."""
+
+from __future__ import annotations
+
+from bars_tf.cli import workdir
+from bars_tf.cli.budget import checked_budget, given_budget
+from bars_tf.cli.finish import finish
+from bars_tf.cli.settings import Settings
+from bars_tf.data.splits import load_splits
+from bars_tf.search.workflow import Search, run_search
+from bars_tf.training import environment
+from bars_tf.training.inputs import check_sharing, steps_per_epoch
+from bars_tf.training.stages import check_teacher
+
+
+def main(settings: Settings) -> int:
+    directory = workdir.claim(settings, "search")
+    strategy = environment.start(settings.run)
+    images = load_splits(settings.data)
+    images.read()
+    search = search_of(settings, images, directory)
+    checked_budget(settings, images)
+    check_teacher(settings.training, images)
+    _ = search.steps
+    batch_size = settings.training.train_batch_size
+    steps_per_epoch("train_batch_size", batch_size, settings.run.max_steps, images.train)
+    check_sharing(strategy, images, batch_size=settings.search.batch_size, train_batch_size=batch_size)
+    workdir.keep(settings, "search", images.train.sha256)
+    genotype, found = run_search(search, strategy)
+    finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits.limits(), **found)
+    return 0
+
+
+def search_of(settings: Settings, images, directory) -> Search:
+    """The search that the flags ask for."""
+    return Search(settings.search_space, settings.search, given_budget(settings, images), settings.values["budgets"],
+                  settings.training, settings.run, images, directory)

@@ -1,0 +1,202 @@
+"""All settings of a program: the resolved value of every flag, and the settings of each room made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bars_tf.config import RunSettings, config_directories
+from bars_tf.cost.budget_family import BUDGETS
+from bars_tf.cost.tables import Budget
+from bars_tf.data.settings import DataSettings
+from bars_tf.errors import InputError, blame, blame_field
+from bars_tf.files import absolute, read_json
+from bars_tf.search.settings import SearchSettings
+from bars_tf.space.backbones import nasb
+from bars_tf.space.presets import NASB, SPACES
+from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.settings import TWIN, TrainingSettings
+
+# Flags that override a field of the space of the same name.
+SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
+                "reduction_shortcut", "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices",
+                "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
+_ROOMS = (RunSettings, DataSettings, SearchSettings, TrainingSettings)
+# The value of every flag that is not given. None: the program finds it, as `resolved` says, or there is none.
+DEFAULTS: dict[str, Any] = {
+    **{field.name: field.default for room in _ROOMS for field in dataclasses.fields(room)},
+    **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation")),
+    "verbosity": 0, "json": False,
+    # space and budget
+    "space": "bars", **dict.fromkeys(SPACE_FIELDS), "backbone": None, "width_multiplier": None,
+    **{f"budget_{name}": None for name in BUDGETS}, "budgets": None, "max_overhead": None,
+    # bench
+    "measure": ("memory", "sampled", "soft", "candidates", "train", "pipeline"), "rounds": 7, "quick": False,
+    # tune
+    "what": None, "tuner": "bayesian", "max_trials": 20, "trial_epochs": None, "tune_minutes": 0.0, "as_long_as": None,
+    # compare
+    "genotypes": (), "num_random": 24, "repeat_random": None, "references": None, "train_seeds": 2,
+    # files
+    "genotype": None, "network": None, "model": None, "split": "test", "directory": "runs", "sort": "run",
+    "page": None, "name": None, "output": None, "overwrite": False, "allow_float_fallback": False,
+}
+Room = TypeVar("Room")
+
+
+def budget_flag(measure: str) -> str:
+    """The flag that limits a measure."""
+    return next(f"budget_{name}" for name, limited in BUDGETS.items() if limited == measure)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of one call of a program.
+
+    Attributes:
+        values: the resolved value of every flag, by its name: what a run keeps as `config.flags`.
+        search_space: the named space, or that of the file, with the fields that flags override.
+        run, data, search, training: the settings of the rooms.
+        limits: the limits of the budget flags.
+    """
+
+    values: Mapping[str, Any]
+    search_space: SearchSpace
+    run: RunSettings
+    data: DataSettings
+    search: SearchSettings
+    training: TrainingSettings
+    limits: Budget
+
+    @classmethod
+    def of(cls, **given: Any) -> Settings:
+        """The settings that flags ask for; those that are not given have their defaults.
+
+        Raises: InputError where flags do not go together.
+        """
+        values, space = resolved(given)
+        limits = Budget(**{measure: values[f"budget_{name}"] for name, measure in BUDGETS.items()})
+        rooms = [_room(room, values) for room in _ROOMS]
+        settings = cls(values, space, *rooms, limits)
+        settings._check(given)
+        return settings
+
+    def replace(self, **changes: Any) -> Settings:
+        """The same settings but for some flags; defaults that depend on these stay as they are."""
+        return Settings.of(**{**self.values, **changes})
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__.get("values", {})
+        if name in values:
+            return values[name]
+        raise AttributeError(name)
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        values = self.values
+        if values["budgets"] and given.get("max_overhead") not in (None, "none"):
+            raise InputError.of("budgets", values["budgets"], "takes the place of the overhead: give "
+                                "--max_overhead=none with it")
+        if values["num_finalists"] and (values["budgets"] or values["pretrain_epochs"] or values["teacher"]):
+            name = next(name for name in ("budgets", "pretrain_epochs", "teacher") if values[name])
+            raise InputError.of("num_finalists", values["num_finalists"], "trains candidates of one budget in one "
+                                f"stage: leave out --{name}")
+        if values["what"] == "training" and not values["genotype"]:
+            raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
+        if values["as_long_as"] and values["tune_minutes"]:
+            raise InputError.of("as_long_as", values["as_long_as"], "takes the place of --tune_minutes: give one of "
+                                "them")
+        if values["num_random"] and values["repeat_random"] > values["num_random"]:
+            raise InputError.of("repeat_random", values["repeat_random"],
+                                f"must be at most --num_random={values['num_random']}")
+        for name in ("backbone", "width_multiplier"):
+            if values[name] is not None and values["space"] != NASB.name:
+                raise InputError.of(name, values[name], f"needs --space={NASB.name}; a space of your own has its "
+                                    "backbone in its file")
+        for name in ("max_overhead", "train_backbone"):
+            if given.get(name) and not self.search_space.backbone and not values["genotype"]:
+                raise InputError.of(name, given[name], f"--space={values['space']} has no backbone; "
+                                    f"--space={NASB.name} does")
+        if values["network"] and not self.has_budget:
+            raise InputError.of("network", values["network"], "needs a budget: --budget_bops=15M, say, or another "
+                                "measure")
+
+    # Until every room takes its own settings.
+    budget = property(lambda self: self.limits)
+    data_name = property(lambda self: self.data.name)
+    data_flag = property(lambda self: self.data.source)
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything limits what a network costs."""
+        return bool(self.limits.limits()) or self.values["max_overhead"] not in (None, "none")
+
+    @property
+    def space_overrides(self) -> dict[str, Any]:
+        """The fields of the space that flags change."""
+        return {name: self.values[name] for name in SPACE_FIELDS if self.values[name] is not None}
+
+
+def _room(room: type[Room], values: Mapping[str, Any]) -> Room:
+    return room(**{field.name: values[field.name] for field in dataclasses.fields(room)})
+
+
+def resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
+    """The value of every flag, and the search space: paths made absolute, missing values filled in."""
+    values = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+
+    def fill(name: str, value: Any) -> None:
+        if values[name] in (None, ""):
+            values[name] = value
+
+    # No shell expands what stands behind "=", and in flagfiles there is none.
+    for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory"):
+        if values[name]:
+            values[name] = os.path.expanduser(values[name])
+    # A run may be resumed from another directory.
+    for name in ("image_dir", "as_long_as", *(["teacher"] if values["teacher"] != TWIN else [])):
+        if values[name]:
+            values[name] = absolute(values[name])
+    values["genotypes"] = tuple(map(absolute, values["genotypes"]))
+    fill("split_seed", values["seed"])
+    fill("repeat_random", values["num_random"] // 4)
+    fill("warmup_epochs", values["search_epochs"] // 10)
+    fill("trial_epochs", max(1, values["train_epochs"] // 5))
+    fill("train_warmup_epochs", min(5, values["train_epochs"] // 10))
+    fill("distillation", 0.5 if values["teacher"] else None)
+    fill("workdir", _usual_workdir(values))
+    values["space"], named = _named_space(values)
+    with blame_field():  # may name another field than was given, where two do not agree
+        space = named.replace(**{name: values[name] for name in SPACE_FIELDS if values[name] is not None})
+    fill("max_overhead", "0.1" if space.backbone and not values["budgets"] else None)
+    fill("references", ("backbone", "widened") if space.backbone else ("resnet", "quicknet", "bars_uniform"))
+    return values, space
+
+
+def _usual_workdir(values: Mapping[str, Any]) -> str:
+    """runs/, then data set, space or genotype, and seed."""
+    subject = re.split(r"[/\\]", values["genotype"] or values["network"] or values["space"])[-1].removesuffix(".json")
+    twin = ("float",) if values["precision"] == "float" else ()
+    if values["backbone"] and not values["genotype"]:
+        subject += f"_{values['backbone']}"
+    data = os.path.basename(values["image_dir"]) if values["image_dir"] else values["dataset"]
+    return "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in (data, subject, *twin, str(values["seed"])))
+
+
+def _named_space(values: Mapping[str, Any]) -> tuple[str, SearchSpace]:
+    """The space of that name or file, and its name or the absolute path of the file."""
+    name = values["space"]
+    if name.endswith(".json"):
+        with blame("space", name):
+            found = (folder / name for folder in (Path(), *config_directories()))
+            path = next((path.resolve() for path in found if path.is_file()), Path(name))
+            return str(path), SearchSpace.from_dict(read_json(path))
+    if name in SPACES:
+        return name, SPACES[name]
+    if name != NASB.name:
+        known = ", ".join((*SPACES, NASB.name))
+        raise InputError.of("space", name, f"must be one of {known}, or a file NAME.json")
+    with blame_field():
+        return name, nasb(values["backbone"] or "resnet20", values["width_multiplier"] or 1.0)

@@ -1,0 +1,70 @@
+"""`bin/train`: trains and evaluates the network of a genotype, or a baseline network."""
+
+from __future__ import annotations
+
+from bars_tf import console
+from bars_tf.cli import workdir
+from bars_tf.cli.budget import given_budget
+from bars_tf.cli.finish import finish
+from bars_tf.cli.settings import Settings, budget_flag
+from bars_tf.compare import baselines
+from bars_tf.data.splits import ImageSplits, load_splits
+from bars_tf.errors import InputError, as_text, blame
+from bars_tf.space.genotype import Genotype
+from bars_tf.training import environment
+from bars_tf.training.inputs import check_sharing, steps_per_epoch
+from bars_tf.training.stages import check_teacher
+
+
+def main(settings: Settings) -> int:
+    values, batch_size = settings.values, settings.training.train_batch_size
+    genotype = read_genotype(settings) if values["genotype"] else None
+    directory = workdir.claim(settings, "train")
+    trained = directory / "genotype.json"
+    if genotype and trained.exists() and Genotype.load(trained) != genotype:
+        raise InputError.of("workdir", settings.run.workdir, f"trains another genotype than --genotype="
+                            f"{values['genotype']}; choose another directory")
+    strategy = environment.start(settings.run)
+    images = load_splits(settings.data)
+    limits = given_budget(settings, images)
+    with blame("network", values["network"]):
+        network = genotype or baselines.make(values["network"], settings.search_space, limits, images.image_shape,
+                                             images.num_classes)
+    images.read()
+    steps_per_epoch("train_batch_size", batch_size, settings.run.max_steps, images.train)
+    check_sharing(strategy, images, train_batch_size=batch_size)
+    check_teacher(settings.training, images)
+    if genotype and settings.training.train_backbone and not genotype.space.backbone:
+        raise InputError.of("train_backbone", True, "the network of --genotype has no backbone")
+    if isinstance(network, Genotype):
+        with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):
+            network.space.check_image(images.image_shape)
+    if genotype:
+        _note_excess(settings, genotype, images)
+    workdir.keep(settings, "train", images.train.sha256)
+    if settings.run.is_chief and isinstance(network, Genotype):
+        network.save(trained, images.image_shape, images.num_classes)
+    finish(settings.training, settings.run, images, network, directory, strategy,
+           (limits if values["network"] else settings.limits).limits(),
+           **({"reference": values["network"]} if values["network"] else {}))
+    return 0
+
+
+def read_genotype(settings: Settings) -> Genotype:
+    """The genotype of `--genotype`. Says which flags of the space ask for another one."""
+    path = settings.values["genotype"]
+    with blame("genotype", path):
+        genotype = Genotype.load(path)
+    others = [f"--{name}={as_text(value)}" for name, value in settings.space_overrides.items()
+              if getattr(genotype.space, name) != value]
+    if others:
+        console.say(f"note: the network is that of --genotype: no effect of {', '.join(others)}")
+    return genotype
+
+
+def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:
+    """Says which limits the network of `--genotype` exceeds: it is trained all the same."""
+    cost = baselines.cost(genotype, images.image_shape, images.num_classes)
+    for name, limit in settings.limits.passed(cost).items():
+        console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
+                    f"--{budget_flag(name)}={as_text(limit)}")

@@ -1,0 +1,60 @@
+"""Which images a run uses, and how they are prepared."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from bars_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """Source, augmentation and validation images.
+
+    Attributes:
+        dataset: name of a TensorFlow Datasets set.
+        data_dir: directory where TensorFlow Datasets looks for it; None for its default.
+        image_dir: directory of images that replaces `dataset`.
+        image_size: side in pixels that images are resized to; 0 keeps their size.
+        crop_padding: padding in pixels before random crops; None for the default of the data set.
+        flip: whether training images are mirrored at random; None for the default of the data set.
+        cutout: side in pixels of a square that is blanked in training images; 0 for none.
+        split_seed: seed that selects the validation images.
+        validation_split: fraction of the training images that is used for validation.
+        eval_batch_size: images in an evaluation step.
+
+    Raises:
+        InputError: a crop or a cutout is larger than the images.
+    """
+
+    dataset: str = "fashion_mnist_small"
+    data_dir: str | None = None
+    image_dir: str | None = None
+    image_size: int = 0
+    crop_padding: int | None = None
+    flip: bool | None = None
+    cutout: int = 0
+    split_seed: int = 0
+    validation_split: float = 0.1
+    eval_batch_size: int = 256
+
+    def __post_init__(self):
+        if self.image_size:
+            self.check_side(self.image_size, f"must be at most --image_size={self.image_size}")
+
+    def check_side(self, side: int, remedy: str) -> None:
+        """Refuses crops and cutouts that are larger than `side` pixels."""
+        for name in ("crop_padding", "cutout"):
+            if (getattr(self, name) or 0) > side:
+                raise InputError.of(name, getattr(self, name), remedy)
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The field that selects the images, and its value."""
+        return ("image_dir", self.image_dir) if self.image_dir else ("dataset", self.dataset)
+
+    @property
+    def name(self) -> str:
+        """Short name of the images."""
+        return os.path.basename(self.image_dir) if self.image_dir else self.dataset

@@ -1,0 +1,86 @@
+"""Training, validation and test images of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bars_tf.data import function, pipeline
+from bars_tf.data.augmentation import Augmentation
+from bars_tf.data.image_data import ImageData
+from bars_tf.data.settings import DataSettings
+from bars_tf.errors import InputError, blame
+from bars_tf.legacy_keras import tf
+
+
+class ImageSplits(NamedTuple):
+    """The images of a run, and the settings that they come from.
+
+    Attributes:
+        train: images that weights (and alphas) are trained on.
+        validation: images that are held out of the training set, for choices.
+        test: images that are evaluated once, at the end.
+        settings: where the images come from and how they are prepared.
+    """
+
+    train: ImageData
+    validation: ImageData
+    test: ImageData
+    settings: DataSettings
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        return self.train.image_shape
+
+    @property
+    def num_classes(self) -> int:
+        return self.train.num_classes
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The default augmentation of the data set with the changes of the settings."""
+        usual, given = self.train.default_augmentation, self.settings
+        return Augmentation(usual.crop_padding if given.crop_padding is None else given.crop_padding,
+                            usual.flip if given.flip is None else given.flip, given.cutout)
+
+    def read(self) -> None:
+        """Reads all images that fit in memory, so that damage is found before the work and not after it.
+
+        Raises: InputError naming the source of a damaged image.
+        """
+        for images in (self.train, self.test):
+            with blame(*images.records.origin):
+                _ = images.records.in_memory
+
+
+def load_splits(settings: DataSettings) -> ImageSplits:
+    """Loads the images that the settings name and splits the validation images off the training images.
+
+    Raises: InputError naming the setting that does not fit.
+    """
+    size = settings.image_size or None
+    with blame(*settings.source):
+        train, test = (function.from_folder(settings.image_dir, size) if settings.image_dir else
+                       pipeline.load(settings.dataset, settings.data_dir, image_size=size))
+    side = min(train.image_shape[:2])
+    settings.check_side(side, f"must be at most {side}, the side of the images")
+    with blame("validation_split", settings.validation_split):
+        train, validation = train.split(settings.split_seed,
+                                        (1 - settings.validation_split, settings.validation_split))
+    return ImageSplits(train, validation, test, settings)
+
+
+@contextlib.contextmanager
+def reading(images: ImageData) -> Iterator[None]:
+    """A block that reads images while it uses them, as it does with those that do not fit in memory.
+
+    Raises: InputError naming the record that turns out to be damaged.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        if images.records.in_memory is not None:
+            raise
+        raise InputError.of(*images.records.origin, str(images.records.explain(error))) from None
