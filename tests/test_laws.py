@@ -1,12 +1,30 @@
 """The laws that make a result trustworthy, on small real networks."""
 
-import dataclasses
-import itertools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from small_spaces import (
+    ALL_PRIMITIVES,
+    CLASSES,
+    ENUMERABLE,
+    ENUMERABLE_NASB,
+    FULL_WIDTH,
+    NASB,
+    ODD_SHAPE,
+    SMALL,
+    TINY,
+    TINY_NASB,
+    TRANSITION,
+    TWO_PATHS,
+    all_choices,
+    log_probability,
+    random_alphas,
+    sampled_genotypes,
+    softmax,
+    with_random_batch_norm,
+)
 
 from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment, overhead
@@ -18,26 +36,13 @@ from bars_tf.network.keras_network import build_network, in_float32, transfer_we
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import check_budget, cost_range
-from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space import backbones, presets
+from bars_tf.space import backbones
 from bars_tf.space.backbones import nasb
-from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot, random_genotype, shapes
+from bars_tf.space.encoding import Choices, one_hot, random_genotype
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS, BARS_PAPER
-from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.training import fit as training
-
-ALL_PRIMITIVES = tuple(PRIMITIVES)
-SMALL = BARS_PAPER.replace(init_channels=8, layout="NRNRN", num_nodes=2, primitives=ALL_PRIMITIVES)
-FULL_WIDTH = SMALL.replace(full_width_nodes=True, reduction_kernel=1)
-TRANSITION = FULL_WIDTH.replace(reduction_shortcut="transition", reduction_kernel=0)
-ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
-TINY = BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
-# A group of two convolutions, one with a stride, one with neither, one with other channels alone.
-NASB = presets.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
-TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", backbone=((8, 1, 1), (16, 2, 1)))
-TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 
 
 @pytest.fixture(scope="module", params=[(SMALL, 16), (FULL_WIDTH, 10), (TRANSITION, 8), (NASB, 10), (TWO_PATHS, 8)],
@@ -49,26 +54,6 @@ def supernet(request):
     # What flows through a backbone is as large as the sums of its convolutions, if nothing normalises them.
     variance = 100.0 if space.backbone else 1.0
     return with_random_batch_norm(Supernet(space, ODD_SHAPE, CLASSES), np.random.default_rng(0), variance), number
-
-
-def with_random_batch_norm(supernet, rng, variance=1.0):
-    """Fresh statistics would hide channels that are mixed up."""
-    for layer in supernet.layers_by_name.values():
-        if hasattr(layer, "moving"):
-            size = layer.moving.shape[1]
-            layer.moving.assign(np.stack([rng.normal(size=size), variance * rng.uniform(0.5, 2, size)]))
-            gamma = rng.uniform(0.5, 1.5, size) * rng.choice([-1, 1], size)
-            layer.affine.assign(np.stack([gamma, rng.normal(size=size)]))
-    return supernet
-
-
-def sampled_genotypes(space, rng, number):
-    """Random ones; the first cover every width of every stage, next to another width, and every depth."""
-    for i in range(number):
-        genotype = random_genotype(space, rng)
-        widths = tuple(space.width_choices[(i + stage) % len(space.width_choices)] for stage in range(space.num_stages))
-        depths = tuple(space.depths(stage)[(i + stage) % len(space.depths(stage))] for stage in range(space.num_stages))
-        yield Genotype(space, widths, depths, genotype.topologies) if i < number // 2 else genotype
 
 
 def test_one_hot_and_cost_laws(supernet, rng):
@@ -232,45 +217,11 @@ def test_reference_costs_of_bars(topology, bops, binary_params):
     assert round(cost.binary_params / 1e6, 3) == binary_params
 
 
-def random_alphas(space, rng, scale=1.0):
-    alphas = Choices(*(scale * rng.standard_normal(shape) for shape in shapes(space)))
-    return alphas._replace(depths=np.where(depth_grid(space) >= 0, alphas.depths, -1e9))
-
-
-def softmax(logits):
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)
-
-
-def all_choices(space):
-    """Every raw choice as indices, and its genotype."""
-    groups, edges = len(space.groups), len(space.edges)
-    ranges = ([len(space.width_choices)] * space.num_stages + [len(space.depths(s)) for s in range(space.num_stages)]
-              + [len(space.primitives)] * groups * edges)
-    for choice in itertools.product(*map(range, ranges)):
-        widths, depths = choice[:space.num_stages], choice[space.num_stages:2 * space.num_stages]
-        picked = np.array(choice[2 * space.num_stages:]).reshape(groups, edges)
-        indices = Choices(widths, depths, picked)
-        yield indices, genotype_of(space, indices)
-
-
-ENUMERABLE = BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0),
-                                       sharing="all")
-ENUMERABLE_NASB = TINY_NASB.replace(max_inputs=1, num_paths=2)
-
-
 @pytest.fixture(scope="module", params=[ENUMERABLE, ENUMERABLE_NASB], ids=["bars", "nasb"])
 def enumerated(request):
     space = request.param
     tables = complexity.cost_tables(space, (8, 8, 1), 2)
     return tables, [(c, g, complexity.cost(g, tables)) for c, g in all_choices(space)]
-
-
-def log_probability(choice, alphas):
-    logs = [np.log(np.maximum(softmax(a), 1e-300)) for a in alphas]
-    widths, depths, picked = choice
-    return (sum(logs[0][s, w] for s, w in enumerate(widths)) + sum(logs[1][s, d] for s, d in enumerate(depths))
-            + np.take_along_axis(logs[2], picked[..., None], -1).sum())
 
 
 def test_expected_cost_is_full_enumeration(enumerated, rng):
@@ -389,109 +340,6 @@ def test_impossible_budgets_are_refused(enumerated):
     with pytest.raises(ValueError, match=f"reaches from {smallest:.6g} to {largest:.6g}"):
         check_budget(tables, Budget(ops=smallest - 1))
     check_budget(tables, Budget(ops=smallest))
-
-
-@pytest.mark.parametrize("limit", [0, 1])
-def test_a_budget_of_memory_steers_from_both_sides(limit, rng):
-    """Alphas move to the smallest or to the largest networks, as the one or the other is the budget."""
-    net = Supernet(TINY, (8, 8, 1), 3, seed=1)
-    ends = cost_range(net.tables, complexity.PEAK)
-    net.compile("adam", tf.keras.optimizers.legacy.Adam(0.1), budget=Budget(peak_bytes=ends[limit]))
-    images, labels = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32), tf.constant(rng.integers(0, 3, 8))
-    step = tf.function(lambda: (net.arch_step(images, labels), net.search_step.assign_add(1)), autograph=False)
-    before = abs(float(net.expected_cost().peak_bytes) - ends[limit])
-    for _ in range(30):
-        step()
-    assert abs(float(net.expected_cost().peak_bytes) - ends[limit]) < 0.5 * before
-
-
-@pytest.mark.parametrize("share, sampling", [(0.0, "gumbel_hard"), (0.4, "gumbel_hard"), (1.0, "gumbel_hard"),
-                                             (1.0, "softmax")])
-def test_weight_steps_that_draw_uniformly(share, sampling):
-    """Under alphas that leave no choice, as many draws as are to be uniform differ from them. Where all are, nothing
-    but the network drawn is computed, however the alphas are sampled."""
-    net = Supernet(TINY_NASB, (8, 8, 1), 3, seed=1)
-    net.compile("adam", "adam", sampling=sampling, uniform_share=share)
-    net.arch_variables[2].assign(50 * np.eye(3)[np.ones(net.arch_variables[2].shape[:2], int)])  # skip
-
-    @tf.function
-    def draw(update):
-        return net.draw(update).choices.edges
-
-    differ = {"weights": [], "alphas": []}
-    for step in range(100):
-        net.search_step.assign(step)
-        for update, found in differ.items():
-            found.append(bool((draw(update).numpy()[..., 1] != 1).any()))
-    assert np.mean(differ["weights"]) == pytest.approx(share, abs=0.15) and not any(differ["alphas"])
-    assert net.draw("weights").computed is not None
-
-
-@pytest.mark.parametrize("sampling, space", [
-    ("softmax", TINY), ("gumbel", TINY), ("gumbel_hard", TINY), ("gumbel_hard", TINY_NASB.replace(num_paths=2))])
-def test_partition_law(sampling, space, rng):
-    supernet = Supernet(space, (8, 8, 1), 3)
-    supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.01), sampling=sampling)
-    assert {v.ref() for v in supernet.trainable_variables} == {
-        v.ref() for v in [*supernet.weight_variables, *supernet.arch_variables]}
-    images = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32)
-    labels = tf.constant(rng.integers(0, 3, 8), tf.int32)
-    statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
-    sets = {"weights": supernet.weight_variables, "alphas": supernet.arch_variables, "statistics": statistics}
-
-    def changed(step):
-        before = {name: [v.numpy() for v in variables] for name, variables in sets.items()}
-        step(images, labels)
-        return {name for name, variables in sets.items()
-                if any((b != v.numpy()).any() for b, v in zip(before[name], variables))}
-
-    assert changed(supernet.weight_step) == {"weights", "statistics"}
-    assert changed(supernet.arch_step) == {"alphas"}
-
-
-@pytest.mark.parametrize("space", [
-    BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0)),
-    TINY_NASB.replace(backbone=((4, 1, 1),))], ids=["bars", "nasb"])
-def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
-    """On a space small enough to enumerate, the mean gradient of each sampling form points where the exact one does."""
-    tf.keras.utils.set_random_seed(0)
-    supernet = Supernet(space, (8, 8, 1), 3)
-    supernet.compile(tf.keras.optimizers.legacy.Adam(0.01), tf.keras.optimizers.legacy.Adam(0.0))
-    labels = tf.constant(rng.integers(0, 3, 64), tf.int32)
-    patterns = rng.normal(size=(3, 8, 8, 1))
-    images = tf.constant(patterns[labels.numpy()] + rng.normal(size=(64, 8, 8, 1)), tf.float32)
-    step = tf.function(lambda: (supernet.weight_step(images, labels), supernet.search_step.assign_add(1)))
-    for _ in range(60):
-        step()
-    loss = tf.function(lambda c: supernet.compiled_loss(labels, supernet(images, c, mode="arch")), autograph=False)
-    probabilities, exact = [p.numpy() for p in supernet.probabilities()], 0.0
-    for (widths, depths, picked), _ in all_choices(space):
-        hard = [np.eye(p.shape[-1], dtype=np.float32)[np.array(choice)]
-                for p, choice in zip(probabilities, (widths, depths, picked))]
-        probability = np.prod([(p * h).sum(-1).prod() for p, h in zip(probabilities, hard)])
-        value = float(loss(Sample(*[Choices(*map(tf.constant, hard))] * 2)))
-        exact += np.concatenate([(probability * value * (h - p)).ravel() for h, p in zip(hard, probabilities)])
-
-    for sampling, draws in (("softmax", 1), ("gumbel", 200), ("gumbel_hard", 200)):
-        supernet.sampler = dataclasses.replace(supernet.sampler, form=sampling)
-
-        @tf.function(autograph=False)
-        def gradient():
-            supernet.search_step.assign_add(1)
-            with tf.GradientTape() as tape:
-                # Second paths are computed on the first images only.
-                order = tf.random.experimental.index_shuffle(
-                    tf.range(64), tf.stack([0, tf.cast(supernet.search_step, tf.int32)]), 63)
-                logits = supernet(tf.gather(images, order), supernet.draw("alphas", 64), mode="arch")
-                value = supernet.compiled_loss(tf.gather(labels, order), logits)
-            gradients = tape.gradient(value, supernet.arch_variables, unconnected_gradients="zero")
-            return tf.concat([tf.reshape(g, [-1]) for g in gradients], 0)
-
-        mean = np.mean([gradient().numpy() for _ in range(draws)], axis=0)
-        cosine = mean @ exact / np.linalg.norm(mean) / np.linalg.norm(exact)
-        print(sampling, "cosine", cosine)
-        # Softmax mixes outputs, whose loss is another one than the expected: it keeps to the half-space.
-        assert cosine > (0.5 if sampling == "softmax" else 0.85), sampling
 
 
 @pytest.mark.parametrize("space", [SMALL, TWO_PATHS], ids=["bars", "nasb"])

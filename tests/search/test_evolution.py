@@ -1,0 +1,55 @@
+"""Candidates and their children."""
+
+import numpy as np
+import pytest
+from small_spaces import NASB, random_alphas
+
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import Budget
+from bars_tf.search.derivation import evolution
+from bars_tf.search.derivation.candidates import candidates
+from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.space.encoding import random_genotype
+from bars_tf.space.presets import BARS_PAPER
+
+
+@pytest.mark.parametrize("space, budget", [
+    (BARS_PAPER, Budget(bops=15e6)), (BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
+    (BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
+def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
+    tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
+    parents = [c.genotype for c in candidates(alphas, tables, budget, 5, seed=0)]
+    assert len({genotype.canonical() for genotype in parents}) == len(parents)
+    seen = set(parents)
+    for _ in range(50):
+        child = evolution.child(parents, seen, tables, budget, rng)
+        assert child.canonical() not in {genotype.canonical() for genotype in seen}
+        seen.add(child)
+    for genotype in seen:
+        cost = complexity.cost(genotype, tables)
+        assert budget.allows(cost) and budget.used(cost) >= complexity.NEARLY_ALL
+        assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
+        if "none" not in space.primitives:
+            assert all(genotype.primitive(cell.group, edge) in space.primitives
+                       for cell in genotype.active_cells() for edge in space.edges)
+
+
+def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
+    """By a score that needs no training, whose rounding depends on the machine: the share of skips."""
+    space, budget = BARS_PAPER, Budget(bops=15e6)
+    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+
+    def score(genotype):
+        return np.mean([name == "skip" for topology in genotype.topologies for node in topology for _, name in node])
+
+    at_random = []
+    while len(at_random) < 30:
+        genotype = grow_to_budget(random_genotype(space, rng), random_alphas(space, rng), tables, budget)
+        if complexity.NEARLY_ALL <= budget.used(complexity.cost(genotype, tables)) <= 1:
+            at_random.append(genotype)
+    scored = list(at_random)
+    for _ in range(60):
+        scored.sort(key=score, reverse=True)
+        scored.append(evolution.child(scored, set(scored), tables, budget, rng))
+    children = [score(genotype) for genotype in scored if genotype not in at_random]
+    assert np.mean(children) > np.mean([score(genotype) for genotype in at_random]) + 0.05

@@ -1,0 +1,36 @@
+"""The reach of a space, and budgets beyond it."""
+
+import pytest
+from small_spaces import SMALL, sampled_genotypes
+
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import LIMITED, Budget
+from bars_tf.errors import FieldError
+from bars_tf.search.derivation.optimum import most_probable
+from bars_tf.search.derivation.reach import check_budget, cost_range
+from bars_tf.space.encoding import Choices, one_hot
+
+TABLES = complexity.cost_tables(SMALL, (16, 16, 3), 10)
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_every_network_lies_within_the_range(name, rng):
+    """And a budget of the smallest one is kept by a network that is so small."""
+    smallest, largest = cost_range(TABLES, name)
+    costs = [complexity.cost(genotype, TABLES) for genotype in sampled_genotypes(SMALL, rng, 30)]
+    assert all(smallest <= getattr(cost, name) <= largest for cost in costs)
+    budget = Budget(**{name: smallest})
+    check_budget(TABLES, budget)
+    alphas = Choices(*one_hot(next(sampled_genotypes(SMALL, rng, 1))))
+    assert getattr(complexity.cost(most_probable(alphas, TABLES, budget), TABLES), name) == smallest
+    with pytest.raises(FieldError, match=f"reaches from {smallest:.6g} to {largest:.6g}") as refused:
+        check_budget(TABLES, Budget(**{name: 0.99 * smallest}))
+    assert refused.value.field == name
+
+
+def test_limits_that_exclude_each_other():
+    """Each of them is within reach: few FLOPs with many BOPs to spare, and the other way round."""
+    space = SMALL.replace(width_choices=(1.0,), primitives=("none", "bin_conv_3x3"))
+    tables = complexity.cost_tables(space, (16, 16, 3), 10)
+    bops, size = (cost_range(tables, name)[0] for name in ("bops", "size_bytes"))
+    check_budget(tables, Budget(bops=bops, size_bytes=size))
