@@ -1,30 +1,16 @@
 """Rankings, and families of networks from one search."""
 
-import dataclasses
-import itertools
-import json
 
 import numpy as np
 import pytest
-from helpers import TINY, run_program
 from small_spaces import random_alphas
 
-from bars_tf.cli.flag_values import parse_budgets
-from bars_tf.cost import tables as complexity
 from bars_tf.cost.tables import Budget
 from bars_tf.legacy_keras import tf
-from bars_tf.report import run as run_files
 from bars_tf.search import family
-from bars_tf.search.derivation import evolution
-from bars_tf.search.derivation.candidates import candidates
-from bars_tf.search.derivation.growth import grow_to_budget
-from bars_tf.search.derivation.optimum import most_probable
-from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.ranking import rank
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space.encoding import Choices, one_hot, random_genotype
-from bars_tf.space.genotype import Genotype
-from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
+from bars_tf.space.presets import BARS_PAPER
 
 SPACE = BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0), stem="cifar_2")
 
@@ -72,15 +58,3 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
     for limit, member in zip(limits, members):
         assert 0.9 * limit <= member.cost.ops <= limit
     assert all(a.accuracy <= b.accuracy for a, b in zip(members, members[1:]))
-
-
-def test_measures_of_budgets():
-    for name, measure in (("", "ops"), ("bops:", "bops"), ("flops:", "flops"), ("params:", "params"),
-                          ("size:", "size_bytes"), ("peak:", "peak_bytes")):
-        assert parse_budgets(f"{name}50k,90k") == (measure, (50e3, 90e3))
-
-
-@pytest.mark.parametrize("value", ["90k,50k", "50k,50k", "50k", "50k,12Q", "weight:1,2", "params:2k,1k", ""])
-def test_malformed_budgets(value):
-    with pytest.raises(ValueError, match="must be"):
-        parse_budgets(value)

@@ -48,7 +48,7 @@ def test_joined_fronts_are_the_front_of_all_pairs_within_the_bounds(rng):
 
 @pytest.mark.parametrize("changes", [{}, {"num_nodes": 3}, {"primitives": ("skip", "bin_conv_3x3")},
                                      {"num_nodes": 3, "max_inputs": 1}], ids=str)
-@pytest.mark.parametrize("bound", [9.0, 0.6])  # an edge
+@pytest.mark.parametrize("bound", [9.0, 0.8])  # an edge
 def test_the_front_of_a_group_is_brute_force(changes, bound, rng):
     """With two limits; edges from nodes without inputs neither cost nor score."""
     space = SPACE.replace(**changes)
@@ -66,7 +66,7 @@ def test_the_front_of_a_group_is_brute_force(changes, bound, rng):
             alive |= {target} if topology[-1] else set()
         if max(map(len, topology)) <= space.most_inputs:
             topologies[tuple(topology)] = total + process * any(topology), score
-    assert (bound == 0.6) == any((found[0] > bounds).any() for found in topologies.values())
+    assert (bound < 1) == any((found[0] > bounds).any() for found in topologies.values())
     within = [found for found in topologies.values() if (found[0] <= bounds).all()]
     # Process is added behind the bounds: the caller, who joins fronts of groups, checks again.
     front = group_front(space, scores, costs, process, bounds)
