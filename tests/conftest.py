@@ -17,6 +17,23 @@ def finished(tmp_path_factory):
     return directory, run_program("search", *TINY, f"--workdir={directory}")
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+    """A work directory as `bin/search` leaves it, of a small network that is not trained."""
+    from sample_networks import write_run
+
+    directory = tmp_path_factory.mktemp("untrained") / "work"
+    write_run(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def exported(untrained, tmp_path_factory):
+    """The directory that `bin/export` writes of that network, and the finished process."""
+    output = tmp_path_factory.mktemp("export") / "tiny"
+    return output, run_program("export", f"--workdir={untrained}", "--name=tiny_net", f"--output={output}")
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -25,7 +25,7 @@ HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 _MODULES = {
     "search": "cli.search", "train": "cli.train", "evaluate": "cli.evaluate",
-    "summary": "cli.summary", "bench": "cli.bench", "report": "report.page", "export": "export.package",
+    "summary": "cli.summary", "bench": "cli.bench", "report": "report.page", "export": "cli.export",
     "runs": "report.listing", "tune": "compare.tuning.tuner", "compare": "compare.trainings",
 }
 

@@ -32,8 +32,8 @@ def _print_tflite(contents: tflite.Contents) -> None:
     print()
     print_table([("convolution", "", "operation", "binary weights", "float values", "bytes"), *rows])
     binary = sum(op.is_binary for op in contents.convolutions)
-    left = ", ".join(f"{count} {kind}" for kind, count in contents.unfused.items())
-    print(f"\n{binary} binary and {len(rows) - binary} float convolutions; not fused into one: {left}")
+    print(f"\n{binary} binary and {len(rows) - binary} float convolutions; not fused into one: "
+          f"{contents.unfused_text}")
     print(f"file             {contents.size_bytes:,} bytes")
     print(f"  constants      {contents.constant_bytes:,} bytes: one bit a binary weight, its input channels packed to "
           "32, and 4 bytes any other value")

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bars_tf.cost.deployment import PACKED
-from bars_tf.export.tflite_file import Contents, Operation
+from bars_tf.export import conversion
+from bars_tf.export.tflite_file import Contents, Operation, parse
 from bars_tf.legacy_keras import lq, tf
 
 SIGNS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
-# Agreement: images whose logits differ by less than this part of the logits' range count as computed alike.
+# Agreement: images whose logits differ by less than this fraction of the logits' range count as close.
 TOLERANCE, CLOSE_SHARE, SAME_CLASS_SHARE = 1e-3, 0.98, 0.99
 CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose, tf.keras.layers.DepthwiseConv2D,
                 tf.keras.layers.SeparableConv2D)
 
 
 class Agreement(NamedTuple):
-    """How far two functions from images to logits agree.
+    """How far two functions from images to logits agree: numbers of images.
 
-    Where a sum rounds across 0 a sign flips, and one image comes out visibly different: such images are not `close`.
-    Whether it was rounding tells a comparison with `conversion.with_engine_rounding`.
+    Where a sum rounds across 0 a sign flips, and the logits of one image differ visibly: such images are not `close`.
+    A comparison with `conversion.with_engine_rounding` shows whether it was rounding.
     """
 
     images: int
@@ -38,6 +39,55 @@ class Agreement(NamedTuple):
                 f"{self.same_class:,} of the same class")
 
 
+class Proof(NamedTuple):
+    """The findings about a deployment file.
+
+    Attributes:
+        contents: operations of the file.
+        agreement: with the trained model.
+        rounded: with the model that rounds as the engine does.
+        problems: a line each, empty for a file that is proven.
+    """
+
+    contents: Contents
+    agreement: Agreement
+    rounded: Agreement
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.contents.to_dict(), "agreement": self.agreement._asdict(),
+                "agreement_rounded_as_engine": self.rounded._asdict(), "problems": list(self.problems)}
+
+
+def prove(model: tf.keras.Model, fusible: tf.keras.Model, converted: bytes, images: np.ndarray,
+          logits: np.ndarray) -> Proof:
+    """Examines a deployment file and runs it on images.
+
+    Args:
+        model: the trained network.
+        fusible: the same, arranged by `conversion.fusible`, from which the file was converted.
+        converted: the file.
+        images: [images, height, width, channels].
+        logits: of the model for these images, [images, classes].
+    """
+    contents = parse(converted)
+    problems = fallbacks(model, contents)
+    in_file = conversion.interpreter(converted)(images)
+    found = agreement(logits, in_file)
+    rounded = agreement(predict(conversion.with_engine_rounding(fusible), images), in_file)
+    if not (found.holds or rounded.holds):
+        problems.append(f"the file does not compute what was trained: {found}; needed are {CLOSE_SHARE:.0%} and "
+                        f"{SAME_CLASS_SHARE:.0%}")
+    return Proof(contents, found, rounded, tuple(problems))
+
+
+def predict(model: tf.keras.Model, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
+    """Logits [images, classes], computed by the processor: other devices round otherwise."""
+    with tf.device("/CPU:0"):
+        return np.concatenate([model(images[i: i + batch_size], training=False).numpy()
+                               for i in range(0, len(images), batch_size)])
+
+
 def agreement(expected: np.ndarray, found: np.ndarray) -> Agreement:
     """Compares logits [images, classes]."""
     scale = max(float(np.ptp(expected)), np.finfo(np.float32).tiny)
@@ -47,13 +97,13 @@ def agreement(expected: np.ndarray, found: np.ndarray) -> Agreement:
 
 
 def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
-    """What keeps a file from being the binary network that `model` is: a line each, naming layer, reason and remedy.
+    """Differences between a file and the binary network `model`: a line each, with layer, reason and remedy.
 
     Every convolution of the model with a kernel quantizer has to be one LceBconv2d with the signs of its kernel, and
-    there must be as many float convolutions as the model has without. Where only the sign of a result is used, the
-    converter may negate the kernel of an output channel and turn its threshold round: that is the same. Of layers with
-    equal signs one is enough: on the same input the converter computes them once, and were another one float, the
-    number of these would tell.
+    the numbers of float convolutions must be equal. Where only the sign of a result is used, the converter may negate
+    the kernel of an output channel and reverse its threshold, which is equivalent. Of layers with equal signs one is
+    enough: on the same input the converter computes them once, and if another one were float, the number of float
+    convolutions would differ.
     """
     found = defaultdict(int)
     for operation in contents.operations:
@@ -83,7 +133,7 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
 
 
 def unpacked_signs(operation: Operation) -> np.ndarray:
-    """Where the kernel of an LceBconv2d is negative: bool [outputs, height, width, inputs]."""
+    """Whether each weight of an LceBconv2d is negative: bool [outputs, height, width, inputs]."""
     # A bit a weight, inputs packed to 32.
     data = np.ascontiguousarray(operation.kernel).view(np.uint8)
     return np.unpackbits(data, axis=-1, bitorder="little")[..., : operation.input_channels].astype(bool)
@@ -95,7 +145,7 @@ def _key(negative: np.ndarray) -> tuple:
 
 
 def quantizer(layer: tf.keras.layers.Layer, of: str) -> object:
-    """A quantizer of a layer ("input", "kernel", "depthwise"), None where it has none."""
+    """The quantizer of a layer's "input", "kernel" or "depthwise" kernel, None where it has none."""
     return getattr(layer, f"{of}_quantizer", None)
 
 

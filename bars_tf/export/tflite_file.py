@@ -82,6 +82,10 @@ class Contents:
                 "Pad": self.kinds.get("PAD", 0) + self.kinds.get("PADV2", 0)}
 
     @property
+    def unfused_text(self) -> str:
+        return ", ".join(f"{count} {kind}" for kind, count in self.unfused.items())
+
+    @property
     def constant_bytes(self) -> int:
         return sum(op.constant_bytes for op in self.operations)
 

@@ -1,4 +1,4 @@
-"""The files of a Larq Zoo model: NAME.py, NAME.h5, weights with and without the head, NAME.json."""
+"""The files of a Larq Zoo model: NAME.py, NAME.h5, weights with and without the classifier, NAME.json."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import json
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from bars_tf.export.proof import Proof
 from bars_tf.export.zoo_module import Facts, module_text
 from bars_tf.files import sha256
 from bars_tf.legacy_keras import tf
 from bars_tf.space.genotype import Genotype
-
-if TYPE_CHECKING:
-    from bars_tf.export.model_card import Deployment
 
 
 def write(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model, facts: Facts) -> None:
@@ -47,15 +44,17 @@ def load_function(path: Path) -> Callable[..., tf.keras.Model]:
     return getattr(module, path.stem)
 
 
-def add_to_json(path: Path, facts: Facts, deployment: Deployment | None) -> None:
-    """Adds labels, preprocessing, figures and the contents of the deployment file to NAME.json, which is Keras's
-    configuration of the model; `model_from_json` passes over what is added."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def add_to_json(path: Path, facts: Facts, proof: Proof | None) -> None:
+    """Adds labels, preprocessing, metrics and the contents of the deployment file to NAME.json.
+
+    The file holds the configuration of the Keras model; `model_from_json` ignores the additions.
+    """
+    values = json.loads(path.read_text(encoding="utf-8"))
     values["labels"] = list(facts.class_names)
     values["preprocessing"] = {"input_shape": list(facts.input_shape), "mean": list(facts.mean), "std": list(facts.std),
                                "formula": "(image / 255 - mean) / std",
                                **({"resized_to_then_center_cropped": list(facts.resized)} if facts.resized else {})}
     values["metrics"] = {"dataset": facts.dataset, "test_accuracy": facts.accuracy, "test_images": facts.images,
                          **facts.cost.to_dict()}
-    values["deployment"] = deployment and deployment.to_dict()
+    values["deployment"] = proof and proof.to_dict()
     path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

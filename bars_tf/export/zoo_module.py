@@ -7,24 +7,19 @@ letter, digit or plain sign.
 from __future__ import annotations
 
 import ast
-import builtins
-import functools
-import keyword
 import re
-import sys
 from collections.abc import Sequence
-from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
 from bars_tf.cost.tables import Cost
+from bars_tf.export.settings import TEMPLATE
 from bars_tf.network.keras_network import BATCH_NORM, STE_CLIP
 from bars_tf.space.fields import MAX_POOL, STEMS
 from bars_tf.space.genotype import Genotype
 
-TEMPLATE_NAME, LINE_LENGTH = "zoo_template", 120
+LINE_LENGTH = 120
 
 
 class Facts(NamedTuple):
@@ -55,13 +50,14 @@ def module_text(name: str, genotype: Genotype, facts: Facts, sha256: Sequence[st
     """The Python text of NAME.py.
 
     Args:
-        name: has passed `check_name`.
+        name: of the model, as `ExportSettings` takes it.
         sha256: of the files of weights with and without the classifier.
     """
     weights = {True: (f"{name}_weights.h5", sha256[0]), False: (f"{name}_weights_notop.h5", sha256[1])}
     values = {"INPUT_SHAPE": tuple(facts.input_shape), "CLASS_NAMES": tuple(facts.class_names), "MEAN": facts.mean,
               "STD": facts.std, "WEIGHTS": weights, **network_constants(genotype)}
-    text = _template()[_template().index('"""'):].replace(TEMPLATE_NAME, name)
+    text = TEMPLATE.read_text(encoding="utf-8")
+    text = text[text.index('"""'):].replace(TEMPLATE.stem, name)
     text = jinja2.Template(text, keep_trailing_newline=True, undefined=jinja2.StrictUndefined).render(
         dataset=plain(facts.dataset), accuracy=f"{facts.accuracy:.2%} of {facts.images:,} test images",
         params=f"{facts.cost.params:,}", memory=memory(facts.cost))
@@ -104,18 +100,6 @@ def network_constants(genotype: Genotype) -> dict[str, Any]:
         "HEAD_ACTIVATION": getattr(space, "head_activation", "none")}
 
 
-def check_name(name: str) -> None:
-    """Raises: ValueError if a model cannot have this name, with what a name may be."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name):
-        raise ValueError("must be a letter and up to 63 letters, digits and underscores")
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
-        raise ValueError("is a word of Python; choose another name")
-    if {name, f"{name}Factory"} & _template_names():
-        raise ValueError("is used in the generated code; choose another name")
-    if name in sys.stdlib_module_names or name in metadata.packages_distributions():
-        raise ValueError("is a Python package, which NAME.py would hide; choose another name")
-
-
 def memory(cost: Cost) -> str:
     """Bytes of the weights, binary ones as bits, in words."""
     return f"{cost.size_bytes / 1e6:.2f} MB" if cost.size_bytes >= 1e6 else f"{cost.size_bytes / 1e3:.1f} kB"
@@ -124,22 +108,6 @@ def memory(cost: Cost) -> str:
 def plain(text: str) -> str:
     """A text of others as part of a sentence: letters, digits and a few signs."""
     return re.sub(r"[^\w .:/-]", "_", text[:40])
-
-
-@functools.cache
-def _template() -> str:
-    return Path(__file__).with_name(f"{TEMPLATE_NAME}.py").read_text(encoding="utf-8")
-
-
-@functools.cache
-def _template_names() -> frozenset[str]:
-    """The names that the template defines, imports or takes as arguments."""
-    names = set()
-    for node in ast.walk(ast.parse(_template())):
-        for field in ("id", "arg", "name", "asname"):
-            if isinstance(value := getattr(node, field, None), str):
-                names.add(value)
-    return frozenset(names)
 
 
 def _literal(value: Any, indent: str = "", taken: int = 24) -> str:

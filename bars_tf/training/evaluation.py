@@ -14,9 +14,7 @@ import numpy as np
 from bars_tf.data import pipeline as data
 from bars_tf.data.pipeline import ImageData
 from bars_tf.data.splits import reading
-from bars_tf.errors import Failure, InputError, blame
-from bars_tf.export import conversion
-from bars_tf.export import tflite_file as tflite
+from bars_tf.errors import InputError, blame
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.training.progress import Progress
 
@@ -72,26 +70,6 @@ def as_network(model: tf.keras.Model) -> Network:
     """A Keras model for evaluation."""
     logits = tf.function(lambda images: model(images, training=False), autograph=False)
     return Network(logits, model.input_shape[1:], model.output_shape[-1])
-
-
-def load_tflite(path: str) -> Network:
-    """Reads a `.tflite` file, which the Larq Compute Engine's interpreter is to run.
-
-    Raises: InputError naming --model, the file and what is wrong; Failure where the engine is missing.
-    """
-    with blame("model", path):
-        contents = tflite.read(path)
-        if len(contents.input_shape) != 4 or len(contents.output_shape) != 2:
-            raise ValueError(f"maps {contents.input_shape} to {contents.output_shape}, not images to classes")
-        if not conversion.is_available():
-            raise Failure(f"cannot run {path}: {conversion.MISSING}")
-        with open(path, "rb") as file:
-            data = file.read()
-        try:
-            predict = conversion.interpreter(data)
-        except RuntimeError as error:
-            raise ValueError(f"the Larq Compute Engine does not take it ({str(error).splitlines()[0][:200]})") from None
-    return Network(lambda images: predict(images.numpy()), contents.input_shape[1:], contents.output_shape[-1])
 
 
 def load_model(path: str, flag: str = "model") -> tf.keras.Model:

@@ -1,0 +1,43 @@
+"""`bin/export`: hands over a trained network as a Larq Zoo model and a deployment file."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+
+from bars_tf.cli.command_line import parse
+from bars_tf.cli.settings import Settings
+from bars_tf.cli.workdir import CONFIG, program_of
+from bars_tf.data.settings import DataSettings
+from bars_tf.data.splits import load_splits
+from bars_tf.errors import InputError
+from bars_tf.export import package
+from bars_tf.export.settings import ExportSettings
+
+
+def main(settings: Settings) -> int:
+    given, directory = settings.values, Path(settings.run.workdir)
+    export = ExportSettings(**{field.name: given[field.name] for field in dataclasses.fields(ExportSettings)})
+    flagfile = directory / CONFIG
+    if not directory.is_dir():
+        raise InputError.of("workdir", directory, "no such directory")
+    if not flagfile.exists():
+        raise InputError.of("workdir", directory, f"has no {CONFIG}, so it is no work directory of bin/search or "
+                            "bin/train")
+    resume = shlex.join([f"bin/{program_of(directory)}", f"--flagfile={flagfile}"])
+    run = package.read_run(directory, resume)
+    data = _data_of(settings, flagfile)
+    package.export(export, run, data.name, load_splits(data).test, (resume, shlex.join(
+        ["bin/export", f"--workdir={directory}", f"--name={export.name}", f"--output={export.output}"])))
+    files = sorted(path.name for path in Path(export.output).glob(f"{export.name}*"))
+    print(f"{export.output}/: {', '.join(files)}, README.md")
+    return 0
+
+
+def _data_of(settings: Settings, flagfile: Path) -> DataSettings:
+    """The data of the run, which may have moved since."""
+    moved = {name: value for name in ("data_dir", "image_dir") if (value := settings.values[name])}
+    # As settings of a program that reads nothing else of a run.
+    run = parse("evaluate", [f"--flagfile={flagfile}", f"--model={flagfile.with_name('model.h5')}"])
+    return dataclasses.replace(run.data, **moved)

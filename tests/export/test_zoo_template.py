@@ -1,0 +1,54 @@
+"""The template of the zoo modules is a module that works as it stands."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bars_tf.export import zoo_module, zoo_template
+from bars_tf.network.keras_network import build_network
+from bars_tf.space.encoding import random_genotype
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.presets import BARS_SMALL
+
+
+def test_its_constants_are_those_of_a_network(rng):
+    space = BARS_SMALL.replace(layout="NR", num_nodes=2, init_channels=8, stem_channels=4)
+    genotype = Genotype(space, (1.0, 1.0), (1, 0), ((((0, "bin_conv_3x3"),), ((1, "skip"),)), (((0, "skip"),), ())))
+    for name, value in zoo_module.network_constants(genotype).items():
+        assert getattr(zoo_template, name) == value, name
+    model = build_network(genotype, zoo_template.INPUT_SHAPE, len(zoo_template.CLASS_NAMES))
+    zoo_model = zoo_template.zoo_template(weights=None)
+    zoo_model.set_weights(model.get_weights())
+    images = rng.normal(size=(2, *zoo_template.INPUT_SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(model(images), zoo_model(images))
+
+
+def test_every_constant_is_replaced(rng):
+    tree = ast.parse(Path(zoo_template.__file__).read_text())
+    constants = {node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)} - {"layers"}
+    assert constants == {"INPUT_SHAPE", "CLASS_NAMES", "MEAN", "STD", "WEIGHTS",
+                         *zoo_module.network_constants(random_genotype(BARS_SMALL, rng))}
+
+
+def test_it_needs_nothing_of_the_package():
+    tree = ast.parse(Path(zoo_template.__file__).read_text())
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not any(module.startswith("bars_tf") for module in modules)
+
+
+def test_head_activation(monkeypatch):
+    kinds = []
+    for activation in ("none", "relu"):
+        monkeypatch.setattr(zoo_template, "HEAD_ACTIVATION", activation)
+        kinds.append([type(layer).__name__ for layer in zoo_template.zoo_template(weights=None).layers])
+    assert kinds[1] == [*kinds[0][:-2], "ReLU", *kinds[0][-2:]]
+
+
+def test_damaged_weights_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(zoo_template, "__file__", str(tmp_path / "zoo_template.py"))
+    (tmp_path / "zoo_template_weights.h5").write_bytes(b"other")
+    with pytest.raises(ValueError, match="damaged or of another export: SHA-256 is"):
+        zoo_template.zoo_template()

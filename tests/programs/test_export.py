@@ -1,0 +1,63 @@
+"""`bin/export`, and the programs that read its files."""
+
+import json
+import re
+
+import pytest
+
+from bars_tf.cli import export, summary
+from bars_tf.cli.command_line import parse
+from bars_tf.data import pipeline
+from bars_tf.errors import InputError
+from bars_tf.training.evaluation import accuracy, as_network, load_model
+
+
+def test_export_writes_all_files(exported):
+    output, done = exported
+    assert done.returncode == 0, done.stderr
+    for word in ("WARNING", "Traceback", "tensorflow/"):
+        assert word not in done.stdout + done.stderr
+    assert re.search(r"tiny_net.tflite: 12 binary convolutions, 2 float ones; left unfused: 0 batch norm, 0 ReLU",
+                     done.stderr)
+    assert "equal to the last bit on 512 test images" in done.stderr
+    assert [path.name for path in output.parent.iterdir()] == ["tiny"]
+    names = {f"tiny_net{end}" for end in (".py", ".h5", "_weights.h5", "_weights_notop.h5", ".json", ".tflite")}
+    assert {path.name for path in output.iterdir()} == {*names, "README.md"}
+
+
+def test_evaluate_and_summary_read_the_files(exported, program, untrained):
+    model = str(exported[0] / "tiny_net.tflite")
+    done = program("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
+    assert done.returncode == 0, done.stderr
+    _, test = pipeline.load("fashion_mnist_small")
+    expected = accuracy(as_network(load_model(str(untrained / "model.h5"))), test, 100, 2, "test")
+    found = json.loads(done.stdout)
+    assert found["images"] == expected[1] == 200 and abs(found["accuracy"] - expected[0]) < 0.02
+    done = program("evaluate", f"--model={model}", "--image_size=14")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert re.search(r"is for images \(28, 28, 1\) of 10 classes; .* has \(14, 14, 1\) of 10", done.stderr)
+
+
+def test_summary_of_a_deployment_file(exported, capsys):
+    summary.main(parse("summary", [f"--model={exported[0] / 'tiny_net.tflite'}"]))
+    printed = capsys.readouterr().out
+    assert "12 binary and 2 float convolutions" in printed
+    assert "parameters / 8" in printed and "cell_1_edge_0_1_bin_conv_3x3_even" in printed
+
+
+def test_summary_needs_one_file():
+    for arguments in ([], ["--genotype=a.json", "--model=b.h5"]):
+        with pytest.raises(InputError, match="--genotype, --model: one of them is needed"):
+            summary.main(parse("summary", arguments))
+
+
+def test_no_work_directory(tmp_path):
+    for directory, reason in ((tmp_path / "none", "no such directory"), (tmp_path, "has no config.flags")):
+        with pytest.raises(InputError, match=reason):
+            export.main(parse("export", [f"--workdir={directory}", "--name=net", f"--output={tmp_path / 'out'}"]))
+
+
+def test_unfinished_run_names_the_command(tmp_path):
+    (tmp_path / "config.flags").write_text("--seed=0\n")
+    with pytest.raises(InputError, match=f"`bin/search --flagfile={tmp_path}/config.flags` resumes it"):
+        export.main(parse("export", [f"--workdir={tmp_path}", "--name=net", f"--output={tmp_path / 'out'}"]))
