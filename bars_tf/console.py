@@ -1,4 +1,7 @@
-"""What people read on stderr while a program runs: lines, and on a terminal one line that is rewritten in place."""
+"""Messages on stderr: lines, and on a terminal a progress line that is rewritten in place.
+
+Our own, because tqdm writes carriage returns where there is no terminal, and fails where stderr is closed.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,27 @@ import sys
 _open = False  # whether the cursor stands behind a line that will be rewritten
 
 
+def open_closed_streams() -> None:
+    """Opens standard streams that were closed at the start on the null device.
+
+    Otherwise the next file that is opened would get the number of the stream, and with it what others write there.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null == number:
+                os.set_inheritable(number, True)
+            else:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - open as long as the process
+
+
 def rewrite(line: str) -> None:
-    """Shows a line in the place of the one shown before, cut to the width of the terminal: a wrapped one could not be
-    rewritten. Without a terminal it is a line like any other."""
+    """Shows a line in place of the one shown before, or without a terminal as a line of its own.
+
+    It is cut to the width of the terminal, because a wrapped line could not be rewritten.
+    """
     global _open
     if not is_terminal():
         say(line)
@@ -20,7 +41,7 @@ def rewrite(line: str) -> None:
 
 
 def say(line: str) -> None:
-    """A line that stays, below the one that was being rewritten."""
+    """Shows a line that stays, below the one that was being rewritten."""
     close()
     if sys.stderr:  # closed, it is None, which `print` takes for stdout
         print(line, file=sys.stderr, flush=True)
@@ -35,18 +56,19 @@ def close() -> None:
 
 
 def is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    """Whether stderr is a terminal that can rewrite a line."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _columns() -> int:
     try:
-        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns or 80)  # 0: unknown
     except (OSError, ValueError):
         return 80
 
 
 def duration(seconds: float) -> str:
-    """A duration as people write it: 42 s, 3 min 20 s, 2 h 5 min."""
+    """A duration in seconds as text: 42 s, 3 min 20 s, 2 h 5 min."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

@@ -29,6 +29,7 @@ INSTALLED = VENV / "installed.txt"
 def main() -> None:
     if sys.argv[1:2] == ["--has"]:
         sys.exit(0 if all(map(satisfied, sys.argv[2:])) else 1)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - closed by the caller
     needed, own, alone = requirements()
     started = time.monotonic()
     try:

@@ -20,3 +20,11 @@ def run_program(name: str, *arguments, cwd=None, preexec_fn=None, timeout=600,
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run([ROOT / "bin" / name, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
                           env={**os.environ, "PATH": path, **environment}, timeout=timeout, preexec_fn=preexec_fn)
+
+
+def refused(done: subprocess.CompletedProcess, words) -> None:
+    """Asserts that a program refused its input in one line that has the words."""
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "note:" not in line]
+    assert len(lines) == 1, done.stderr
+    assert all(word in lines[0] for word in words), lines[0]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT
-from test_programs import refused
+from helpers import ROOT, refused
 
 from bars_tf import files
 from bars_tf.cli import command_line

@@ -11,8 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import TINY, run_program
-from test_programs import refused
+from helpers import TINY, refused, run_program
 
 from bars_tf.cli.settings import Settings
 from bars_tf.data import pipeline as data

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import TINY, refused
 from PIL import Image
-from test_programs import TINY, refused
 
 import bars_tf as bars
 from bars_tf.data import function as own_data

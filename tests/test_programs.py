@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import TINY
+from helpers import TINY, refused
 
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_PAPER, BARS_SMALL
@@ -131,14 +131,6 @@ def test_train_retrains_a_genotype(finished, program, tmp_path):
 def test_bad_flags_get_one_line(program, tmp_path, flags, words):
     done = program("search", "--flagfile=quickstart.flags", f"--workdir={tmp_path / 'work'}", *flags)
     refused(done, words)
-
-
-def refused(done, words):
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "note:" not in line]
-    assert len(lines) == 1, done.stderr
-    for word in words:
-        assert word in lines[0]
 
 
 GENOTYPE = Genotype(BARS_SMALL, (1.0, 1.0), (1, 1), (((),) * 4,) * 5)

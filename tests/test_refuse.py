@@ -15,9 +15,9 @@ from pathlib import Path
 
 import h5py
 import pytest
-from helpers import TINY
+from helpers import TINY, refused
 from test_data import images, write
-from test_programs import changed, refused
+from test_programs import changed
 
 from bars_tf import console as screen
 from bars_tf.cli import command_line, summary, workdir

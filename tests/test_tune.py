@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
-from test_programs import refused
+from helpers import ROOT, refused
 
 from bars_tf.cli.settings import Settings
 from bars_tf.compare.tuning import hyperparameters as tuning_spaces

@@ -6,7 +6,7 @@ import json
 
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, blame
-from bars_tf.search.benchmark import Benchmark, print_table, run_benchmark
+from bars_tf.search.benchmark import Benchmark, print_results, run_benchmark
 from bars_tf.training import environment
 
 # What `--quick` changes, where no flag does.
@@ -32,5 +32,5 @@ def main(settings: Settings) -> int:
     if values["json"]:
         print(json.dumps(results))
     else:
-        print_table(results)
+        print_results(results)
     return 0

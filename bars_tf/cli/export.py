@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bars_tf.cli.command_line import parse
 from bars_tf.cli.settings import Settings
-from bars_tf.cli.workdir import CONFIG, program_of
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export import package
 from bars_tf.export.settings import ExportSettings
+from bars_tf.report.run_files import CONFIG, program_of
 
 
 def main(settings: Settings) -> int:

@@ -46,5 +46,5 @@ def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, ne
 def _write_report(directory: Path) -> None:
     try:
         page.write(directory)
-    except (OSError, ValueError) as error:  # all else is done
-        console.say(f"no report: {error}")
+    except Exception as error:  # noqa: BLE001 - the result is there already
+        console.say(f"no report ({type(error).__name__}: {error}); bin/report --workdir={directory} tries again")

@@ -25,8 +25,8 @@ HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 _MODULES = {
     "search": "cli.search", "train": "cli.train", "evaluate": "cli.evaluate",
-    "summary": "cli.summary", "bench": "cli.bench", "report": "report.page", "export": "cli.export",
-    "runs": "report.listing", "tune": "compare.tuning.tuner", "compare": "compare.trainings",
+    "summary": "cli.summary", "bench": "cli.bench", "report": "cli.report", "export": "cli.export",
+    "runs": "cli.runs", "tune": "compare.tuning.tuner", "compare": "compare.trainings",
 }
 
 
@@ -80,6 +80,8 @@ def run(program: str, main: Callable[[Settings], int | None], arguments: Sequenc
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
+    screen.open_closed_streams()
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the notebook that this was started from chooses
     try:
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))

@@ -6,10 +6,10 @@ import json
 import os
 
 from bars_tf.cli.settings import Settings
-from bars_tf.cli.summary import print_table
 from bars_tf.errors import blame
 from bars_tf.export import tflite_file as tflite
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.report.text_table import print_table
 from bars_tf.training import evaluation as evaluate
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from bars_tf.cost import deployment
 from bars_tf.cost import tables as complexity
 from bars_tf.errors import InputError, blame
 from bars_tf.files import read_json
-from bars_tf.space.genotype import Genotype
+from bars_tf.report.text_table import print_table
+from bars_tf.space.genotype import Genotype, made_for
 
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
 
@@ -26,7 +26,7 @@ def main(config: Settings) -> int:
     with blame("genotype", config.genotype):
         values = read_json(config.genotype)
         genotype = Genotype.from_dict_of(config.genotype, values)
-        shape, classes = made_for(values)
+        shape, classes = made_for(values) or (DEFAULT_SHAPE, DEFAULT_CLASSES)
         if config.image_size:
             shape = (config.image_size, config.image_size, shape[2])
         genotype.space.check_image(shape)
@@ -46,25 +46,6 @@ def main(config: Settings) -> int:
     print("\ndeployed, one image\n")
     print_table([(label, f"{getattr(deployed, name):,}") for name, label in deployment.LABELS.items()])
     return 0
-
-
-def made_for(values: dict) -> tuple[tuple[int, int, int], int]:
-    """The input shape and number of classes that a genotype file was made for, or common ones."""
-    told = values.get("made_for") or {"input_shape": DEFAULT_SHAPE, "num_classes": DEFAULT_CLASSES}
-    try:
-        shape, classes = tuple(told["input_shape"]), told["num_classes"]
-    except (KeyError, TypeError):
-        shape, classes = (), 0
-    if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
-        raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
-    return shape, classes
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows of texts as columns, the first one to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths))))
 
 
 def _numbers(cost: complexity.Cost) -> list[str]:

@@ -11,10 +11,8 @@ from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute, read_json, write_json, written_beside
+from bars_tf.report.run_files import CONFIG, DATA, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
 
-CONFIG, SPACE, NETWORKS, TRIALS, TUNED = "config.flags", "space.json", "networks", "trials.json", "tuned.flags"
-DATA = "data.json"
-LOCK = "lock"
 # Flags that do not change what a run computes: a run may go on under others. A genotype file and a directory of images
 # are judged by their content.
 FREE = ("workdir", "data_dir", "image_dir", "verbosity", "save_minutes", "strategy", "genotype",
@@ -108,30 +106,17 @@ def keep(settings: Settings, program: str = "search", split_sha256: str | None =
             raise InputError.of(*settings.data.source, f"has other images than those that the run in {directory} began "
                                 "with; choose another --workdir")
         write_json(directory / DATA, images)
-        if settings.values["space"].endswith(".json"):
-            write_json(directory / SPACE, settings.search_space.to_dict())
-        else:
-            (directory / SPACE).unlink(missing_ok=True)
+        write_json(directory / SPACE, settings.search_space.to_dict())
         write_flagfile(directory / CONFIG, settings, program)
 
 
 def settings_of(path: str | os.PathLike, program: str = "search", *more: str) -> Settings:
     """The settings in the flagfile of a run, with `more` flags. A space of the user's own is the copy that the run
     keeps: the file may have changed since."""
-    kept = Path(path).parent / SPACE
-    space = [f"--space={kept}"] if kept.exists() else []
-    return parse(program, [f"--flagfile={find_flagfile(str(path))}", *space, *more])
-
-
-def program_of(directory: Path) -> str:
-    """The program whose run a work directory is, by the flags in its settings that others do not take."""
-    path = directory / CONFIG
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    names = {line.strip().partition("=")[0] for line in lines}
-    for program, flag in (("tune", "--what"), ("compare", "--num_random")):
-        if flag in names:
-            return program
-    return "train" if names & {"--genotype", "--network"} else "search"
+    path = find_flagfile(str(path))
+    kept = path.parent / SPACE
+    own = read_flags(path).get("space", "").endswith(".json") and kept.exists()
+    return parse(program, [f"--flagfile={path}", *([f"--space={kept}"] if own else []), *more])
 
 
 def differences(path: str | os.PathLike, settings: Settings, program: str = "search") -> list[str]:

@@ -18,6 +18,7 @@ from bars_tf.cost.tables import MEASURES
 from bars_tf.data.splits import load_splits, reading
 from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
+from bars_tf.report import run_files
 from bars_tf.search import workflow as search
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.space.genotype import Genotype
@@ -32,10 +33,10 @@ def settings(directory: Path, comparison: SearchConfig) -> SearchConfig:
 
     Raises: ValueError telling why it can't.
     """
-    for name in (workdir.CONFIG, CANDIDATES):
+    for name in (run_files.CONFIG, CANDIDATES):
         if not (directory / name).exists():
             raise ValueError(f"has no {name}, as a finished search leaves it")
-    config = workdir.settings_of(directory / workdir.CONFIG, "search", f"--workdir={directory}",
+    config = workdir.settings_of(directory / run_files.CONFIG, "search", f"--workdir={directory}",
                                  "--strategy=one_device")
     if config.search_space != comparison.search_space:
         raise ValueError("searched another space")

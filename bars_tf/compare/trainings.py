@@ -22,7 +22,7 @@ from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
-from bars_tf.report import run as run_files
+from bars_tf.report import run_files
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
@@ -43,7 +43,7 @@ def main(config: SearchConfig) -> int:
     found, draws = contenders.gather(config, train)
     images.read()
     workdir.keep(config, "compare", train.sha256)
-    (directory / workdir.NETWORKS).mkdir(exist_ok=True)
+    (directory / run_files.NETWORKS).mkdir(exist_ok=True)
     allowed = given_budget(config, images)
     rows: list[dict[str, Any]] = []
     scored: dict[str, Any] | None = None
@@ -51,13 +51,13 @@ def main(config: SearchConfig) -> int:
     pace = Pace()
     while len(rows) < len(jobs):
         contender, seed = jobs[len(rows)]
-        where = directory / workdir.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
+        where = directory / run_files.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
         one = settings(config, contender, config.seed + seed, where)
         claim(contender, where, train)
         done = finished(where, one.training.train_epochs)
         pace.begin(f"{contender.name}, seed {one.seed}", done is not None, len(rows), len(jobs))
         if not done:
-            workdir.write_flagfile(where / workdir.CONFIG, one, "train")
+            workdir.write_flagfile(where / run_files.CONFIG, one, "train")
             done = train_and_test(one.training, one.run, images, contender.network, where, allowed.limits(),
                                   kind=contender.kind, **({"reference": one.network} if one.network else {}))
             tf.keras.backend.clear_session()
@@ -71,7 +71,7 @@ def main(config: SearchConfig) -> int:
                 comparison.write(directory, config, allowed, rows, draws, len(jobs), scored)
             jobs += once_more(config, found, rows, scored)
     print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
-    files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{workdir.NETWORKS}/")
+    files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{run_files.NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The kinds of picture that a report is made of, each small enough for a phone: numbers in, Matplotlib figures out.
+"""The kinds of chart that a report is made of, each readable on a phone: numbers in, Matplotlib figures out.
 
 Texts from outside (names of classes) do not belong here: fonts lack glyphs, and the page has them anyway.
 """
@@ -22,7 +22,7 @@ Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name: (xs, ys)
 
 def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] | None = None,
           zero: bool = False) -> Figure:
-    """Lines over epochs. `limits` are drawn across, dashed; `zero`: the axis begins there."""
+    """Lines over epochs. Limits are dashed lines; with `zero` the axis begins at 0."""
     figure, axes = _figure(2.7)
     for (name, (xs, ys)), color in zip(series.items(), LINES * 9):
         axes.plot(xs, ys, color=color, lw=1.8, label=name, marker="o" if len(xs) < 2 else None, ms=4)
@@ -40,16 +40,16 @@ def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] 
 
 def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence[str],
           colors: Sequence[Any] | None = None) -> Figure:
-    """Probabilities [epochs, choices] stacked, a row of the picture for each entry of `rows`."""
+    """Probabilities [epochs, choices] stacked, a row of the chart for each entry of `rows`."""
     figure, grid = _figure(0.75 + 0.95 * len(rows), len(rows))
     colors = colors or shades(len(names))
-    for axes, (title, shares) in zip(np.atleast_1d(grid), rows.items()):
+    for axes, (title, values) in zip(np.atleast_1d(grid), rows.items()):
         if len(epochs) > 1:
-            axes.stackplot(epochs, shares.T, colors=colors)
+            axes.stackplot(epochs, values.T, colors=colors)
             axes.set_xlim(epochs[0], epochs[-1])
         else:
-            starts = np.cumsum(shares[0]) - shares[0]
-            axes.bar([epochs[0]] * len(names), shares[0], bottom=starts, color=colors, width=0.5)
+            starts = np.cumsum(values[0]) - values[0]
+            axes.bar([epochs[0]] * len(names), values[0], bottom=starts, color=colors, width=0.5)
         axes.set(ylim=(0, 1), yticks=[0, 1])
         _numbers(axes.yaxis, True)
         axes.set_title(title, fontsize=9, loc="left", pad=3)
@@ -60,13 +60,13 @@ def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence
     return figure
 
 
-def mixtures(epochs: Sequence[int], edges: Sequence[str], shares: np.ndarray, names: Sequence[str],
+def mixtures(epochs: Sequence[int], edges: Sequence[str], values: np.ndarray, names: Sequence[str],
              colors: Sequence[Any]) -> Figure:
-    """Probabilities [epochs, edges, choices] as colours: a row an edge, a column an epoch, undecided is a mixture."""
+    """Probabilities [epochs, edges, choices] as mixed colours, one row for each edge and one column for each epoch."""
     from matplotlib.colors import to_rgb
 
     figure, axes = _figure(0.95 + 0.19 * len(edges))
-    image = np.clip(shares @ np.array([to_rgb(color) for color in colors]), 0, 1).transpose(1, 0, 2)
+    image = np.clip(values @ np.array([to_rgb(color) for color in colors]), 0, 1).transpose(1, 0, 2)
     first, last = epochs[0] - 0.5, epochs[-1] + 0.5
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=(first, last, len(edges) - 0.5, -0.5))
     axes.set_yticks(range(len(edges)), edges, fontsize=8)
@@ -96,14 +96,14 @@ def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str)
     return figure
 
 
-def shares_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
-    """A bar for each measure (value, limit): as a part of its limit, which is a line at 100 %."""
+def fractions_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
+    """A bar for each measure (value, limit), as a fraction of its limit, which is a line at 100 %."""
     figure, axes = _figure(1.0 + 0.36 * len(rows))
     values = [value / limit for value, limit in rows.values()]
     axes.barh(range(len(rows)), values, color=[RED if v > 1 else BLUE for v in values], height=0.55)
     axes.axvline(1, color=RED, ls="--", lw=1.4)
     axes.set_yticks(range(len(rows)), rows, fontsize=9)
-    axes.set(xlim=(0, max(1.12, *values, 0) * 1.02), xlabel="part of the budget (dashed)")
+    axes.set(xlim=(0, max(1.12, *values, 0) * 1.02), xlabel="fraction of the budget (dashed)")
     axes.invert_yaxis()
     _numbers(axes.xaxis, True)
     return figure
@@ -112,7 +112,7 @@ def shares_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
 def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str,
           limit: float | None = None, step: tuple[Sequence[float], Sequence[float]] | None = None,
           chosen: tuple[float, float] | None = None) -> Figure:
-    """Accuracy against cost: groups of points by name, the undominated ones joined by `step`, the budget dashed."""
+    """Accuracy against cost: groups of points by name, the Pareto front as `step`, the budget as a dashed line."""
     figure, axes = _figure(2.9)
     if step is not None and len(step[0]) > 1:
         axes.step(*step, where="post", color=GREY, lw=1, label="front")
@@ -126,7 +126,7 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
 
 def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
            limit: float | None = None) -> Figure:
-    """Networks by kind, each (cost, accuracies of its seeds): the mean, with a bar from the lowest to the highest."""
+    """Networks by kind, each (cost, accuracies by seed): the mean, with a bar from the lowest to the highest."""
     figure, axes = _figure(2.9)
     styles = ((BLUE, "o"), (GREY, "."), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), ("#8a5a44", "v"))
     for (name, networks), (color, marker) in zip(points.items(), styles * 9):
@@ -139,7 +139,7 @@ def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel
 
 
 def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: float | None) -> Figure:
-    """Gives axes of accuracy against cost their names, numbers, the budget and the legend."""
+    """Labels axes of accuracy against cost, and adds the budget and the legend."""
     if limit is not None:
         axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
     axes.margins(0.09)
@@ -155,18 +155,18 @@ def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: f
 
 
 def matrix(counts: np.ndarray) -> Figure:
-    """A confusion matrix by class numbers, rows as parts of their sum; the numbers stand in it up to 12 classes."""
+    """A confusion matrix by class numbers, rows as fractions of their sum; up to 12 classes with the counts."""
     figure, axes = _figure(4.0)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("taken for class")
-    axes.set_ylabel("class")
+    fractions = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=13))
     if len(counts) <= 12:
         for i, j in np.argwhere(counts > 0):
             axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=7 if counts.max() < 1000 else 6,
-                      color="white" if shares[i, j] > 0.5 else "black")
+                      color="white" if fractions[i, j] > 0.5 else "black")
     figure.colorbar(image, ax=axes, shrink=0.75, format=ticker.PercentFormatter(1, 0))
     return figure
 

@@ -1,4 +1,4 @@
-"""What a run leaves for people and programs to read: `summary.json` and the closing table."""
+"""The table that a program prints at the end of a run."""
 
 from __future__ import annotations
 
@@ -6,34 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bars_tf.compare.baselines import Network
 from bars_tf.console import duration
 from bars_tf.cost.deployment import LABELS
 from bars_tf.cost.tables import PEAK
+from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
+from bars_tf.report.text_table import print_table
+from bars_tf.space.genotype import Genotype
 
 UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes",
          PEAK: "peak bytes"}
 
 
-def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a network of NASB is compared with."""
-    if "backbone" not in values:
-        return []
-    base, above = values["backbone"], values["overhead"]
-    rows = [("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)),
-            ("overhead", ", ".join(f"{share:.1%} {UNITS[name]}" for name, share in above.items()))]
-    if "test_accuracy" in base:
-        rows.append(("backbone's accuracy", f"{base['test_accuracy']:.2%}, by the same training"))
-    return rows
+def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: Path, environment: Mapping) -> None:
+    """Prints the result of a run.
 
-
-def print_closing_table(values: dict[str, Any], genotype: Network, directory: Path, environment: Mapping) -> None:
-    """The result of a run, for people."""
-    rows = [(line.partition(": ")[0], line.partition(": ")[2]) for line in genotype.describe()]
+    Args:
+        values: contents of `summary.json`.
+        genotype: the network.
+        directory: the work directory.
+        environment: environment variables, of which those of a set-up give its times.
+    """
+    rows = [tuple(line.split(": ", 1)) for line in genotype.describe()]
     for name, unit in UNITS.items():
         limit = values["budget"].get(name)
         if name == PEAK and not limit:
-            continue  # the exact one is among what deployment pays
+            continue  # the exact one is among the values of deployment
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
     if deployed := values.get("deployment"):
         rows.append(("deployed", ", ".join(f"{deployed[name]:,} {label}" for name, label in LABELS.items())))
@@ -48,8 +45,19 @@ def print_closing_table(values: dict[str, Any], genotype: Network, directory: Pa
         downloads = environment.get("BARS_DOWNLOAD_SECONDS", "0")
         times.append(f"set-up {duration(float(seconds))} (of it downloads {duration(float(downloads))})")
     rows.append(("times", ", ".join(times)))
-    files = [name for name in ("genotype.json", "model.h5", "summary.json", "candidates.json", "report.html")
+    files = [name for name in (GENOTYPE, MODEL, SUMMARY, "candidates.json", "report.html")
              if (directory / name).exists()]
     rows.append(("files", f"{directory}/: {', '.join(files)}"))
-    width = max(len(label) for label, _ in rows)
-    print("\n".join(f"{label:<{width}}  {value}" for label, value in rows))
+    print_table(rows, left=(0, 1))
+
+
+def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """The backbone that the network is compared with, if its space has one."""
+    if "backbone" not in values:
+        return []
+    base, above = values["backbone"], values["overhead"]
+    rows = [("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)),
+            ("overhead", ", ".join(f"{fraction:.1%} {UNITS[name]}" for name, fraction in above.items()))]
+    if "test_accuracy" in base:
+        rows.append(("backbone's accuracy", f"{base['test_accuracy']:.2%}, by the same training"))
+    return rows

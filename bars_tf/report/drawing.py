@@ -1,4 +1,4 @@
-"""A genotype as a picture. By Matplotlib, which lays out these few nodes well enough and is everywhere."""
+"""Drawings of a genotype: the chain of its cells, and a graph of each topology."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ OTHERS = ("#ff7f0e", "#17becf", "#bcbd22", "#8c564b", "#e377c2")
 
 
 def colors(space: SearchSpace) -> dict[str, str]:
-    """A colour for each primitive of a space: the same one in every picture."""
+    """A colour for each primitive of a space, the same in every figure."""
     rest = iter(OTHERS * len(space.primitives))
     return {name: COLORS.get(name) or next(rest) for name in space.primitives}
 
 
 def draw(genotype: Genotype) -> Figure:
-    """The stages in words, and each kept topology as a graph from the cell's input (in) through its nodes; of cells
-    with one node the chain says it all."""
+    """Draws each topology of the network as a graph, below the description of the stages.
+
+    Edges go from the input of the cell ("in") through its nodes. Cells of one node have no graph worth drawing: for
+    these, the chain of cells is drawn.
+    """
     groups = graphs(genotype)
     if not groups:
         return draw_stages(genotype)
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(4.4 * columns, 2.6 * rows + 0.9), layout="constrained")
-    words = stages(genotype)
-    figure.suptitle("\n".join("   ".join(words[i:i + columns]) for i in range(0, len(words), columns)), fontsize=10)
+    lines = stages(genotype)
+    figure.suptitle("\n".join("   ".join(lines[i:i + columns]) for i in range(0, len(lines), columns)), fontsize=10)
     for i, group in enumerate(groups):
         _draw_cell(figure.add_subplot(rows, columns, i + 1), genotype, group)
         figure.axes[-1].set_title(group, fontsize=10)
@@ -42,7 +45,7 @@ def draw(genotype: Genotype) -> Figure:
 
 
 def draw_cell(genotype: Genotype, group: str) -> Figure:
-    """One topology as a graph."""
+    """Draws one topology as a graph."""
     figure = Figure(figsize=(4.4, 2.5), layout="constrained")
     _draw_cell(figure.subplots(), genotype, group)
     _legend(figure, genotype, 3)
@@ -50,9 +53,12 @@ def draw_cell(genotype: Genotype, group: str) -> Figure:
 
 
 def draw_stages(genotype: Genotype) -> Figure:
-    """The chain of cells, a row a stage: kept ones filled, as high as they are wide (of full width: the frame), those
-    of one node in the colour of their primitive."""
-    space, kept = genotype.space, set(genotype.active_cells())
+    """Draws the chain of cells, one row for each stage.
+
+    Cells of the network are filled, to a height that is their width as a fraction of the full width, which is the
+    frame. Cells of one node have the colour of their primitive.
+    """
+    space, active = genotype.space, set(genotype.active_cells())
     chains = [[p for p in space.cells() if p.stage == stage] for stage in range(space.num_stages)]
     longest = max(3, *map(len, chains))
     figure = Figure(figsize=(4.4, 0.5 + 0.95 * len(chains)), layout="constrained")
@@ -62,41 +68,39 @@ def draw_stages(genotype: Genotype) -> Figure:
         axes.text(0, bottom + 1.08, line, fontsize=9)
         for i, position in enumerate(chain):
             axes.add_patch(Rectangle((i, bottom), 0.86, 0.9, fc="none", ec="#aaaaaa", ls="--", lw=0.8))
-            words, ink, height = "left\nout", "#666666", 0.9
-            if position in kept:
-                words, color, ink = _what_it_is(genotype, position)
+            label, ink, height = "left\nout", "#666666", 0.9
+            if position in active:
+                label, color, ink = _label(genotype, position)
                 height = 0.9 * width
                 axes.add_patch(Rectangle((i, bottom), 0.86, height, fc=color, ec=color, alpha=0.85))
-            axes.text(i + 0.43, bottom + height / 2, words, ha="center", va="center", fontsize=min(8, 30 / longest),
+            axes.text(i + 0.43, bottom + height / 2, label, ha="center", va="center", fontsize=min(8, 30 / longest),
                       color=ink)
     axes.set(xlim=(-0.05, longest), ylim=(-1.5 * (len(chains) - 1) - 0.1, 1.45))
     axes.axis("off")
     return figure
 
 
-def _what_it_is(genotype: Genotype, position: CellPosition) -> tuple[str, str, str]:
-    """Words, colour and ink of a cell."""
+def _label(genotype: Genotype, position: CellPosition) -> tuple[str, str, str]:
+    """Text of a cell, its colour, and that of the text."""
     group, reduces = position.group, position.stride == 2
     if genotype.space.num_nodes > 1:
         return ("reduction" if reduces else group.replace("_", "\n")), "#c2570c" if reduces else "#1f5fa8", "white"
     primitive = next((name for _, name in genotype.topology(group)[0]), "none")
-    words = primitive.removeprefix("bin_").replace("_", " ") + ("\nstride 2" if reduces else "")
-    return words, colors(genotype.space)[primitive], "black"
+    label = primitive.removeprefix("bin_").replace("_", " ") + ("\nstride 2" if reduces else "")
+    return label, colors(genotype.space)[primitive], "black"
 
 
 def stages(genotype: Genotype) -> list[str]:
-    """A line for each stage."""
-    return [f"stage {s}: {genotype.space.path_channels(s).count(width)} channels (width {width:g}), "
-            f"{depth} of {len(genotype.space.chain(s))} normal"
-            for s, (width, depth) in enumerate(zip(genotype.widths, genotype.depths))]
+    """A line of description for each stage."""
+    return genotype.describe()[:genotype.space.num_stages]
 
 
 def graphs(genotype: Genotype) -> list[str]:
-    """The topologies that a cell of the network has, where they are more than one node, which `draw_stages` shows."""
+    """The groups whose topologies are drawn: those of active cells, unless cells have one node."""
     if genotype.space.num_nodes == 1:
         return []
-    kept = {position.group for position in genotype.active_cells()}
-    return [group for group in genotype.space.groups if group in kept]
+    active = {position.group for position in genotype.active_cells()}
+    return [group for group in genotype.space.groups if group in active]
 
 
 def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of a run, each with the words that stand for it where it cannot be seen."""
+"""The figures of a run, each with a text that stands for it where it is not seen."""
 
 from __future__ import annotations
 
@@ -6,92 +6,100 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from bars_tf.cost import tables as complexity
 from bars_tf.report import charts, drawing
 from bars_tf.report.closing_table import UNITS
+from bars_tf.report.html import data_uri
 from bars_tf.report.run import Run
 
 # Binary and float operations in one unit, OPs.
 KINDS = ("binary (BOPs / 64)", "float")
 
 
-class Picture(NamedTuple):
-    """A figure with its section of the page, file name, title, and alternative text."""
+class ReportFigure(NamedTuple):
+    """A figure with its section of the page, file name, title, and the text that stands for it where it is not seen."""
 
     section: str
     name: str
     title: str
     alt: str
-    figure: Any
+    figure: Figure
 
 
-def _network(run: Run) -> Iterator[Picture]:
+def as_image(figure: ReportFigure, png: bytes) -> dict[str, Any]:
+    """The values of a figure that a template shows."""
+    width, height = (round(inches * 100) for inches in figure.figure.get_size_inches())
+    return {"title": figure.title, "alt": figure.alt, "source": data_uri(png), "width": width, "height": height}
+
+
+def _network(run: Run) -> Iterator[ReportFigure]:
     if not run.genotype:
         return
-    words = run.genotype.describe()
+    lines = run.genotype.describe()
     graphs = drawing.graphs(run.genotype)
-    chain = [line for line in words if line.startswith("stage")] if graphs else words
-    yield Picture("network", "stages", "Stages: width and depth", "; ".join(chain), drawing.draw_stages(run.genotype))
+    chain = drawing.stages(run.genotype) if graphs else lines
+    yield ReportFigure("network", "stages", "Stages: width and depth", "; ".join(chain),
+                       drawing.draw_stages(run.genotype))
     for group in graphs:
-        line = next(line for line in words if line.startswith(f"{group}: "))
-        yield Picture("network", f"cell_{group}", f"Cell {group}", "Inputs of each node, with the primitive: " + line,
-                      drawing.draw_cell(run.genotype, group))
+        line = next(line for line in lines if line.startswith(f"{group}: "))
+        yield ReportFigure("network", f"cell_{group}", f"Cell {group}", f"Primitive and input of each node: {line}",
+                           drawing.draw_cell(run.genotype, group))
 
 
-def _cost(run: Run) -> Iterator[Picture]:
-    if not (run.genotype and run.shape):
+def _cost(run: Run) -> Iterator[ReportFigure]:
+    if not run.costs:
         return
-    tables = complexity.cost_tables(run.genotype.space, run.shape, run.num_classes)
-    total = run.counted(complexity.cost(run.genotype, tables))
+    *parts, (_, total) = run.costs
     if run.budget:
         rows = {UNITS[name]: (getattr(total, name), limit) for name, limit in run.budget.items() if name in UNITS}
         alt = "; ".join(f"{name}: {value:,.0f} of {limit:,.0f}" for name, (value, limit) in rows.items())
-        yield Picture("cost", "cost_budget", "Cost and budget", alt, charts.shares_of_limits(rows))
-    parts = [(name, run.counted(cost)) for name, cost in complexity.cost_by_part(run.genotype, tables)]
+        yield ReportFigure("cost", "cost_budget", "Cost and budget", alt, charts.fractions_of_limits(rows))
     names = [name.partition(" ")[0].replace("_", " ") for name, _ in parts]
-    yield Picture("cost", "cost_ops", "Operations by part", _largest(names, [cost.ops for _, cost in parts], "OPs"),
-                  charts.bars(names, {KINDS[0]: [cost.bops * complexity.OPS_PER_BOP for _, cost in parts],
-                                      KINDS[1]: [cost.flops for _, cost in parts]}, "OPs"))
-    yield Picture("cost", "cost_bytes", "Bytes by part",
-                  _largest(names, [cost.size_bytes for _, cost in parts], "bytes"),
-                  charts.bars(names, {"binary weights": [cost.binary_params / 8 for _, cost in parts],
-                                      "float parameters": [4 * cost.float_params for _, cost in parts]}, "bytes"))
+    for name, title, unit, values in (
+            ("cost_ops", "Operations by part", "OPs", {
+                KINDS[0]: [cost.bops * complexity.OPS_PER_BOP for _, cost in parts],
+                KINDS[1]: [cost.flops for _, cost in parts]}),
+            ("cost_bytes", "Bytes by part", "bytes", {
+                "binary weights": [cost.binary_params / 8 for _, cost in parts],
+                "float parameters": [4 * cost.float_params for _, cost in parts]})):
+        yield ReportFigure("cost", name, title, _largest(names, np.sum(list(values.values()), 0), unit),
+                           charts.bars(names, values, unit))
 
 
-def _largest(names: list[str], values: list[float], unit: str) -> str:
-    order = np.argsort(values)[::-1][:3]
-    largest = ", ".join(f"{names[i]} {values[i]:,.0f}" for i in order)
-    return f"Bars of {len(names)} parts, {sum(values):,.0f} {unit} in all. The largest: {largest} {unit}."
+def _largest(names: list[str], values: np.ndarray, unit: str) -> str:
+    largest = ", ".join(f"{names[i]} {values[i]:,.0f}" for i in np.argsort(values)[::-1][:3])
+    return f"Bars of {len(names)} parts, {values.sum():,.0f} {unit} in all. The largest: {largest} {unit}."
 
 
-def _search(run: Run) -> Iterator[Picture]:
+def _search(run: Run) -> Iterator[ReportFigure]:
     log = run.search_log
-    accuracies = _series(log, {"accuracy": "weights' half", "arch_accuracy": "alphas' half"})
+    accuracies = _series(log, {"accuracy": "images of the weights", "arch_accuracy": "images of the alphas"})
     yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", accuracies, percent=True)
     for name in complexity.LIMITED:
         series = _series(log, {f"expected_{name}": "expected", f"derived_{name}": "derived"})
         limits = {"budget": run.budget[name]} if name in run.budget else {}
-        yield from _lines("search", f"search_{name}", f"{UNITS[name]}: expected, and of the derived network", series,
+        yield from _lines("search", f"search_{name}", f"{UNITS[name]}, expected and of the derived network", series,
                           limits=limits, zero=True)
-    yield from _lines("search", "entropy", "Entropy of the choices, of its maximum",
+    yield from _lines("search", "entropy", "Entropy of the choices as a fraction of its maximum",
                       _series(log, {f"{level}_entropy": level for level in ("width", "depth", "micro")}), percent=True,
                       zero=True)
     yield from _lines("search", "temperature", "Temperature", _series(log, {"temperature": "temperature"}), zero=True)
 
 
-def _choices(run: Run) -> Iterator[Picture]:
-    space = run.genotype.space if run.genotype else run.config.search_space if run.config else None
+def _choices(run: Run) -> Iterator[ReportFigure]:
+    space = run.genotype.space if run.genotype else run.space
     if not space:
         return
     palette, primitives = list(drawing.colors(space).values()), list(space.primitives)
     names = [f"{p}_share" for p in primitives]
     rows = [row for row in run.search_log if all(name in row for name in names)]
     if rows:
-        shares = np.array([[row[name] for name in names] for row in rows])
-        alt = "Shares over all edges, first and last epoch: " + _from_to(primitives, shares)
-        yield Picture("choices", "primitives", "Primitives, mean of all edges", alt,
-                      charts.areas([int(row["epoch"]) for row in rows], {"": shares}, primitives, palette))
+        probabilities = np.array([[row[name] for name in names] for row in rows])
+        alt = "Mean of all edges, first and last epoch: " + _from_to(primitives, probabilities)
+        yield ReportFigure("choices", "primitives", "Primitives, mean of all edges", alt,
+                      charts.areas([int(row["epoch"]) for row in rows], {"": probabilities}, primitives, palette))
     if not run.trajectory:
         return
     epochs = [int(line["epoch"]) for line in run.trajectory]
@@ -106,10 +114,10 @@ def _choices(run: Run) -> Iterator[Picture]:
         if len(choices) > 1:
             by_stage = {stage: values[:, s] for s, stage in enumerate(stages)}
             alt = ". ".join(f"{stage}, first and last epoch: {_from_to(choices, v)}" for stage, v in by_stage.items())
-            yield Picture("choices", name, title, alt, charts.areas(epochs, by_stage, choices))
+            yield ReportFigure("choices", name, title, alt, charts.areas(epochs, by_stage, choices))
     for g, group in enumerate(space.groups):
         alt = "Mean of the edges, first and last epoch: " + _from_to(primitives, edges[:, g].mean(1))
-        yield Picture("choices", f"edges_{group}", f"Edges of {group}", alt,
+        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt,
                       charts.mixtures(epochs, [f"{i or 'in'} to {j}" for i, j in space.edges], edges[:, g], primitives,
                                       palette))
 
@@ -124,11 +132,11 @@ def _by_depth(space: Any, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return result, [str(d) for d in depths]
 
 
-def _from_to(names: list[str], shares: np.ndarray) -> str:
-    return ", ".join(f"{n} {a:.0%} to {b:.0%}" for n, a, b in zip(names, shares[0], shares[-1]))
+def _from_to(names: list[str], probabilities: np.ndarray) -> str:
+    return ", ".join(f"{n} {a:.0%} to {b:.0%}" for n, a, b in zip(names, probabilities[0], probabilities[-1]))
 
 
-def _candidates(run: Run) -> Iterator[Picture]:
+def _candidates(run: Run) -> Iterator[ReportFigure]:
     if not run.candidates:
         return
     measure = next((name for name in run.budget if name in UNITS), "ops")
@@ -144,12 +152,12 @@ def _candidates(run: Run) -> Iterator[Picture]:
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "
            f"to {scores.max():.1%}; chosen: {costs[0]:,.0f} {unit}, {scores[0]:.1%}.")
-    yield Picture("candidates", "candidates", "Accuracy and cost", alt, charts.front(
+    yield ReportFigure("candidates", "candidates", "Accuracy and cost", alt, charts.front(
         groups, unit, "accuracy, validation", run.budget.get(measure), (costs[best], scores[best]),
         (costs[0], scores[0])))
 
 
-def _training(run: Run) -> Iterator[Picture]:
+def _training(run: Run) -> Iterator[ReportFigure]:
     yield from _lines("training", "train_accuracy", "Accuracy of the derived network",
                       _series(run.train_log, {"accuracy": "training images", "val_accuracy": "validation images"}),
                       percent=True)
@@ -157,11 +165,11 @@ def _training(run: Run) -> Iterator[Picture]:
                       _series(run.train_log, {"loss": "training images", "val_loss": "validation images"}))
 
 
-def _confusion(run: Run) -> Iterator[Picture]:
+def _confusion(run: Run) -> Iterator[ReportFigure]:
     if run.confusion:
         counts = np.array(run.confusion["counts"])
-        alt = f"{counts.sum():,} test images of {len(counts)} classes, {np.trace(counts):,} on the diagonal: right."
-        yield Picture("confusion", "confusion", "What test images were taken for", alt, charts.matrix(counts))
+        alt = f"{counts.sum():,} test images of {len(counts)} classes; {np.trace(counts):,} on the diagonal: correct."
+        yield ReportFigure("confusion", "confusion", "Confusion matrix of the test images", alt, charts.matrix(counts))
 
 
 def _series(log: list[dict[str, float]], names: dict[str, str]) -> dict[str, tuple]:
@@ -174,15 +182,15 @@ def _series(log: list[dict[str, float]], names: dict[str, str]) -> dict[str, tup
 
 
 def _lines(section: str, name: str, title: str, series: dict[str, tuple], *, percent: bool = False,
-           **options: Any) -> Iterator[Picture]:
+           **options: Any) -> Iterator[ReportFigure]:
     series = {label: points for label, points in series.items() if len(points[0])}
     if series:
         number = "{:.1%}".format if percent else "{:,.4g}".format
         alt = "; ".join(f"{label}: {number(ys[0])} at epoch {xs[0]:.0f}, {number(ys[-1])} at epoch {xs[-1]:.0f}"
                         for label, (xs, ys) in series.items())
         limits = "".join(f"; {k}: {v:,.0f}" for k, v in (options.get("limits") or {}).items())
-        yield Picture(section, name, title, alt + limits, charts.lines(series, percent=percent, **options))
+        yield ReportFigure(section, name, title, alt + limits, charts.lines(series, percent=percent, **options))
 
 
-# In the order of the page: each gives what the files of a run allow.
-KINDS_OF_PICTURES = (_network, _cost, _search, _choices, _candidates, _training, _confusion)
+# In the order of the page; each gives the figures that the files of a run allow.
+KINDS_OF_FIGURES = (_network, _cost, _search, _choices, _candidates, _training, _confusion)

@@ -1,50 +1,55 @@
-"""What a work directory holds, as far as it can be read: a run may be going on, stopped, old, or somebody else's."""
+"""A run as its files describe it. It may be unfinished, old or damaged: every file that can be read is."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import fcntl
-import json
-import math
+import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bars_tf.cli import workdir
-from bars_tf.cli.summary import made_for
-from bars_tf.config import SearchConfig
+from bars_tf.cost import tables as complexity
+from bars_tf.cost.budget_family import BUDGETS
 from bars_tf.cost.tables import Cost
-from bars_tf.files import read_json
-from bars_tf.space.genotype import Genotype
+from bars_tf.report import run_files
+from bars_tf.report.run_files import CONFIG, GENOTYPE, LOCK, NETWORKS, SPACE, SUMMARY, number
+from bars_tf.space.genotype import Genotype, made_for
+from bars_tf.space.search_space import SearchSpace
 
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
-MAX_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run as its files tell it. What is not there yet is empty or None; `problems` names what could not be read.
+    """The contents of a run's files. Fields of missing files are empty or None.
 
     Attributes:
-        program: which made it: "search", "train" or "tune".
-        config: its settings.
-        shape, num_classes: of the images, where the genotype file tells them.
-        candidates: as `candidates.json` lists them, the best first.
-        family: the members that `family.json` lists, in the same form.
-        search_log, train_log: rows of `log.csv` as numbers, without those that are none.
-        trajectory: lines of `trajectory.jsonl`, an epoch each.
+        directory: the work directory.
+        state: `FINISHED`, `RUNNING` or `STOPPED`.
+        program: the program that made the run: "search", "train" or "tune".
+        flags: its settings, texts by the name of the flag.
+        summary: `summary.json`.
+        genotype: the derived or trained genotype.
+        made_for: shape of an image and number of classes that the genotype was made for.
+        space: the search space, as the run began with it.
+        candidates: entries of `candidates.json`, the best first.
+        family: entries of `family.json`, in the same form.
+        search_log, train_log: rows of `log.csv`, without entries that are no numbers.
+        trajectory: lines of `trajectory.jsonl`, one an epoch.
         confusion: `confusion.json`.
+        problems: a line for each file that could not be read.
     """
 
     directory: Path
     state: str
     program: str = "search"
-    config: SearchConfig | None = None
+    flags: dict[str, str] = dataclasses.field(default_factory=dict)
     summary: dict[str, Any] = dataclasses.field(default_factory=dict)
     genotype: Genotype | None = None
-    shape: tuple[int, int, int] | None = None
-    num_classes: int | None = None
+    made_for: tuple[tuple[int, int, int], int] | None = None
+    space: SearchSpace | None = None
     candidates: list[dict] = dataclasses.field(default_factory=list)
     family: list[dict] = dataclasses.field(default_factory=list)
     search_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
@@ -54,144 +59,102 @@ class Run:
     problems: tuple[str, ...] = ()
 
     @property
-    def budget(self) -> dict[str, float]:
-        """The limits: by measure. They are of binary networks."""
-        if self.is_float:
-            return {}
-        return self.summary.get("budget") or (self.config.budget.limits() if self.config else {})
+    def is_float(self) -> bool:
+        """Whether the network is a float twin."""
+        return (self.summary.get("precision") or self.flags.get("precision")) == "float"
 
     @property
-    def is_float(self) -> bool:
-        """Whether its network is a float twin."""
-        return (self.summary.get("precision") or (self.config.precision if self.config else "")) == "float"
+    def budget(self) -> dict[str, float]:
+        """The limits by measure; none for a float twin, because budgets are of binary networks."""
+        if self.is_float:
+            return {}
+        return self.summary.get("budget") or {
+            measure: float(self.flags[f"budget_{name}"]) for name, measure in BUDGETS.items()
+            if f"budget_{name}" in self.flags}
 
-    def counted(self, cost: Cost) -> Cost:
-        """A cost of its binary network as that of the network which it is."""
-        return cost.as_float() if self.is_float else cost
+    @property
+    def space_name(self) -> str:
+        """Name of the search space, or its file."""
+        return str(self.summary.get("space") or self.flags.get("space") or "")
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, or of the directory of images."""
+        given = os.path.basename(self.flags.get("image_dir", "")) or self.flags.get("dataset")
+        return str(self.summary.get("dataset") or given or "")
+
+    @property
+    def seed(self) -> float | None:
+        """The random seed."""
+        return number(self.summary.get("seed", int(self.flags["seed"]) if "seed" in self.flags else None))
+
+    @functools.cached_property
+    def costs(self) -> list[tuple[str, Cost]]:
+        """Cost of each part of the network and, as the last row, of "all"; empty if its images are unknown."""
+        if not (self.genotype and self.made_for):
+            return []
+        tables = complexity.cost_tables(self.genotype.space, *self.made_for)
+        rows = [*complexity.cost_by_part(self.genotype, tables), ("all", complexity.cost(self.genotype, tables))]
+        return [(name, cost.as_float()) for name, cost in rows] if self.is_float else rows
 
 
 def is_run(directory: Path) -> bool:
-    """Whether a directory is the work directory of one network; that of a comparison has one for each of its own."""
-    marked = any((directory / name).is_file() for name in (workdir.CONFIG, "summary.json"))
-    return marked and not (directory / workdir.NETWORKS).is_dir()
+    """Whether a directory is the work directory of one network; a comparison has one for each of its networks."""
+    marked = any((directory / name).is_file() for name in (CONFIG, SUMMARY))
+    return marked and not (directory / NETWORKS).is_dir()
 
 
 def read(directory: Path) -> Run:
-    """Reads all that there is.
+    """Reads the files of a run.
 
-    Raises: ValueError if the directory is no work directory; OSError if it cannot be listed.
+    Raises:
+        ValueError: the directory is no work directory.
+        OSError: it cannot be listed.
     """
     if not directory.is_dir():
         raise ValueError("no such directory")
-    if (directory / workdir.NETWORKS).is_dir():
-        raise ValueError(f"a comparison; its runs are below {directory / workdir.NETWORKS}")
+    if (directory / NETWORKS).is_dir():
+        raise ValueError(f"a comparison; its runs are below {directory / NETWORKS}")
     if not is_run(directory):
-        raise ValueError(f"no run: it has neither {workdir.CONFIG} nor summary.json")
+        raise ValueError(f"no run: it has neither {CONFIG} nor {SUMMARY}")
     found: dict[str, Any] = {}
-    problems, program = [], workdir.program_of(directory)
+    problems = []
 
-    def take(name: str, reader: Callable[[Path], dict[str, Any]]) -> None:
+    def take(field: str, name: str, reader: Callable[[Path], Any]) -> None:
         path = directory / name
         if path.exists():
             try:
-                found.update(reader(path))
+                found[field] = reader(path)
             # Whatever a file of another version or another hand leads to: the rest is still shown.
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")
 
-    take(workdir.CONFIG, lambda path: {"config": workdir.settings_of(path.resolve(), program)})
-    take("summary.json", lambda path: {"summary": _summary(path)})
-    take("genotype.json", _genotype)
-    take("candidates.json", lambda path: {"candidates": _candidates(path)})
-    take("family.json", lambda path: {"family": _candidates(path, "members")})
-    take("search/log.csv", lambda path: {"search_log": read_log(path)})
-    take("search/trajectory.jsonl", lambda path: {"trajectory": _lines(path)})
-    take("train/log.csv", lambda path: {"train_log": read_log(path)})
-    take("confusion.json", lambda path: {"confusion": _confusion(path)})
-    # A finished run may train on: then its summary is that of the shorter training.
-    epochs = found.get("summary", {}).get("train_epochs")
-    finished = (directory / "summary.json").exists() and (
-        epochs is None or "config" not in found or epochs == found["config"].train_epochs)
-    return Run(directory, FINISHED if finished else _unfinished(directory), program, **found, problems=tuple(problems))
+    take("flags", CONFIG, run_files.read_flags)
+    take("summary", SUMMARY, run_files.read_summary)
+    take("genotype", GENOTYPE, Genotype.load)
+    take("made_for", GENOTYPE, lambda path: made_for(run_files.read_object(path)))
+    take("space", SPACE, lambda path: SearchSpace.from_dict(run_files.read_object(path)))
+    take("candidates", "candidates.json", lambda path: run_files.read_candidates(path, "candidates"))
+    take("family", "family.json", lambda path: run_files.read_candidates(path, "members"))
+    take("search_log", "search/log.csv", run_files.read_log)
+    take("trajectory", "search/trajectory.jsonl", run_files.read_lines)
+    take("train_log", "train/log.csv", run_files.read_log)
+    take("confusion", "confusion.json", run_files.read_confusion)
+    # A finished run may be trained for longer: then its summary is that of the shorter training.
+    trained = found.get("summary", {}).get("train_epochs")
+    finished = (directory / SUMMARY).exists() and (
+        trained is None or str(trained) == found.get("flags", {}).get("train_epochs", str(trained)))
+    return Run(directory, FINISHED if finished else _unfinished(directory), run_files.program_of(directory), **found,
+               problems=tuple(dict.fromkeys(problems)))
 
 
 def _unfinished(directory: Path) -> str:
-    """Running where a process holds the directory's lock, else stopped."""
+    """Running if a process holds the directory's lock, else stopped."""
     try:
-        with open(directory / workdir.LOCK) as file:
+        with open(directory / LOCK) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return RUNNING
     except OSError:
         pass
     return STOPPED
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The rows of a `log.csv` as numbers."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: value for name, text in row.items() if name and text and (value := _parsed(text)) is not None}
-                for row in csv.DictReader(file)]
-
-
-def number(value: Any) -> float | None:
-    """A finite number, else None."""
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if plain and math.isfinite(value) else None
-
-
-def _parsed(text: str) -> float | None:
-    try:
-        return number(float(text))
-    except (TypeError, ValueError):
-        return None
-
-
-def _object(path: Path) -> dict[str, Any]:
-    values = read_json(path, MAX_BYTES)
-    if not isinstance(values, dict):
-        raise ValueError("not a JSON object")
-    return values
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    values = _object(path)
-    for name in ("cost", "budget"):
-        if not isinstance(values.setdefault(name, {}), dict) or None in map(number, values[name].values()):
-            raise ValueError(f"{name} must be an object of numbers")
-    if min(values["budget"].values(), default=1) <= 0:
-        raise ValueError("limits must be above 0")
-    for name in ("test_accuracy", "test_images", "search_accuracy", "search_seconds", "train_seconds"):
-        if values.get(name) is not None and number(values[name]) is None:
-            raise ValueError(f"{name} must be a number")
-    return values
-
-
-def _genotype(path: Path) -> dict[str, Any]:
-    values = _object(path)
-    shape, classes = made_for(values) if values.get("made_for") else (None, None)
-    return {"genotype": Genotype.from_dict_of(path, values), "shape": shape, "num_classes": classes}
-
-
-def _candidates(path: Path, name: str = "candidates") -> list[dict]:
-    candidates = _object(path)[name]
-    for candidate in candidates:
-        for value in (candidate["accuracy"], *candidate["cost"].values()):
-            if number(value) is None:
-                raise ValueError(f"{value!r} is no number")
-    return candidates
-
-
-def _lines(path: Path) -> list[dict]:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES} bytes")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _confusion(path: Path) -> dict[str, Any]:
-    values = _object(path)
-    counts, names = values["counts"], values["class_names"]
-    if not (len(counts) == len(names) and all(len(row) == len(names) for row in counts)
-            and all(isinstance(n, int) and n >= 0 for row in counts for n in row)):
-        raise ValueError("counts must be a square of numbers, one row and column a class name")
-    return {**values, "class_names": [str(name) for name in names]}

@@ -15,6 +15,7 @@ from bars_tf.data import pipeline as data
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.legacy_keras import tf
+from bars_tf.report.text_table import print_table
 from bars_tf.search import roofline
 from bars_tf.search.roofline import KINDS, Roofline
 from bars_tf.search.supernet.supernet import Supernet
@@ -271,10 +272,11 @@ def _train_memory(benchmark, sender):
     sender.send({"train_peak_bytes": machine.peak_bytes()})
 
 
-def print_table(results: dict[str, Any]) -> None:
+def print_results(results: dict[str, Any]) -> None:
     runs_on = results["machine"]
     print(f"{runs_on['processor']}, {runs_on['cores']} cores, {runs_on['gpus']} GPUs; Python {runs_on['python']}, "
           f"TensorFlow {runs_on['tensorflow']}")
+    rows = []
     for name, value in results.items():
         if name in ("settings", "machine"):
             continue
@@ -288,7 +290,8 @@ def print_table(results: dict[str, Any]) -> None:
             value = f"{value:.0%}"
         else:
             value = f"{value:,.3f}" if value < 1e4 else f"{value:,.0f}"
-        print(f"{name.replace('_', ' '):40} {value}")
+        rows.append((name.replace("_", " "), value))
+    print_table(rows, left=(0, 1))
 
 
 MEASUREMENTS = {"memory": memory, "sampled": sampled, "soft": soft, "candidates": candidates, "train": train,

@@ -10,7 +10,7 @@ from bars_tf.config import RunSettings
 from bars_tf.data.splits import ImageSplits
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run import read_log
+from bars_tf.report.run_files import read_log
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.settings import SearchSettings
 from bars_tf.training.fit import Stage, train_network

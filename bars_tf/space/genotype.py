@@ -94,15 +94,15 @@ class Genotype:
 
     def plot(self) -> Any:
         """The cells as a Matplotlib figure, which a notebook shows inline."""
-        from bars_tf.report import drawing  # here, because no other use of a genotype needs Matplotlib
+        from bars_tf.report import notebook  # here, because no other use of a genotype needs Matplotlib
 
-        return drawing.draw(self)
+        return notebook.draw(self)
 
     def _repr_html_(self) -> str:
         """What Jupyter shows of a genotype."""
-        from bars_tf.report import html as page
+        from bars_tf.report import notebook
 
-        return page.render("genotype.html", picture=page.data_uri(page.png(self.plot(), 100)), words=self.describe())
+        return notebook.as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         topologies = {
@@ -149,6 +149,22 @@ class Genotype:
             return cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def made_for(values: Mapping[str, Any]) -> tuple[tuple[int, int, int], int] | None:
+    """Shape of an image and number of classes that a genotype file was made for; None if the file does not say.
+
+    Raises: ValueError if they are none.
+    """
+    if not values.get("made_for"):
+        return None
+    try:
+        shape, classes = tuple(values["made_for"]["input_shape"]), values["made_for"]["num_classes"]
+    except (KeyError, TypeError):
+        shape, classes = (), 0
+    if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
+        raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
+    return shape, classes
 
 
 def _require_choices(field: str, values: Sequence, choices: Sequence[Sequence]) -> None:

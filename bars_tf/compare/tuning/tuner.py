@@ -26,7 +26,7 @@ from bars_tf.data.splits import ImageSplits, load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import read_json, write_bytes, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.report import run as run_files
+from bars_tf.report import run, run_files
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.fit import train_network
@@ -128,7 +128,7 @@ def main(config: SearchConfig) -> int:
         feasible=task.feasible, seconds=seconds))
     if genotype and not worker:
         genotype.save(directory / PROJECT / "genotype.json")
-    if not (directory / workdir.TRIALS).exists() or worker:
+    if not (directory / run_files.TRIALS).exists() or worker:
         tuner.save()  # else a run that is killed in its first trial would not be taken up
         tuner.search(verbose=0)
     if worker:
@@ -153,7 +153,7 @@ def time_limit(config: SearchConfig) -> float | None:
     if not config.as_long_as:
         return 60 * config.tune_minutes or None
     with blame("as_long_as", config.as_long_as):
-        seconds = run_files.read(Path(config.as_long_as)).summary.get("search_seconds")
+        seconds = run.read(Path(config.as_long_as)).summary.get("search_seconds")
         if not isinstance(seconds, (int, float)) or not seconds > 0:
             raise ValueError("has no finished search, whose summary.json tells the seconds")
     return seconds
@@ -178,7 +178,7 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
 
     Raises: ValueError if no trial came to its end.
     """
-    path = directory / workdir.TRIALS
+    path = directory / run_files.TRIALS
     if path.exists():
         return read_json(path, max_bytes=2**28)
     done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"),
@@ -199,7 +199,7 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
         lines = [f"--{name}={as_text(value)}" for name, value in tuned.values.items()
                  if name != "trial_epochs" and value != task.config.values[name]]
         head = "# Settings that bin/tune found. The quantizer stands in genotype.json."
-        write_bytes(directory / workdir.TUNED, ("\n".join([head, *lines]) + "\n").encode())
+        write_bytes(directory / run_files.TUNED, ("\n".join([head, *lines]) + "\n").encode())
     else:
         networks = [task.settings(t.hyperparameters.values, 1)[1] for t in order]
         write_json(directory / "candidates.json", {"search_seconds": oracle.seconds, "candidates": [

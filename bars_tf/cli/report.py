@@ -1,0 +1,16 @@
+"""`bin/report`: writes the report of a run. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bars_tf.cli.settings import Settings
+from bars_tf.errors import blame
+from bars_tf.report import page
+
+
+def main(settings: Settings) -> int:
+    with blame("workdir", settings.run.workdir):
+        path = page.write(Path(settings.run.workdir))
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB), figures in {path.parent / page.FIGURES}/")
+    return 0

@@ -1,0 +1,20 @@
+"""Tables of text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+
+def print_table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> None:
+    """Prints rows of texts as columns.
+
+    Args:
+        rows: rows of equal length.
+        left: indices of the columns that are aligned to the left; the others, which hold numbers, go to the right.
+    """
+    # Texts from files could steer the terminal by unprintable characters.
+    rows = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" if i in left else f"{cell:>{width}}"
+                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip())

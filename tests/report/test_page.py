@@ -1,0 +1,163 @@
+"""The report of a run: complete, partial, damaged, hostile."""
+
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from helpers import refused
+
+from bars_tf.cli import command_line
+from bars_tf.files import write_json
+from bars_tf.report import charts, figures, page
+from bars_tf.report import run as runs
+from bars_tf.report.closing_table import UNITS
+from bars_tf.space import presets
+from bars_tf.space.encoding import Choices, genotype_of
+
+
+def test_the_page_is_complete_and_asks_for_nothing(run, parse_page):
+    found = parse_page(page.write(run))
+    assert found.tags.count("script") == 0 and found.addresses and all(
+        address.startswith("data:image/png;base64,") for address in found.addresses)
+    assert all(image["alt"] and int(image["width"]) > 0 for image in found.images)
+    for section, (title, _) in page.SECTIONS.items():
+        assert title in found.text, section
+    for words in ("94.00% of 32 images", "of 1,000,000", "1 min 1 s", "bin/train --flagfile=", "viewport"):
+        assert words in found.text + (run / page.PAGE).read_text()
+    assert len(found.images) == len(list((run / page.FIGURES).glob("*.png"))) >= 15
+    assert (run / page.PAGE).stat().st_size < 3e6
+
+
+def commands_of(run):
+    return {purpose: shlex.split(command) for purpose, command in page.commands(runs.read(run))}
+
+
+def test_commands_name_the_program_and_the_network_that_is_there(run, monkeypatch):
+    (run / "model.h5").touch()
+    (run / "summary.json").unlink()
+    mine, original = f"--genotype={run / 'genotype.json'}", f"--genotype={run / 'original.json'}"
+    flagfile = f"--flagfile={run / 'config.flags'}"
+    found = commands_of(run)
+    assert found["Resume it:"] == ["bin/search", flagfile, f"--workdir={run}"]
+    assert found["Train the network again:"][:3] == ["bin/train", flagfile, mine]
+    settings = (run / "config.flags").read_text()
+    for more, program in ((f"{original}\n", "train"), (f"{original}\n--what=training\n", "tune")):
+        (run / "config.flags").write_text(settings.replace("bin/search", f"bin/{program}") + more)
+        (run / "tuned.flags").write_text("--train_lr=0.25\n")
+        found = commands_of(run)
+        assert found["Resume it:"][0] == found["Repeat it:"][0] == f"bin/{program}"
+        again = found["Repeat it:" if program == "train" else "Train the network again:"]
+        monkeypatch.chdir("/")
+        config = command_line.parse("train", again[1:])
+        assert config.genotype == str(run / "genotype.json")  # not that which it began with
+        assert program == "train" or config.train_lr == 0.25
+    (run / "config.flags").write_text(settings.replace("bin/search", "bin/train") + "--network=resnet\n")
+    assert command_line.parse("train", commands_of(run)["Repeat it:"][1:]).network == "resnet"
+    (run / "genotype.json").unlink()
+    assert commands_of(run)["Repeat it:"][:2] == ["bin/train", flagfile]
+    assert not {"Train the network again:", "Export it for devices:"} & set(commands_of(run))
+
+
+def test_commands_when_the_file_of_the_space_has_moved(run):
+    write_json(run / "space.json", presets.BARS.to_dict())
+    with (run / "config.flags").open("a") as file:
+        file.write("--space=/nowhere/own.json\n")
+    found = commands_of(run)
+    for purpose, program in (("Repeat it:", "search"), ("Train the network again:", "train")):
+        assert command_line.parse(program, found[purpose][1:]).space == str(run / "space.json")
+
+
+def test_a_float_twin_costs_what_it_is(run, parse_page):
+    values, cost = json.loads((run / "summary.json").read_text()), runs.read(run).costs[-1][1].as_float()
+    write_json(run / "summary.json", {**values, "precision": "float", "cost": cost.to_dict()})
+    found = runs.read(run)
+    assert found.budget == {}  # which is of binary networks
+    assert "Float twin" in page.title_of(found) and ("BOPs", "0") in page.facts(found)
+    name, numbers = page.parts(found)[-1]
+    assert name == "all" and [number for _, number in numbers] == [f"{value:,.0f}" for value in cost.to_dict().values()]
+    assert all(word in parse_page(page.write(run)).text for word in (UNITS["peak_bytes"], "all are float here"))
+
+
+def test_names_of_classes_are_text(run, parse_page):
+    found = parse_page(page.write(run))
+    for name in json.loads((run / "confusion.json").read_text())["class_names"]:
+        assert name in found.text, name
+    assert "script" not in found.tags and "O'Brien \"&\" Söhne (2)" in found.text
+
+
+@pytest.mark.parametrize("missing", [
+    ["summary.json", "confusion.json", "train", "genotype.json", "candidates.json"],
+    ["summary.json", "confusion.json", "train", "genotype.json", "candidates.json", "search"],
+    ["search/trajectory.jsonl", "confusion.json"],
+    ["config.flags", "search", "candidates.json"],
+])
+def test_the_files_that_there_are_are_shown(run, missing, parse_page):
+    """A run that is stopped at any stage, one of an older version, and one of `bin/train`."""
+    for name in missing:
+        shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
+    found = parse_page(page.write(run))
+    assert "could not be read" not in found.text
+    assert ("not finished" in found.text) == ("summary.json" in missing)
+    assert (page.SECTIONS["choices"][0] in found.text) == ("search" not in missing)
+
+
+@pytest.mark.parametrize("name, text", [
+    ("summary.json", "{"), ("summary.json", "[]"), ("summary.json", '{"cost": 3, "test_accuracy": "x", "budget": []}'),
+    *(("summary.json", text) for text in ('{"budget": {"ops": "600000"}}', '{"budget": {"ops": 0}}',
+                                          '{"test_accuracy": 0.5, "test_images": null}', '{"search_seconds": NaN}')),
+    ("genotype.json", '{"format": "x"}'), ("candidates.json", '{"candidates": [{"accuracy": NaN, "cost": {}}]}'),
+    ("candidates.json", '{"candidates": [{"accuracy": 1, "cost": {}}]}'), ("search/log.csv", "\0,\n"),
+    ("search/log.csv", "epoch,accuracy\nx,y\n"), ("search/trajectory.jsonl", '{"epoch": 1}\n'),
+    ("search/trajectory.jsonl", '{"epoch": 1, "widths": [1], "depths": 2, "edges": "x"}\n{'),
+    ("confusion.json", '{"class_names": ["a"], "counts": [[1, 2]]}'), ("config.flags", "no flag\n"),
+])
+def test_damaged_files_cost_their_own_part_alone(run, name, text, monkeypatch):
+    monkeypatch.setattr(page.html, "png", lambda figure: b"")
+    (run / name).write_text(text)
+    problems = []
+    found = runs.read(run)
+    shown = {figure.section for figure, _ in page._rendered(found, problems)}
+    assert len(shown) >= len(page.SECTIONS) - 3 and page.facts(found) and page.commands(found)
+
+
+def test_damaged_files_are_named(run, parse_page):
+    for path in [*run.glob("*.json"), *run.glob("search/*")]:
+        path.write_text("<b>{")
+    found = parse_page(page.write(run))
+    for name in ("summary.json: not JSON", "genotype.json: not JSON", "trajectory.jsonl"):
+        assert f"could not be read or drawn: {name}" in found.text or name in found.text
+    assert "b" not in found.tags and len(found.images) == 2  # those of the training
+
+
+def test_a_figure_that_fails_is_a_problem_of_its_own(run, parse_page, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(charts, "matrix", fail)
+    found = parse_page(page.write(run))
+    assert "figures of the confusion (RuntimeError: no fonts)" in found.text and len(found.images) >= 14
+
+
+def test_cells_of_one_node_are_described(run, parse_page):
+    space = presets.BARS.replace(layout="NNRN", primitives=("none", "bin_conv_1x1", "bin_conv_5x5"))
+    genotype = genotype_of(space, Choices(np.array([0, 1]), np.array([1, 1]), np.array([[1], [0], [2], [1]])))
+    genotype.save(run / "genotype.json", (28, 28, 1), 10)
+    alts = [image["alt"] for image in parse_page(page.write(run)).images]
+    assert any("normal_0: 1=bin_conv_1x1(0)" in alt and "reduction: 1=bin_conv_5x5(0)" in alt for alt in alts)
+
+
+def test_every_section_of_a_figure_is_on_the_page(run):
+    shown = [figure for kind in figures.KINDS_OF_FIGURES for figure in kind(runs.read(run))]
+    assert {figure.section for figure in shown} == set(page.SECTIONS)
+    assert len({figure.name for figure in shown}) == len(shown)
+
+
+def test_the_program(run, program, tmp_path):
+    # The backend that a notebook chooses for all its processes, which is not installed here.
+    done = program("report", f"--workdir={run}", MPLBACKEND="module://matplotlib_inline.backend_inline")
+    assert done.returncode == 0 and "report.html" in done.stdout, done.stderr
+    refused(program("report", f"--workdir={tmp_path / 'none'}"), ["--workdir", "no such directory"])
+    refused(program("report", f"--workdir={tmp_path}"), ["--workdir", "no run", "summary.json"])
+    refused(program("report"), ["--workdir", "bin/report --workdir=runs/NAME"])
