@@ -29,6 +29,7 @@ from bars_tf.search.derivation import reach
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.ranking import rank
 from bars_tf.search.settings import SearchSettings
+from bars_tf.search.supernet.objective import relative_entropies
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.trajectory import Trajectory
 from bars_tf.space.genotype import Genotype
@@ -291,7 +292,7 @@ def _say_best_by_origin(candidates: Sequence[Candidate]) -> None:
 
 def warn_if_undecided(supernet: Supernet) -> None:
     """Warns where the alphas of a level are still near to uniform."""
-    for level, value in supernet.relative_entropies().items():
+    for level, value in relative_entropies(supernet.probabilities(), supernet.space).items():
         if value > UNDECIDED:
             console.say(f"search: warning: {level} choices are undecided (mean entropy {value:.0%} of its maximum): "
                         "more epochs or a higher --arch_lr would decide them")

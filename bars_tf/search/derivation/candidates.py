@@ -49,7 +49,7 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
     """
     rng = np.random.default_rng(seed)
 
-    def add(alphas, origin):
+    def add(alphas: Choices, origin: str) -> None:
         genotype = grow_to_budget(most_probable(alphas, tables, budget), alphas, tables, budget)
         found.setdefault(genotype.canonical(), Candidate(genotype, complexity.cost(genotype, tables), origin))
 

@@ -8,6 +8,7 @@ one, and random walks; as a search over one budget it lost here, see `CHANGELOG.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
 
 def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:
     """Returns a genotype with the width and depth of each stage and the topology of each group of either of two."""
-    def pick(ones, others):
+    def pick(ones: Sequence, others: Sequence) -> tuple:
         return tuple(a if rng.integers(2) else b for a, b in zip(ones, others))
 
     stages = pick(list(zip(first.widths, first.depths)), list(zip(second.widths, second.depths)))
@@ -58,7 +59,7 @@ def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
     widths, depths = list(genotype.widths), list(genotype.depths)
     topologies = [[dict(node) for node in topology] for topology in genotype.topologies]
 
-    def pick(options):
+    def pick(options: Sequence) -> Any:
         return options[rng.integers(len(options))]
 
     kinds = ["edge", "edge"] + ["width"] * (len(space.width_choices) > 1) + ["depth"] * any(

@@ -21,6 +21,10 @@ from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
 
+# Indices [stages] of widths and of depths.
+Macro = tuple[tuple[int, ...], tuple[int, ...]]
+
+
 def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genotype:
     """Returns the most probable choices whose genotype keeps the budget, exactly.
 
@@ -41,7 +45,7 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
     weights, bounds = budget.sums()
     most_bytes = np.inf if budget.peak_bytes is None else budget.peak_bytes
 
-    def macro_score(macro):
+    def macro_score(macro: Macro) -> float:
         return sum(scores.widths[s, w] + scores.depths[s, d] for s, (w, d) in enumerate(zip(*macro)))
 
     fronts, best, best_score = {}, None, -np.inf
@@ -72,8 +76,8 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
                     tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
 
 
-def macros(space: SearchSpace) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Returns all combinations (widths, depths) of a space, as indices [stages] of the choices."""
+def macros(space: SearchSpace) -> Iterator[Macro]:
+    """Returns all combinations of widths and depths of a space."""
     depths = [range(len(space.depths(s))) for s in range(space.num_stages)]
     widths = [range(len(space.width_choices))] * space.num_stages
     return itertools.product(itertools.product(*widths), itertools.product(*depths))

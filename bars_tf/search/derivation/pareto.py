@@ -61,7 +61,8 @@ def group_front(space: SearchSpace, scores: np.ndarray, costs: np.ndarray | None
     return undominated(*complete) if complete else Front(np.zeros((0, num_limits)), np.zeros(0), [])
 
 
-def _node_fronts(space, scores, costs, nodes, target, bounds):
+def _node_fronts(space: SearchSpace, scores: np.ndarray, costs: np.ndarray, nodes: frozenset[int], target: int,
+                 bounds: np.ndarray) -> list[tuple[bool, Front]]:
     """The choices of one node's inputs, with any input and without: (has input, front)."""
     none = space.primitives.index("none") if "none" in space.primitives else None
     some = [k for k in range(len(space.primitives)) if k != none]

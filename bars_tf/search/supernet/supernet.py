@@ -25,7 +25,7 @@ from bars_tf.space.search_space import SearchSpace
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
-# No Python control flow here needs translation, which takes longer than tracing.
+# No Python control flow here needs AutoGraph, whose translation takes longer than tracing.
 no_autograph = tf.autograph.experimental.do_not_convert
 
 
@@ -102,7 +102,7 @@ class Supernet(tf.keras.Model):
         """Returns the logits of images.
 
         Args:
-            images: [B, height, width, channels].
+            images: images [B, height, width, channels].
             sample: coefficients of the candidates; None: the most probable choices.
             mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
         Returns:
@@ -161,8 +161,7 @@ class Supernet(tf.keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         (weight_images, weight_labels), (arch_images, arch_labels) = _halves(data)
         logs = self.weight_step(weight_images, weight_labels)
-        names = ("arch_loss", "arch_accuracy")
-        resting = [tf.zeros((), self.compute_dtype)] * len(names)
+        resting = [tf.zeros((), self.compute_dtype)] * 2
         if replicas() == 1:
             arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels), lambda: resting)
         else:  # replicas cannot synchronize within a branch: `activate_arch` has the step traced anew
@@ -170,7 +169,7 @@ class Supernet(tf.keras.Model):
         self.search_step.assign_add(1)
         for name, value in {**logs, **self._state_of_choices()}.items():
             self._metrics_by_name[name].update_state(value)
-        for name, value in zip(names, arch):
+        for name, value in zip(("arch_loss", "arch_accuracy"), arch):
             self._metrics_by_name[name].update_state(value, sample_weight=tf.cast(self.arch_active, tf.float32))
         return {name: metric.result() for name, metric in self._metrics_by_name.items()}
 
@@ -211,16 +210,13 @@ class Supernet(tf.keras.Model):
         """Returns the expected cost under the probabilities, in scalar tensors (see `cost.expected`)."""
         return Cost(*tf.unstack(complexity.expected_cost(self.tables, self.probabilities(), xp=tf)))
 
-    def relative_entropies(self) -> dict[str, tf.Tensor]:
-        """Returns `objective.relative_entropies` of the probabilities."""
-        return objective.relative_entropies(self.probabilities(), self.space)
-
     def _state_of_choices(self) -> dict[str, tf.Tensor]:
-        edges = tf.reduce_mean(self.probabilities().edges, axis=[0, 1])
+        probabilities = self.probabilities()
+        edges = tf.reduce_mean(probabilities.edges, axis=[0, 1])
         shares = {f"{name}_share": edges[self.space.primitives.index(name)] if name in self.space.primitives else 0.0
                   for name in ("skip", "none")}
-        entropies = {f"{name}_entropy": value for name, value in self.relative_entropies().items()}
-        return {"expected_ops": self.expected_cost().ops, **shares, **entropies}
+        entropies = objective.relative_entropies(probabilities, self.space)
+        return {"expected_ops": self.expected_cost().ops, **shares, **{f"{k}_entropy": v for k, v in entropies.items()}}
 
     @no_autograph
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
