@@ -20,7 +20,6 @@ from bars_tf.space.encoding import Choices, depth_grid
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
-
 # Indices [stages] of widths and of depths.
 Macro = tuple[tuple[int, ...], tuple[int, ...]]
 
