@@ -115,16 +115,11 @@ def undominated_indices(costs: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns:
         Indices by falling score; of equal choices one.
     """
-    order = np.lexsort((*costs.T[::-1], -scores)) if costs.shape[1] else np.argsort(-scores, kind="stable")
+    order = np.lexsort((*costs.T[::-1], -scores))
+    if costs.shape[1] <= 1:  # the cheaper ones than all with higher scores
+        ordered = costs[order].sum(1)
+        return order[np.append(np.inf, np.minimum.accumulate(ordered)[:-1])[:len(order)] > ordered]
     kept: list[int] = []
-    if costs.shape[1] <= 1:
-        lowest = np.inf
-        for i in order:
-            cost = costs[i, 0] if costs.shape[1] else 0.0
-            if cost < lowest:
-                kept.append(i)
-                lowest = cost
-        return np.array(kept, dtype=int)
     frontier = np.empty((0, costs.shape[1]))
     for i in order:
         if not np.any(np.all(frontier <= costs[i], axis=1)):
