@@ -28,6 +28,7 @@ from bars_tf.cli.flag_values import (
     parse_quantity,
 )
 from bars_tf.compare.baselines import REFERENCES
+from bars_tf.compare.tuning.settings import TUNED, TUNERS
 from bars_tf.cost import overhead
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
@@ -36,8 +37,6 @@ from bars_tf.space.primitives import PRIMITIVES
 
 OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
-TUNED = ("training", "architecture")
-TUNERS = ("random", "bayesian", "hyperband")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
 

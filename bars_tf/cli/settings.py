@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bars_tf.compare.settings import ComparisonSettings
+from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings, config_directories
 from bars_tf.cost.budget_family import BUDGETS
 from bars_tf.cost.tables import Budget
@@ -25,21 +27,18 @@ from bars_tf.training.settings import TWIN, TrainingSettings
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
                 "reduction_shortcut", "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices",
                 "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
-_ROOMS = (RunSettings, DataSettings, SearchSettings, TrainingSettings)
+_ROOMS = (RunSettings, DataSettings, SearchSettings, TrainingSettings, ComparisonSettings, TuningSettings)
 # The value of every flag that is not given. None: the program finds it, as `resolved` says, or there is none.
 DEFAULTS: dict[str, Any] = {
     **{field.name: field.default for room in _ROOMS for field in dataclasses.fields(room)},
-    **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation")),
+    **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
+                     "references", "trial_epochs")),
     "verbosity": 0, "json": False,
     # space and budget
     "space": "bars", **dict.fromkeys(SPACE_FIELDS), "backbone": None, "width_multiplier": None,
     **{f"budget_{name}": None for name in BUDGETS}, "budgets": None, "max_overhead": None,
     # bench
     "measure": ("memory", "sampled", "soft", "candidates", "train", "pipeline"), "rounds": 7, "quick": False,
-    # tune
-    "what": None, "tuner": "bayesian", "max_trials": 20, "trial_epochs": None, "tune_minutes": 0.0, "as_long_as": None,
-    # compare
-    "genotypes": (), "num_random": 24, "repeat_random": None, "references": None, "train_seeds": 2,
     # files
     "genotype": None, "network": None, "model": None, "split": "test", "directory": "runs", "sort": "run",
     "page": None, "name": None, "output": None, "overwrite": False, "allow_float_fallback": False,
@@ -59,7 +58,7 @@ class Settings:
     Attributes:
         values: the resolved value of every flag, by its name: what a run keeps as `config.flags`.
         search_space: the named space, or that of the file, with the fields that flags override.
-        run, data, search, training: the settings of the rooms.
+        run, data, search, training, comparison, tuning: the settings of the rooms.
         limits: the limits of the budget flags.
     """
 
@@ -69,6 +68,8 @@ class Settings:
     data: DataSettings
     search: SearchSettings
     training: TrainingSettings
+    comparison: ComparisonSettings
+    tuning: TuningSettings
     limits: Budget
 
     @classmethod
@@ -105,12 +106,6 @@ class Settings:
                                 f"stage: leave out --{name}")
         if values["what"] == "training" and not values["genotype"]:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
-        if values["as_long_as"] and values["tune_minutes"]:
-            raise InputError.of("as_long_as", values["as_long_as"], "takes the place of --tune_minutes: give one of "
-                                "them")
-        if values["num_random"] and values["repeat_random"] > values["num_random"]:
-            raise InputError.of("repeat_random", values["repeat_random"],
-                                f"must be at most --num_random={values['num_random']}")
         for name in ("backbone", "width_multiplier"):
             if values[name] is not None and values["space"] != NASB.name:
                 raise InputError.of(name, values[name], f"needs --space={NASB.name}; a space of your own has its "

@@ -1,162 +1,151 @@
-"""`bin/compare`: searched, random and hand-made networks of equal cost under one training; run again, it resumes."""
+"""Trainings of a comparison: the same for all networks, each in a directory of its own, and resumable."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bars_tf import console as screen
-from bars_tf.cli import workdir
-from bars_tf.cli.budget import checked_budget, given_budget
-from bars_tf.compare import contenders
-from bars_tf.compare import differences as comparison
-from bars_tf.compare import rank_correlation as ranking
-from bars_tf.compare.baselines import REFERENCES
-from bars_tf.compare.contenders import Contender
-from bars_tf.config import SearchConfig
-from bars_tf.console import duration
-from bars_tf.data.pipeline import ImageData
-from bars_tf.data.splits import load_splits
+from bars_tf import console
+from bars_tf.compare import rank_correlation, tables
+from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
+from bars_tf.compare.differences import selected_random
+from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
+from bars_tf.config import RunSettings
+from bars_tf.cost.tables import Budget
+from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
-from bars_tf.report import run_files
+from bars_tf.report.run_files import NETWORKS, read_log
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import environment
-from bars_tf.training.inputs import steps_per_epoch
 from bars_tf.training.outcome import finished, train_and_test
-from bars_tf.training.stages import check_teacher
+from bars_tf.training.settings import TrainingSettings
+
+Row = dict[str, Any]
 
 
-def main(config: SearchConfig) -> int:
-    contenders.check(config)
-    directory = Path(config.workdir)
-    workdir.claim(config, "compare")
-    environment.start(config.run)
-    images = load_splits(config.data)
-    train = images.train
-    checked_budget(config, images)
-    check_teacher(config.training, images)
-    steps_per_epoch("train_batch_size", config.training.train_batch_size, config.run.max_steps, train)
-    found, draws = contenders.gather(config, train)
-    images.read()
-    workdir.keep(config, "compare", train.sha256)
-    (directory / run_files.NETWORKS).mkdir(exist_ok=True)
-    allowed = given_budget(config, images)
-    rows: list[dict[str, Any]] = []
-    scored: dict[str, Any] | None = None
-    jobs = ordered(found)
-    pace = Pace()
-    while len(rows) < len(jobs):
-        contender, seed = jobs[len(rows)]
-        where = directory / run_files.NETWORKS / f"{contender.name}_seed{config.seed + seed}"
-        one = settings(config, contender, config.seed + seed, where)
-        claim(contender, where, train)
-        done = finished(where, one.training.train_epochs)
-        pace.begin(f"{contender.name}, seed {one.seed}", done is not None, len(rows), len(jobs))
-        if not done:
-            workdir.write_flagfile(where / run_files.CONFIG, one, "train")
-            done = train_and_test(one.training, one.run, images, contender.network, where, allowed.limits(),
-                                  kind=contender.kind, **({"reference": one.network} if one.network else {}))
-            tf.keras.backend.clear_session()
-        discard_states(where)
-        pace.end()
-        rows.append(row(contender, one, done, where) | ({} if seed < contender.num_seeds else {"chosen": True}))
-        if pace.worked or len(rows) == len(jobs):
-            comparison.write(directory, config, allowed, rows, draws, len(jobs), scored)
-        if len(rows) == len(jobs):
-            if scored is None and (scored := scores(config, found, directory)):
-                comparison.write(directory, config, allowed, rows, draws, len(jobs), scored)
-            jobs += once_more(config, found, rows, scored)
-    print((directory / comparison.TABLE).read_text(encoding="utf-8").partition("## Pictures")[0].strip())
-    files = (comparison.JSON, comparison.TABLE, *comparison.PICTURES, f"{run_files.NETWORKS}/")
-    print(f"\nfiles: {directory}/: {', '.join(files)}")
-    return 0
+class Comparison(NamedTuple):
+    """Networks, and what their trainings have in common.
 
-
-def ordered(found: Sequence[Contender]) -> list[tuple[Contender, int]]:
-    """The trainings, (contender, number of the seed): kind by kind, each first with its first seed."""
-    kinds = (contenders.RANDOM, contenders.SEARCHED, contenders.REFERENCE)
-    return [(contender, seed) for kind in kinds for seed in range(max(c.num_seeds for c in found))
-            for contender in found if contender.kind == kind and seed < contender.num_seeds]
-
-
-def once_more(config: SearchConfig, found: Sequence[Contender], rows: Sequence[dict[str, Any]], scored: dict[str, Any]
-              ) -> list[tuple[Contender, int]]:
-    """The next trainings of those random networks that searched ones are compared with by name and that have fewer of
-    them than these: the best of many networks of one training each is so by luck as well."""
-    trained = [row["name"] for row in rows]
-    named = comparison.chosen_random(rows, scored)
-    return [(contender, trained.count(contender.name)) for contender in found
-            if contender.name in named and trained.count(contender.name) < config.train_seeds]
-
-
-def scores(config: SearchConfig, found: Sequence[Contender], directory: Path) -> dict[str, Any]:
-    """What the supernet of each search gives the random networks; nothing for too few of these."""
-    randoms, scored = {c.name: c.network for c in found if c.kind == contenders.RANDOM}, {}
-    searches = [c for c in found if c.search and len(randoms) >= ranking.FEWEST]
-    if searches:
-        (directory / "scores").mkdir(exist_ok=True)
-    for contender in searches:
-        file = directory / "scores" / f"{contender.name}.json"
-        try:
-            scored[contender.name] = ranking.scores(contender.search, config, randoms, file)
-        except (ValueError, OSError) as error:
-            screen.say(f"compare: note: {contender.search}: {error}: its supernet does not score the random networks")
-    return scored
-
-
-def settings(config: SearchConfig, contender: Contender, seed: int, where: Path) -> SearchConfig:
-    """The settings of one training: those of the comparison but for seed, directory and network."""
-    genotype = isinstance(contender.network, Genotype)
-    return config.replace(
-        seed=seed, workdir=str(where), genotype=str(where / "genotype.json") if genotype else None,
-        network=contender.name if not genotype and contender.name in REFERENCES else None)
-
-
-def claim(contender: Contender, where: Path, train: ImageData) -> None:
-    """Writes the genotype into the training's directory.
-
-    Raises: InputError if another one is trained there.
+    Attributes:
+        contenders: the networks.
+        draws: how the random ones were drawn (`random_networks.Draws.to_dict`).
+        train_seeds: trainings of a random network that searched ones are compared with by name.
+        training, run: settings of the trainings; each has a seed and a work directory of its own.
+        images: of all trainings.
+        space_name: name of the search space.
+        budget: limits that all networks keep.
+        keep_settings: writes the settings of a training into its directory, given that directory, the network and the
+            seed.
     """
-    if isinstance(contender.network, Genotype):
-        file = where / "genotype.json"
-        if file.exists() and Genotype.load(file) != contender.network:
-            raise InputError.of("workdir", where, f"trains another network than this {contender.name}; choose another "
-                                "--workdir, or add genotypes behind those that were there")
-        contender.network.save(file, train.image_shape, train.num_classes)
+
+    contenders: Sequence[Contender]
+    draws: Mapping[str, Any]
+    train_seeds: int
+    training: TrainingSettings
+    run: RunSettings
+    images: ImageSplits
+    space_name: str
+    budget: Budget
+    keep_settings: Callable[[Path, Contender, int], None]
 
 
-def row(contender: Contender, one: SearchConfig, summary: dict[str, Any], where: Path) -> dict[str, Any]:
-    """An entry of `networks` in `compare.json`."""
-    found = {"name": contender.name, "kind": contender.kind}
-    if isinstance(contender.network, Genotype):
-        found["genotype"] = contender.network.to_dict()
-    if contender.search_seconds is not None:
-        found["search_seconds"] = contender.search_seconds
-    return found | {
-        "seed": one.seed, "epochs": one.train_epochs, "cost": contender.cost.to_dict(),
-        "test_accuracy": summary["test_accuracy"],
-        "validation_accuracy": run_files.read_log(where / "train" / "log.csv")[-1]["val_accuracy"],
-        "train_seconds": summary["train_seconds"]}
+def run(comparison: Comparison) -> None:
+    """Trains all networks that are not trained yet, and writes the results (`tables.write`) after each of them."""
+    jobs, rows, pace = ordered(comparison.contenders), [], _Pace()
+    results, scores = Path(comparison.run.workdir), None
+    subject = {"dataset": comparison.images.settings.name, "space": comparison.space_name,
+               "budget": comparison.budget.limits()}
+    while len(rows) < len(jobs):
+        contender, number = jobs[len(rows)]
+        rows.append(_trained(comparison, contender, number, pace, len(rows), len(jobs)))
+        if pace.worked or len(rows) == len(jobs):
+            tables.write(results, rows, len(jobs), comparison.draws, scores or {}, subject)
+        if len(rows) == len(jobs):
+            if scores is None and (scores := _scores(comparison.contenders, results / "scores")):
+                tables.write(results, rows, len(jobs), comparison.draws, scores, subject)
+            jobs += _selected(comparison, rows, scores)
 
 
-class Pace:
-    """Says which training begins, and how long the rest will take by those that this start has seen."""
+def ordered(contenders: Sequence[Contender]) -> list[tuple[Contender, int]]:
+    """The trainings as (network, number of the seed): kind by kind, all networks with the first seed first."""
+    return [(contender, number) for kind in (RANDOM, SEARCHED, REFERENCE)
+            for number in range(max(c.num_seeds for c in contenders))
+            for contender in contenders if contender.kind == kind and number < contender.num_seeds]
+
+
+def _selected(comparison: Comparison, rows: Sequence[Row], scores: Scores) -> list[tuple[Contender, int]]:
+    """Further trainings of the random networks that searched ones are compared with by name, up to `train_seeds`.
+
+    The best of many networks by one training each owes a part of its lead to chance; further seeds remove that.
+    """
+    trained = [row["name"] for row in rows]
+    selected = selected_random(rows, scores)
+    return [(contender, trained.count(contender.name)) for contender in comparison.contenders
+            if contender.name in selected and trained.count(contender.name) < comparison.train_seeds]
+
+
+def _scores(contenders: Sequence[Contender], directory: Path) -> Scores:
+    """Scores of the random networks by the supernet of each search; empty if there are too few networks."""
+    randoms, scores = {c.name: c.network for c in contenders if c.kind == RANDOM}, {}
+    for contender in contenders:
+        if contender.search and len(randoms) >= MIN_NETWORKS:
+            try:
+                scores[contender.name] = rank_correlation.score(contender.search, randoms,
+                                                                directory / f"{contender.name}.json")
+            except (ValueError, OSError) as error:
+                console.say(f"compare: note: the supernet of {contender.search.directory} does not score the random "
+                            f"networks: {error}")
+    return scores
+
+
+def _trained(comparison: Comparison, contender: Contender, number: int, pace: _Pace, before: int, total: int) -> Row:
+    """Trains a network with seed number `number`, unless it is trained, and returns its row of `compare.json`."""
+    images, network, seed = comparison.images, contender.network, comparison.run.seed + number
+    directory = Path(comparison.run.workdir, NETWORKS, f"{contender.name}_seed{seed}")
+    is_genotype = isinstance(network, Genotype)
+    if is_genotype:
+        file = directory / "genotype.json"
+        if file.exists() and Genotype.load(file) != network:
+            raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
+                                "choose another --workdir, or append to --genotypes in place of changing them")
+        network.save(file, images.image_shape, images.num_classes)
+    summary = finished(directory, comparison.training.train_epochs)
+    pace.begin(f"{contender.name}, seed {seed}", summary is not None, before, total)
+    if not summary:
+        comparison.keep_settings(directory, contender, seed)
+        summary = train_and_test(
+            comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)), images,
+            network, directory, comparison.budget.limits(), kind=contender.kind,
+            **({} if is_genotype else {"reference": contender.name}))
+        tf.keras.backend.clear_session()
+    discard_states(directory)
+    pace.end()
+    optional = {"genotype": network.to_dict() if is_genotype else None, "search_seconds": contender.search_seconds,
+                "chosen": number >= contender.num_seeds or None}
+    return {"name": contender.name, "kind": contender.kind, "seed": seed, "epochs": comparison.training.train_epochs,
+            "cost": contender.cost.to_dict(), "test_accuracy": summary["test_accuracy"],
+            "validation_accuracy": read_log(directory / "train" / "log.csv")[-1]["val_accuracy"],
+            "train_seconds": summary["train_seconds"],
+            **{name: value for name, value in optional.items() if value is not None}}
+
+
+class _Pace:
+    """Reports each training and estimates the remaining time from the trainings of this start."""
 
     def __init__(self) -> None:
         self.seconds, self.worked = [], False
 
-    def begin(self, what: str, done: bool, before: int, total: int) -> None:
-        self.started, self.worked = time.monotonic(), not done
+    def begin(self, what: str, is_trained: bool, before: int, total: int) -> None:
+        self.started, self.worked = time.monotonic(), not is_trained
         left = ""
         if self.seconds:
-            mean = sum(self.seconds) / len(self.seconds)
-            left = f", about {duration(mean * (total - before))} left"
-        state = "is trained" if done else "begins"
-        screen.say(f"compare  network {before + 1} of {total}, {what}, {state}{left}")
+            left = f", about {console.duration(sum(self.seconds) / len(self.seconds) * (total - before))} left"
+        state = "is trained" if is_trained else "begins"
+        console.say(f"compare  network {before + 1} of {total}: {what}, {state}{left}")
 
     def end(self) -> None:
         if self.worked:

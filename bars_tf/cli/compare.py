@@ -1,0 +1,90 @@
+"""`bin/compare`: trains searched, random and hand-made networks of equal cost alike, and compares them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from bars_tf import console
+from bars_tf.cli import workdir
+from bars_tf.cli.budget import checked_budget
+from bars_tf.cli.search import search_of
+from bars_tf.cli.settings import Settings
+from bars_tf.compare import contenders, tables, trainings
+from bars_tf.compare.contenders import Contender
+from bars_tf.compare.rank_correlation import CANDIDATES, FinishedSearch
+from bars_tf.data.splits import load_splits
+from bars_tf.errors import InputError
+from bars_tf.report.run_files import CONFIG, NETWORKS
+from bars_tf.search.workflow import Search
+from bars_tf.space.genotype import Genotype
+from bars_tf.training import environment
+from bars_tf.training.inputs import steps_per_epoch
+from bars_tf.training.stages import check_teacher
+
+
+def main(settings: Settings) -> int:
+    """Gathers the networks, trains them and prints the tables; started again, it resumes."""
+    if not settings.has_budget:
+        raise InputError("--budget_bops: this or another budget is needed: networks are compared at equal cost")
+    directory = workdir.claim(settings, "compare")
+    environment.start(settings.run)
+    images = load_splits(settings.data)
+    budget = checked_budget(settings, images)
+    check_teacher(settings.training, images)
+    steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
+    found, draws = contenders.gather(settings.comparison, settings.search_space, budget, images, settings.run.seed,
+                                     finished_searches(settings))
+    images.read()
+    workdir.keep(settings, "compare", images.train.sha256)
+    (directory / NETWORKS).mkdir(exist_ok=True)  # from now on the directory belongs to these settings
+    trainings.run(trainings.Comparison(
+        found, draws, settings.comparison.train_seeds, settings.training, settings.run, images,
+        settings.search_space.name, budget, functools.partial(_keep_settings, settings)))
+    print((directory / tables.TABLE).read_text(encoding="utf-8").partition("## Figures")[0].strip())
+    files = (tables.JSON, tables.TABLE, *tables.FIGURES.values(), f"{NETWORKS}/")
+    print(f"\nfiles: {directory}/: {', '.join(files)}")
+    return 0
+
+
+def _keep_settings(settings: Settings, directory: Path, contender: Contender, seed: int) -> None:
+    """Writes the flags by which bin/train repeats a training of the comparison."""
+    network = ({"genotype": str(directory / "genotype.json")} if isinstance(contender.network, Genotype) else
+               {"network": contender.name})
+    workdir.write_flagfile(directory / CONFIG, settings.replace(seed=seed, workdir=str(directory), **network),
+                           "train")
+
+
+def finished_searches(settings: Settings) -> dict[str, FinishedSearch]:
+    """The searches among `--genotypes` whose supernets can score the networks of this comparison, by path.
+
+    Reports why the supernet of a work directory cannot.
+    """
+    found = {}
+    for path in settings.comparison.genotypes:
+        if Path(path).is_dir():
+            try:
+                search = _search_settings(Path(path), settings)
+            except (ValueError, OSError) as error:
+                console.say(f"compare: note: --genotypes={path}: its supernet will not score the random networks: "
+                            f"{error}")
+            else:
+                found[path] = FinishedSearch(Path(path), functools.partial(_load, search))
+    return found
+
+
+def _search_settings(directory: Path, settings: Settings) -> Settings:
+    for name in (CONFIG, CANDIDATES):
+        if not (directory / name).exists():
+            raise ValueError(f"it has no {name}, which a finished search leaves")
+    search = workdir.settings_of(directory / CONFIG, "search", f"--workdir={directory}",
+                                 "--strategy=one_device")
+    if search.search_space != settings.search_space:
+        raise ValueError("the search was in another space")
+    if search.data.name != settings.data.name:
+        raise ValueError(f"the search was on {search.data.name}")
+    return search.replace(data_dir=settings.data.data_dir or search.data.data_dir)
+
+
+def _load(search: Settings) -> Search:
+    return search_of(search, load_splits(search.data), Path(search.run.workdir))

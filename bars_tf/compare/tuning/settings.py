@@ -1,0 +1,38 @@
+"""Settings of a tuner."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bars_tf.errors import InputError
+
+TUNED = ("training", "architecture")
+TUNERS = ("random", "bayesian", "hyperband")
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningSettings:
+    """What a tuner chooses, and how long it may take.
+
+    Attributes:
+        what: one of `TUNED`: settings of the training of a genotype, or networks of a search space; None for neither.
+        tuner: one of `TUNERS`: random search, Bayesian optimization or Hyperband.
+        max_trials: number of trials.
+        trial_epochs: training epochs of a trial; of Hyperband, the most of any trial.
+        tune_minutes: minutes after which no trial begins; 0 for no limit.
+        as_long_as: work directory of a search whose duration is that limit.
+
+    Raises:
+        InputError: both limits of the time are given.
+    """
+
+    what: str | None = None
+    tuner: str = "bayesian"
+    max_trials: int = 20
+    trial_epochs: int = 40
+    tune_minutes: float = 0.0
+    as_long_as: str | None = None
+
+    def __post_init__(self):
+        if self.as_long_as and self.tune_minutes:
+            raise InputError.of("as_long_as", self.as_long_as, "takes the place of --tune_minutes: give one of them")

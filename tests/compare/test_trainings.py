@@ -1,0 +1,106 @@
+"""The order of the trainings of a comparison, resumption, and what is trained again; without real trainings."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bars_tf.compare import baselines, rank_correlation, tables, trainings
+from bars_tf.compare.contenders import Contender
+from bars_tf.config import RunSettings
+from bars_tf.cost.tables import Budget
+from bars_tf.errors import InputError
+from bars_tf.files import read_json, write_json
+from bars_tf.space.presets import BARS_SMALL
+from bars_tf.training.settings import TrainingSettings
+
+SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NR")
+IMAGES = SimpleNamespace(image_shape=(28, 28, 1), num_classes=10, settings=SimpleNamespace(name="images"))
+ACCURACIES = {"random_0": 0.5, "random_1": 0.7, "random_2": 0.6, "random_3": 0.65, "found": 0.8, "resnet": 0.55}
+
+
+def contender(name, kind, width, num_seeds=1, **more):
+    network = baselines.uniform(SPACE, (width, width))
+    return Contender(name, kind, network, baselines.cost(network, (28, 28, 1), 10), num_seeds, **more)
+
+
+@pytest.fixture
+def compare(tmp_path, monkeypatch, capsys):
+    """Runs a comparison whose trainings take no time, and returns its results and messages."""
+    def train_and_test(training, run, images, network, directory, budget, **found):
+        assert directory == Path(run.workdir) and budget == {"bops": 400e3}
+        write_json(directory / "summary.json", {
+            "test_accuracy": ACCURACIES[directory.name.partition("_seed")[0]] + run.seed / 100,
+            "train_seconds": 1.0, "train_epochs": training.train_epochs, **found})
+        (directory / "train" / "checkpoints").mkdir(parents=True)
+        (directory / "train" / "log.csv").write_text("epoch,val_accuracy\n1,0.25\n2,0.5\n")
+        return read_json(directory / "summary.json")
+
+    monkeypatch.setattr(trainings, "train_and_test", train_and_test)
+    monkeypatch.setattr(tables.charts, "spread", lambda *_: None)
+    monkeypatch.setattr(tables.html, "png", lambda _: b"")
+    def run(contenders, train_seeds=1):
+        draws = {"lowest_part_of_budget": 0.95, "is_walk": False, "acceptance": 0.5, "topologies": 9, "reachable": 4,
+                 "given_up": 0}
+        trainings.run(trainings.Comparison(
+            contenders, draws, train_seeds, TrainingSettings(train_epochs=2),
+            RunSettings(str(tmp_path)), IMAGES, "bars", Budget(bops=400e3),
+            lambda where, contender, seed: (where / "config.flags").write_text(f"{contender.name} {seed}")))
+        return read_json(tmp_path / "compare.json"), capsys.readouterr().err
+
+    return run
+
+
+def test_a_comparison_resumes_and_takes_in_more(compare, tmp_path):
+    resnet, randoms = contender("resnet", "reference", 5), [contender("random_0", "random", 4)]
+    found, printed = compare([resnet])
+    assert "compare  network 1 of 1: resnet, seed 0, begins" in printed
+    (row,) = found["networks"]
+    assert row["validation_accuracy"] == 0.5 and row["test_accuracy"] == 0.55 and row["epochs"] == 2
+    assert row["genotype"] == resnet.network.to_dict() and row["cost"] == resnet.cost.to_dict()
+    directory = tmp_path / "networks" / "resnet_seed0"
+    assert not (directory / "train" / "checkpoints").exists() and (directory / "config.flags").exists()
+    assert read_json(directory / "summary.json")["kind"] == "reference"
+    searched = contender("found", "searched", 6, search_seconds=2.0)
+    found, printed = compare([resnet, *randoms, searched])
+    for words in ("network 1 of 3: random_0, seed 0, begins", "network 2 of 3: found, seed 0, begins, about",
+                  "network 3 of 3: resnet, seed 0, is trained, about"):
+        assert words in printed, printed
+    assert [row["kind"] for row in found["networks"]] == ["random", "searched", "reference"]
+    assert found["networks"][1]["search_seconds"] == 2
+    before = (tmp_path / "compare.md").read_bytes()
+    assert "begins" not in compare([resnet, *randoms, searched])[1]
+    assert (tmp_path / "compare.md").read_bytes() == before
+    with pytest.raises(InputError, match="networks/resnet_seed0: has a training of another network"):
+        compare([contender("resnet", "reference", 4)])
+
+
+def test_the_best_random_network_is_trained_as_often_as_a_searched_one(compare, tmp_path):
+    randoms = [contender(f"random_{i}", "random", 3 + i, 2 if i == 2 else 1) for i in range(3)]
+    found, printed = compare([*randoms, contender("found", "searched", 7, 2)], train_seeds=2)
+    assert [(row["name"], row["seed"], row.get("chosen")) for row in found["networks"]] == [
+        ("random_0", 0, None), ("random_1", 0, None), ("random_2", 0, None), ("random_2", 1, None),
+        ("found", 0, None), ("found", 1, None), ("random_1", 1, True)]
+    assert "network 6 of 6: found" in printed and "network 7 of 7: random_1, seed 1, begins" in printed
+    assert (tmp_path / "networks" / "random_1_seed1" / "config.flags").read_text() == "random_1 1"
+    assert found["trainings"] == 7 and found["random"]["repeated"] == 1
+
+
+def test_scores_of_supernets(compare, monkeypatch):
+    """The best network by a supernet is trained as often as a searched one. A supernet that cannot score is named."""
+    def score(search, networks, file):
+        if search.directory == Path("broken"):
+            raise ValueError("the directory has no checkpoint of its supernet")
+        assert file.parts[-2:] == ("scores", "found.json")
+        return {name: {"accuracy": 0.9 if name == "random_3" else 0.1, "loss": 1.0} for name in networks}
+
+    monkeypatch.setattr(rank_correlation, "score", score)
+    randoms = [contender(f"random_{i}", "random", 3 + i) for i in range(4)]
+    searched = [contender(name, "searched", 7, 2, search=rank_correlation.FinishedSearch(Path(where), None))
+                for name, where in (("found", "search"), ("resnet", "broken"))]
+    found, printed = compare([*randoms, *searched], train_seeds=2)
+    assert "note: the supernet of broken does not score the random networks: the directory has no" in printed
+    assert [search["search"] for search in found["ranking"]["searches"]] == ["found"]
+    assert [row["name"] for row in found["networks"] if row.get("chosen")] == ["random_1", "random_3"]
+    assert "best of 4 random by the supernet" in [d["baseline"] for d in found["differences"]]
+    assert len(compare([*randoms[:3], *searched], train_seeds=2)[0]["networks"]) == 8  # too few for scores

@@ -1,0 +1,103 @@
+"""`bin/compare` as a user starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+from bars_tf.cli import command_line, compare, train
+from bars_tf.errors import InputError
+from bars_tf.space.genotype import Genotype
+
+TINY = ("--flagfile=quickstart_compare.flags", "--init_channels=4", "--stem_channels=4", "--layout=NR",
+        "--budget_bops=100k", "--max_steps=2", "--train_epochs=1", "--eval_batch_size=64", "--repeat_random=0",
+        "--num_random=1")
+
+
+def test_a_comparison_and_its_parts(program, tmp_path, capsys):
+    """A process trains two networks; a second start adds a searched one; `bin/train` repeats the hand-made one."""
+    directory = tmp_path / "work"
+    flags = [*TINY, "--references=bars_uniform", f"--workdir={directory}"]
+    done = program("compare", *flags)
+    assert done.returncode == 0, done.stderr
+    for words in ("network 1 of 2: random_0, seed 0, begins", "network 2 of 2: bars_uniform, seed 0, begins"):
+        assert words in done.stderr, done.stderr
+    assert "| random, mean of 1 | 1 |" in done.stdout and "compare.md, compare_ops.png" in done.stdout
+    drawn = directory / "networks" / "random_0_seed0" / "genotype.json"
+    (tmp_path / "found.json").write_bytes(drawn.read_bytes())
+    assert compare.main(command_line.parse("compare", [*flags, f"--genotypes={tmp_path / 'found.json'}"])) == 0
+    printed = capsys.readouterr()
+    for words in ("network 1 of 3: random_0, seed 0, is trained", "network 2 of 3: found, seed 0, begins",
+                  "network 3 of 3: bars_uniform, seed 0, is trained"):
+        assert words in printed.err, printed.err
+    assert "| mean of random |" in printed.out
+    rows = {row["name"]: row for row in json.loads((directory / "compare.json").read_text())["networks"]}
+    assert [row["kind"] for row in rows.values()] == ["random", "searched", "reference"]
+    # The same network by the same training, in another process.
+    for key in ("genotype", "cost", "epochs", "seed", "validation_accuracy", "test_accuracy"):
+        assert rows["found"][key] == rows["random_0"][key]
+    assert Genotype.from_dict(rows["found"]["genotype"]) == Genotype.load(drawn)
+    assert rows["bars_uniform"]["cost"]["bops"] <= 100e3
+    trained = directory / "networks" / "bars_uniform_seed0"
+    assert (trained / "model.h5").exists() and not (trained / "train" / "checkpoints").exists()
+    train.main(command_line.parse("train", [f"--flagfile={trained / 'config.flags'}", f"--workdir={tmp_path / 'one'}"]))
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())
+    assert summary["test_accuracy"] == rows["bars_uniform"]["test_accuracy"]
+    assert "bin/train --flagfile=" in (tmp_path / "one" / "report.html").read_text()
+
+
+def test_flags_of_networks(tmp_path):
+    for flags in ([], ["--genotype=a.json", "--network=bars_uniform"]):
+        with pytest.raises(InputError, match="--genotype, --network: exactly one of them is needed"):
+            command_line.parse("train", flags)
+    with pytest.raises(InputError, match="--network=quicknet: needs a budget"):
+        command_line.parse("train", ["--network=quicknet"])
+    with pytest.raises(InputError, match="--network=bars_uniform: its smallest"):
+        train.main(command_line.parse("train", [*TINY[:-2], "--network=bars_uniform", "--budget_bops=500",
+                                                f"--workdir={tmp_path}"]))
+
+
+@pytest.mark.long
+def test_a_killed_comparison_ends_as_one_that_was_not(program, tmp_path):
+    flags = [*TINY, "--num_random=2", "--references=none", "--train_epochs=4", "--max_steps=10", "--deterministic"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.Popen([ROOT / "bin" / "compare", *flags, f"--workdir={tmp_path / 'killed'}"], text=True,
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": path})
+    second = False
+    for line in process.stderr:
+        second = second or "network 2 of 2" in line
+        if second and "epoch 2/4" in line:
+            process.kill()
+            break
+    process.communicate()
+    for name in ("killed", "whole"):
+        done = program("compare", *flags, f"--workdir={tmp_path / name}")
+        assert done.returncode == 0, done.stderr
+        assert ("random_0, seed 0, is trained" in done.stderr) == (name == "killed")
+        assert ("epoch 1/4" in done.stderr) == (name == "whole")
+    killed, whole = ([{**row, "train_seconds": 0} for row in json.loads((tmp_path / name / "compare.json").read_text())[
+        "networks"]] for name in ("killed", "whole"))
+    assert killed == whole
+
+
+@pytest.mark.long
+def test_quickstart_compare(program, tmp_path):
+    """At most 10 minutes on two quiet cores."""
+    flags = ["--flagfile=quickstart_compare.flags", f"--workdir={tmp_path / 'work'}"]
+    done = program("compare", *flags, timeout=1800)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "work" / "compare.json").read_text())
+    assert len(found["networks"]) == found["trainings"] == 11
+    assert all(row["cost"]["bops"] <= 3e6 and row["epochs"] == 5 for row in found["networks"])
+    done = program("search", flags[0], f"--workdir={tmp_path / 'found'}", timeout=1800)
+    assert done.returncode == 0, done.stderr
+    done = program("compare", *flags, f"--genotypes={tmp_path / 'found'}", timeout=1800)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    found = json.loads((tmp_path / "work" / "compare.json").read_text())["ranking"]
+    assert found["networks"] == 6 and [search["search"] for search in found["searches"]] == ["found"]
+    assert "accuracy by the supernet of found" in done.stdout
