@@ -198,9 +198,9 @@ class Supernet(tf.keras.Model):
             tape.watch(self.arch_variables)
             logits = self(images, self.draw("alphas", tf.shape(images)[0]), mode="arch")
             loss = self.compiled_loss(labels, logits)
+            factor = objective.cost_factor(self.expected_cost(), self.budget, self.cost_exponent)
             entropy = objective.total_entropy(self.probabilities())
             # Keras has divided the loss by the number of replicas, whose gradients will be summed.
-            factor = objective.cost_factor(self.expected_cost(), self.budget, self.cost_exponent)
             value = loss * factor + self.entropy_weight * entropy / replicas()
         gradients = tape.gradient(value, self.arch_variables)
         self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
