@@ -1,4 +1,4 @@
-"""Finds binary neural networks by gradient descent: see README.md for the programs, and this for Python:
+"""Searches binary neural networks by gradient descent (README.md).
 
     import bars_tf as bars
 
@@ -14,13 +14,19 @@ __version__ = "0.1.0"
 # bars_tf.legacy_keras checks that it took effect.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-# Public name: the module that defines it.
+# Public name: the module that has it.
 _NAMES = {
+    "BARS": "space.presets",
+    "BARS_PAPER": "space.presets",
+    "BARS_SMALL": "space.presets",
     "Budget": "cost.tables",
     "Genotype": "space.genotype",
     "SearchSpace": "space.search_space",
     "Supernet": "search.supernet.supernet",
+    "batches": "data",
+    "bilevel": "data",
     "build_network": "network.keras_network",
+    "load": "data",
     "nasb": "space.backbones",
 }
 # Public module: where it is. Names that have moved on are still reachable where a module imports them.

@@ -1,4 +1,4 @@
-"""Reads and writes files. A file is complete or absent: it is written beside its place and renamed into it."""
+"""Files that are either complete or absent: each is written beside its place and then renamed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MAX_JSON_BYTES = 1_000_000
 
 
 def absolute(path: str) -> str:
-    """A path that means the same in every directory."""
+    """The absolute form of a path, `~` expanded."""
     return os.path.abspath(os.path.expanduser(path))
 
 
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block ends well, and goes when it does not.
+    """Gives a temporary path to write to, which is renamed to `path` at the end of the block.
 
-    What a killed process left there is overwritten by the next one.
+    If the block raises an error, the temporary file is removed. One that a killed process left is overwritten.
 
-    Raises: OSError naming `path` where it can't be written, as on a full disk.
+    Raises: OSError naming `path` if it cannot be written, as on a full disk.
     """
     path = Path(path)
     beside = path.with_name(f".{path.stem}.tmp{path.suffix}")
@@ -45,7 +45,7 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """A whole file at once."""
+    """Writes a file."""
     with written_beside(path) as beside:
         beside.write_bytes(content)
 
@@ -77,17 +77,21 @@ def sha256(path: Path) -> str:
 
 
 def discard_states(directory: Path) -> None:
-    """Removes the checkpoints and best models of trainings below a directory, which have come to their end."""
+    """Removes the checkpoints and best models of finished trainings below a directory."""
     for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def save_model(model: Any, path: str | os.PathLike | None) -> None:
-    """Writes layers and weights of a Keras model as `.h5`, composed in memory: on a full disk HDF5 itself may crash.
+    """Writes layers and weights of a Keras model as `.h5`.
 
-    A process that only helps others to read what they share gives no path.
+    The file is composed in memory, because HDF5 may crash on a full disk.
+
+    Args:
+        model: the model.
+        path: the file; None in a worker that only takes part in reading shared variables.
     """
-    import h5py  # here, because this module is imported where a wrong flag should not wait
+    import h5py  # here, because a wrong flag should not wait for it
 
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:

@@ -19,15 +19,19 @@ TENSORFLOW_VERSIONS = ((2, 16), (2, 20))
 
 
 def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
-    """Imports TensorFlow and Larq and checks that they fit together.
+    """Imports TensorFlow and Larq, and checks that they fit together.
 
-    Raises: ImportError saying in one line what is wrong and what to do.
+    Args:
+        verbose: whether to show TensorFlow's log messages.
+
+    Returns: the modules `tensorflow` and `larq`.
+    Raises: ImportError that names the problem and the remedy in one line.
     """
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine().lower() in ("x86_64", "amd64"):
-        # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512. With AVX2 a training takes about
-        # three quarters of the time by them, and runs of both kinds of processor have the same kernels.
+        # By default, TensorFlow uses oneDNN's convolutions only on processors with AVX-512. With AVX2 they cut the time
+        # of a training by a quarter, and runs on both kinds of processor use the same kernels.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with contextlib.nullcontext() if verbose else held_back():
         import tensorflow
@@ -55,8 +59,10 @@ def _check_tensorflow(tensorflow: ModuleType) -> None:
 
 
 def _route_imports(tensorflow: ModuleType) -> None:
-    """Makes `from tensorflow.keras import ...`, which Larq uses, mean Keras 2 as well: TensorFlow settles that when it
-    is imported, which may have been before this package was."""
+    """Makes `from tensorflow.keras import ...`, which Larq uses, import Keras 2 too.
+
+    TensorFlow decides that when it is imported, which may have been before this package was.
+    """
     import tf_keras
 
     directory = str(Path(tf_keras.__file__).parent / "api" / "_v2")

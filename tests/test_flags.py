@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import warnings
@@ -17,7 +16,6 @@ from bars_tf.cli.command_line import find_flagfile, help_text, parse
 from bars_tf.cli.flags import ALL, PROGRAMS, parse_quantity
 from bars_tf.cli.settings import DEFAULTS, Settings
 from bars_tf.errors import InputError
-from bars_tf.legacy_keras import tf
 from bars_tf.space.fields import SAMPLING
 from bars_tf.space.presets import BARS
 
@@ -276,49 +274,3 @@ def test_help_fits_a_screen(program):
     lines = help_text(program).splitlines()
     assert max(map(len, lines)) <= 110
     assert f"  {PROGRAMS[program].example}" in lines
-
-
-START = "import os, sys; from bars_tf.cli import main as programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
-NOISY = ("lambda config: (__import__('bars_tf.legacy_keras').legacy_keras.tf.zeros(()), print('mine', file=sys.stderr),"
-         " os.write(2, b'I0000 00:00:1700000000.1    55 service.cc:152] XLA service\\nF0000 fatal\\n')) and 0")
-
-
-def test_noise_of_tensorflow_stays_away():
-    command = [sys.executable, "-c", START.format(NOISY)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0
-    assert sorted(result.stderr.splitlines()) == ["F0000 fatal", "mine"]
-    result = subprocess.run([*command, "--verbosity=1"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "XLA service" in result.stderr
-
-
-def test_legacy_keras():
-    assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")
-    code = "import tensorflow as tf; {}; from bars_tf.legacy_keras import lq, tf; print(tf.keras.Model.__module__)"
-    environ = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-
-    def use_before(what):
-        return subprocess.run([sys.executable, "-c", code.format(what)], cwd=ROOT, env=environ, capture_output=True,
-                              text=True, check=False)
-
-    late = use_before("tf.keras.layers")
-    assert late.returncode == 1
-    assert late.stderr.splitlines()[-1].startswith("ImportError: bars_tf needs Keras 2, but this process already uses")
-    assert "tf_keras" in use_before("tf.zeros(())").stdout
-
-
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="of other processors")
-@pytest.mark.parametrize("wanted", ["", "0"])
-def test_onednn_unless_it_is_turned_off(wanted):
-    code = ("from bars_tf.legacy_keras import tf; from tensorflow.python.util import _pywrap_util_port as port; "
-            "print(port.IsMklEnabled())")
-    environ = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
-                            env=environ | ({"TF_ENABLE_ONEDNN_OPTS": wanted} if wanted else {}))
-    assert result.stdout.split() == [str(wanted != "0")]
-
-
-def test_public_names():
-    assert all(getattr(bars_tf, name) for name in bars_tf.__all__)
-    code = "import sys, bars_tf; bars_tf.Genotype, bars_tf.derive; sys.exit('tensorflow' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

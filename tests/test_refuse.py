@@ -19,7 +19,6 @@ from helpers import TINY, refused
 from test_data import images, write
 from test_programs import changed
 
-from bars_tf import console as screen
 from bars_tf.cli import command_line, summary, workdir
 from bars_tf.cli import main as programs
 from bars_tf.cli import search as cli_search
@@ -295,20 +294,3 @@ def test_fuzz(program, tmp_path, monkeypatch):
         path.write_bytes(text)
         done = program("summary", f"--genotype={path}")
         assert done.returncode in (0, 2) and "Traceback" not in done.stderr, done.stderr
-
-
-# The screen
-
-
-def test_lines_on_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    screen.rewrite("x" * 300)
-    screen.rewrite("short")
-    programs._fail("search", ValueError(), "wrong", 2, False)
-    # Cut on 80 columns, for a line that wraps can't be rewritten; and the error is a line of its own.
-    assert terminal.getvalue().split("\r\033[K") == ["", "x" * 79, "short\nsearch: wrong\n"]

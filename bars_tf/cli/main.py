@@ -14,8 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
-from bars_tf import console as screen
-from bars_tf import log_filter as noise
+from bars_tf import console, log_filter
 from bars_tf.cli import command_line
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import Failure, InputError
@@ -80,7 +79,7 @@ def run(program: str, main: Callable[[Settings], int | None], arguments: Sequenc
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
-    screen.open_closed_streams()
+    console.open_closed_streams()
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the notebook that this was started from chooses
     try:
         if set(arguments) & set(HELP):
@@ -115,7 +114,7 @@ def run(program: str, main: Callable[[Settings], int | None], arguments: Sequenc
 
 
 def _fail(program: str, error: BaseException, message: str, status: int, verbose: bool) -> int:
-    screen.close()
+    console.close()
     if verbose:
         traceback.print_exception(error)
     message = " ".join(message.split())
@@ -129,10 +128,10 @@ def _set_verbosity(program: str, verbose: bool) -> None:
     if verbose:
         os.environ["BARS_VERBOSITY"] = "1"
         return
-    noise.filter_stderr()
+    log_filter.filter_stderr()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Warnings are for users if they are the project's own.
     warnings.simplefilter("ignore")
     warnings.filterwarnings("always", module=r"bars_tf(\.|$)")
     warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
-    warnings.showwarning = lambda message, *_, **__: screen.say(f"{program}: warning: {message}")
+    warnings.showwarning = lambda message, *_, **__: console.say(f"{program}: warning: {message}")

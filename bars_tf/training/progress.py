@@ -1,24 +1,26 @@
-"""One line on stderr while something runs: what, how far, how good, and the time left."""
+"""The progress of a training on stderr: epoch, step, time left and metrics."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from bars_tf import console as screen
+from bars_tf import console
 from bars_tf.console import duration
 from bars_tf.legacy_keras import tf
 
 
 class Progress(tf.keras.callbacks.Callback):
-    """Shows epoch, step, values and the time left. On a terminal the line is rewritten in place.
+    """Shows epoch, step, time left and metrics.
+
+    On a terminal one line is rewritten in place. Elsewhere, a line appears every 10 seconds and after each epoch.
 
     Args:
-        title: what runs.
-        epochs, steps: how many there are, and how many steps an epoch has.
-        shown: names of the values that are shown.
-        first: (epoch, step) that the run begins at.
-        estimate: called once with the seconds of a step, says what the whole run will take.
+        title: name of what is trained or evaluated.
+        epochs, steps: number of epochs, and of steps in an epoch.
+        shown: names of the metrics.
+        first: (epoch, step) at which the run begins.
+        estimate: called once, with the seconds that a step takes; returns a line about the whole run.
     """
 
     def __init__(self, title: str, epochs: int, steps: int, shown: tuple[str, ...], first: tuple[int, int] = (0, 0),
@@ -26,7 +28,7 @@ class Progress(tf.keras.callbacks.Callback):
         super().__init__()
         self.title, self.epochs, self.steps, self.shown = title, epochs, steps, shown
         self.first, self.epoch, self.estimate = first, first[0], estimate
-        self.pause = 0.5 if screen.is_terminal() else 10.0
+        self.interval = 0.5 if console.is_terminal() else 10.0  # seconds
         self.steps_done = self.first[0] * steps + self.first[1]  # of the whole run
         self.started = self.last = None
 
@@ -35,36 +37,36 @@ class Progress(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
-        before = self.first[1] if self.epoch == self.first[0] else 0  # that epoch began in the middle
+        before = self.first[1] if self.epoch == self.first[0] else 0  # the run began in the middle of that epoch
         self.steps_done = self.epoch * self.steps + before + batch + 1
-        if self.started is None:  # the first step traces: it says nothing of the others
+        if self.started is None:  # the first step is traced, so that its time says nothing about the others
             self.started, self.last = (now, self.steps_done), now
             self._show(logs, "estimating the time left")
-        elif now - self.last >= self.pause:
+        elif now - self.last >= self.interval:
             self._show(logs, f"{duration(self._seconds_left(now))} left")
             self.last = now
         if self.estimate and self.steps_done - self.started[1] >= min(5, self.steps - 1):
             start, steps_at_start = self.started
-            screen.say(self.estimate((now - start) / max(1, self.steps_done - steps_at_start)))
+            console.say(self.estimate((now - start) / max(1, self.steps_done - steps_at_start)))
             self.estimate = None
 
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.epochs
-        if not screen.is_terminal() or last:
+        if not console.is_terminal() or last:
             self._show(logs, "done" if last else f"done, {duration(self._seconds_left(time.monotonic()))} left")
-            screen.close()
+            console.close()
 
-    def _seconds_left(self, now):
+    def _seconds_left(self, now: float) -> float:
         start, steps_at_start = self.started or (now, 0)
         per_step = (now - start) / max(1, self.steps_done - steps_at_start)
         return per_step * (self.epochs * self.steps - self.steps_done)
 
-    def _show(self, logs, note):
+    def _show(self, logs: dict[str, float] | None, note: str) -> None:
         values = "  ".join(f"{name.replace('_', ' ')} {_short(logs[name])}"
                            for name in self.shown if name in (logs or {}))
         # The note comes before the values: a narrow terminal cuts the end.
-        screen.rewrite(f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  "
-                       f"step {self.steps_done - self.epoch * self.steps}/{self.steps}  {note}  {values}")
+        console.rewrite(f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  "
+                        f"step {self.steps_done - self.epoch * self.steps}/{self.steps}  {note}  {values}")
 
 
 def _short(value: float) -> str:

@@ -1,0 +1,70 @@
+"""Messages on terminals of every kind, in files, and where the standard streams are closed."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+from helpers import ROOT
+
+from bars_tf import console
+
+SHOW = ("from bars_tf import console; console.rewrite('x' * 300); console.rewrite('short'); console.say('a line'); "
+        "console.close(); console.say('the end')")
+
+
+def on_terminal(code, columns, **environment):
+    """What a process writes to a terminal of a width."""
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=secondary, check=True,
+                   env={**os.environ, "TERM": "xterm", **environment})
+    os.close(secondary)
+    written = b""
+    try:
+        while chunk := os.read(primary, 4096):
+            written += chunk
+    except OSError:  # the end, on Linux
+        pass
+    os.close(primary)
+    return written.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns, width", [(0, 79), (100, 99), (5, 19)])
+def test_a_line_is_rewritten_within_the_width_of_the_terminal(columns, width):
+    """Cut by one, because a line that wraps cannot be rewritten; 0 columns are an unknown number."""
+    assert on_terminal(SHOW, columns) == f"\r\033[K{'x' * width}\r\033[Kshort\na line\nthe end\n"
+
+
+def test_a_dumb_terminal_gets_lines():
+    assert on_terminal(SHOW, 100, TERM="dumb") == f"{'x' * 300}\nshort\na line\nthe end\n"
+
+
+def test_a_file_gets_lines():
+    done = subprocess.run([sys.executable, "-c", SHOW], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == f"{'x' * 300}\nshort\na line\nthe end\n" and not done.stdout
+
+
+def test_closed_stderr(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    console.rewrite("x")
+    console.say("x")
+    console.close()
+
+
+@pytest.mark.parametrize("seconds, text", [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+def test_durations(seconds, text):
+    assert console.duration(seconds) == text
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_programs_run_with_closed_streams(closed):
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    command = f"bin/summary --genotype=configs/quickstart_seed0.json {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": path})
+    assert done.returncode == 0 and ("OPs" in done.stdout) == (closed == "2>&-") and not done.stderr

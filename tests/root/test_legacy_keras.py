@@ -1,0 +1,35 @@
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+from bars_tf.legacy_keras import tf
+
+
+def test_legacy_keras():
+    assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")
+    code = "import tensorflow as tf; {}; from bars_tf.legacy_keras import lq, tf; print(tf.keras.Model.__module__)"
+    environ = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+
+    def use_before(what):
+        return subprocess.run([sys.executable, "-c", code.format(what)], cwd=ROOT, env=environ, capture_output=True,
+                              text=True, check=False)
+
+    late = use_before("tf.keras.layers")
+    assert late.returncode == 1
+    assert late.stderr.splitlines()[-1].startswith("ImportError: bars_tf needs Keras 2, but this process already uses")
+    assert "tf_keras" in use_before("tf.zeros(())").stdout
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="of other processors")
+@pytest.mark.parametrize("wanted", ["", "0"])
+def test_onednn_unless_it_is_turned_off(wanted):
+    code = ("from bars_tf.legacy_keras import tf; from tensorflow.python.util import _pywrap_util_port as port; "
+            "print(port.IsMklEnabled())")
+    environ = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                            env=environ | ({"TF_ENABLE_ONEDNN_OPTS": wanted} if wanted else {}))
+    assert result.stdout.split() == [str(wanted != "0")]

@@ -1,0 +1,19 @@
+"""Log messages of TensorFlow stay away; all else gets through."""
+
+import subprocess
+import sys
+
+from helpers import ROOT
+
+START = "import os, sys; from bars_tf.cli import main as programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
+NOISY = ("lambda config: (__import__('bars_tf.legacy_keras').legacy_keras.tf.zeros(()), print('mine', file=sys.stderr),"
+         " os.write(2, b'I0000 00:00:1700000000.1    55 service.cc:152] XLA service\\nF0000 fatal\\n')) and 0")
+
+
+def test_noise_of_tensorflow_stays_away():
+    command = [sys.executable, "-c", START.format(NOISY)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert sorted(result.stderr.splitlines()) == ["F0000 fatal", "mine"]
+    result = subprocess.run([*command, "--verbosity=1"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "XLA service" in result.stderr
