@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -80,21 +79,3 @@ def discard_states(directory: Path) -> None:
     """Removes the checkpoints and best models of finished trainings below a directory."""
     for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def save_model(model: Any, path: str | os.PathLike | None) -> None:
-    """Writes layers and weights of a Keras model as `.h5`.
-
-    The file is composed in memory, because HDF5 may crash on a full disk.
-
-    Args:
-        model: the model.
-        path: the file; None in a worker that only takes part in reading shared variables.
-    """
-    import h5py  # here, because a wrong flag should not wait for it
-
-    memory = io.BytesIO()
-    with h5py.File(memory, "w") as file:
-        model.save(file, include_optimizer=False, save_format="h5")
-    if path is not None:
-        write_bytes(path, memory.getvalue())

@@ -6,11 +6,12 @@ import sys
 import numpy as np
 from helpers import ROOT
 
-from bars_tf.cost.tables import cost, cost_tables
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.export.zoo_module import Facts
-from bars_tf.files import save_model, write_json
+from bars_tf.files import write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
+from bars_tf.network.model_files import save_model
 from bars_tf.space import presets
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.primitives import PRIMITIVES
@@ -38,7 +39,7 @@ def random_model(genotype, rng, shape=SHAPE, classes=CLASSES):
 
 
 def facts_of(genotype, class_names=tuple("abcdefghij"), dataset="some_set"):
-    costs = cost(genotype, cost_tables(genotype.space, SHAPE, len(class_names)))
+    costs = cost_of(genotype, cost_tables(genotype.space, SHAPE, len(class_names)))
     return Facts(dataset, SHAPE, class_names, (0.3,), (0.2,), 0.5, 100, costs)
 
 

@@ -12,15 +12,15 @@ from test_laws import CLASSES, NASB, ODD_SHAPE, SMALL, TINY_NASB, TWO_PATHS, sam
 
 from bars_tf.cli import summary
 from bars_tf.cli.command_line import parse
-from bars_tf.compare import baselines as references
+from bars_tf.compare.baselines import quicknet_of
 from bars_tf.cost import deployment
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import cost_at, cost_of, cost_tables
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
-from bars_tf.network.quicknet import QuickNet
+from bars_tf.network.layer_list import layers_of
 from bars_tf.space.backbones import nasb
 from bars_tf.space.encoding import random_genotype
-from bars_tf.space.genotype import Genotype
+from bars_tf.space.genotype import Genotype, uniform
 from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 
 SPACES = {"bars": SMALL, "nasb": NASB, "two_paths": TWO_PATHS,
@@ -35,8 +35,8 @@ def test_a_cell_by_hand():
     space = BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem="conv_3x3", width_choices=(1.0,))
     genotype = Genotype(space, (1.0,), (1,), ((((0, "bin_conv_3x3"),), ()),))
     path, node = 4 * 4 * 16, 4 * 4 * 8
-    assert deployment.bops(deployment.layers(genotype, (4, 4, 1), 3)) == (16 + 9 * 8) * node
-    found = deployment.cost(genotype, (4, 4, 1), 3)
+    assert deployment.bops(layers_of(genotype, (4, 4, 1), 3)) == (16 + 9 * 8) * node
+    found = deployment.deployment_cost(genotype, (4, 4, 1), 3)
     assert found.packed_bops == (32 + 9 * 32) * node
     signs, relus, batch_norms, additions, pooling = path + node, 2 * node, 2 * node, node + path, path
     assert found.elementwise_ops == signs + relus + batch_norms + additions + pooling
@@ -46,31 +46,33 @@ def test_a_cell_by_hand():
 
 def test_batch_norm_and_relu_need_no_memory_of_their_own():
     """A stem of two convolutions, to 16 and to 24 channels, a ReLU behind each, and the head."""
-    network = QuickNet(BARS_PAPER, (24,), blocks=0)
-    assert deployment.cost(network, (4, 4, 1), 3) == (0, 4 * 4 * (16 + 24 + 24), 4 * 4 * 4 * (16 + 24))
+    network = uniform(BARS_PAPER.replace(layout="N", init_channels=24, stem_channels=16, num_nodes=1,
+                                         full_width_nodes=True, width_choices=(1.0,),
+                                         head_activation="relu"))
+    assert deployment.deployment_cost(network, (4, 4, 1), 3) == (0, 4 * 4 * (16 + 24 + 24), 4 * 4 * 4 * (16 + 24))
 
 
 @pytest.mark.parametrize("space", [
     BARS_PAPER.replace(init_channels=64, width_choices=(0.5, 1.0), layout="NRNR", num_nodes=3),
     nasb("resnet18_cifar"), nasb("resnet20", 2.0).replace(num_paths=2)], ids=["bars", "resnet18", "two_paths"])
 def test_what_fills_its_words_is_packed_as_it_is(space, rng):
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
     for genotype in sampled_genotypes(space, rng, 10):
-        assert deployment.cost(genotype, (32, 32, 3), 10).packed_bops == complexity.cost(genotype, tables).bops
+        assert deployment.deployment_cost(genotype, (32, 32, 3), 10).packed_bops == cost_of(genotype, tables).bops
 
 
 @pytest.mark.parametrize("space", [*SPACES.values(), BARS_PAPER, TINY_NASB], ids=[*SPACES, "paper", "tiny_nasb"])
 def test_unpacked_it_is_the_counted_cost(space, rng):
-    tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
+    tables = cost_tables(space, ODD_SHAPE, CLASSES)
     without_edges = Genotype(space, (space.width_choices[0],) * space.num_stages,
                              tuple(space.depths(s)[-1] for s in range(space.num_stages)),
                              (((),) * space.num_nodes,) * len(space.groups))
     for genotype in (without_edges, *sampled_genotypes(space, rng, 40)):
-        layers, cost = deployment.layers(genotype, ODD_SHAPE, CLASSES), complexity.cost(genotype, tables)
+        layers, cost = layers_of(genotype, ODD_SHAPE, CLASSES), cost_of(genotype, tables)
         assert deployment.bops(layers) == cost.bops <= deployment.bops(layers, 32)
-    quicknet = QuickNet.of_width(SMALL, 24)
-    assert (deployment.bops(deployment.layers(quicknet, ODD_SHAPE, CLASSES))
-            == references.cost(quicknet, ODD_SHAPE, CLASSES).bops)
+    quicknet = quicknet_of(SMALL, (6, 5, 6))
+    assert (deployment.bops(layers_of(quicknet, ODD_SHAPE, CLASSES))
+            == cost_at(quicknet, ODD_SHAPE, CLASSES).bops)
 
 
 @pytest.fixture
@@ -143,18 +145,18 @@ def of_model(model, called):
 
 @pytest.mark.parametrize("name", [*SPACES, "quicknet"])
 def test_it_is_that_of_the_keras_model(name, called, rng):
-    networks = ([QuickNet.of_width(SMALL, 24)] if name == "quicknet"
+    networks = ([quicknet_of(SMALL, (6, 5, 6))] if name == "quicknet"
                 else [random_genotype(SPACES[name], rng) for _ in range(5)])
     for network in networks:
         called.clear()
         model = build_network(network, ODD_SHAPE, CLASSES)
-        assert deployment.cost(network, ODD_SHAPE, CLASSES) == of_model(model, called)
+        assert deployment.deployment_cost(network, ODD_SHAPE, CLASSES) == of_model(model, called)
 
 
 def test_summary_tells_it_without_tensorflow(tmp_path, capsys):
     genotype = random_genotype(BARS_SMALL, np.random.default_rng(0))
     genotype.save(tmp_path / "genotype.json", (28, 28, 1), 10)
-    expected = deployment.cost(genotype, (28, 28, 1), 10)
+    expected = deployment.deployment_cost(genotype, (28, 28, 1), 10)
     summary.main(parse("summary", [f"--genotype={tmp_path / 'genotype.json'}", "--json"]))
     assert json.loads(capsys.readouterr().out)["deployment"] == expected._asdict()
     code = (f"import sys; from bars_tf.cli import main as programs; "

@@ -17,9 +17,9 @@ from bars_tf.cli.settings import Settings
 from bars_tf.data import pipeline as data
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
+from bars_tf.network.model_files import load_model
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import inputs
-from bars_tf.training.evaluation import load_model
 
 
 def start(devices, strategy, directory, *flags, task=None, ports=()):

@@ -28,11 +28,13 @@ from small_spaces import (
 
 from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment, overhead
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
-from bars_tf.files import save_model
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.expected import expected_cost
+from bars_tf.cost.measures import PEAK
+from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network, in_float32, transfer_weights
+from bars_tf.network.model_files import save_model
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import check_budget, cost_range
@@ -68,14 +70,14 @@ def test_one_hot_and_cost_laws(supernet, rng):
         forced = forward(tf.constant(images), supernet.sample_of(genotype))
         np.testing.assert_allclose(forced, model(images, training=False), atol=1e-4)
 
-        cost, profile = complexity.cost(genotype, supernet.tables), lq.models.ModelProfile(model)
+        cost, profile = cost_of(genotype, supernet.tables), lq.models.ModelProfile(model)
         assert cost.bops == profile.op_count("mac", 1)
         assert cost.flops == profile.op_count("mac", 32)
         assert cost.params == profile.weight_count()
         assert cost.size_bytes * 8 == profile.memory
         seen |= {("width", s, w) for s, w in enumerate(genotype.widths)}
         seen |= {("depth", s, d) for s, d in enumerate(genotype.depths)}
-        seen |= {p for p, share in genotype.shares().items() if share}
+        seen |= {p for p, share in genotype.primitive_fractions().items() if share}
     stages = range(space.num_stages)
     assert {("width", s, w) for s in stages for w in space.width_choices} <= seen
     assert {("depth", s, d) for s in stages for d in space.depths(s)} <= seen
@@ -124,8 +126,8 @@ def test_without_edges_a_space_is_its_backbone(num_paths, rng):
     assert not shapes
     images = rng.normal(size=(4, 15, 13, 3)).astype(np.float32)
     np.testing.assert_allclose(model(images), written(images), atol=1e-4)
-    theirs, tables = lq.models.ModelProfile(written), complexity.cost_tables(space, (15, 13, 3), CLASSES)
-    cost = complexity.cost(backbones.backbone(space), tables)
+    theirs, tables = lq.models.ModelProfile(written), cost_tables(space, (15, 13, 3), CLASSES)
+    cost = cost_of(backbones.backbone(space), tables)
     assert (cost.bops, cost.flops, cost.params) == (
         theirs.op_count("mac", 1), theirs.op_count("mac", 32), theirs.weight_count())
 
@@ -138,7 +140,7 @@ def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
     import larq_zoo as lqz  # takes the Keras that `legacy_keras` has chosen
 
     space = nasb("resnet18")
-    cost = complexity.cost(backbones.backbone(space), complexity.cost_tables(space, (224, 224, 3), 1000))
+    cost = cost_of(backbones.backbone(space), cost_tables(space, (224, 224, 3), 1000))
     profile = lq.models.ModelProfile(lqz.literature.BiRealNet(weights=None))
     assert (cost.bops, cost.flops) == (profile.op_count("mac", 1), profile.op_count("mac", 32))
     assert (cost.params, cost.size_bytes * 8) == (profile.weight_count(), profile.memory)
@@ -147,13 +149,13 @@ def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
 def test_overhead_law(rng):
     """Never above the share of the backbone's cost; at 0 nothing that costs anything stays."""
     space = nasb("resnet20")
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    base = complexity.cost(backbones.backbone(space), tables)
+    tables = cost_tables(space, (32, 32, 3), 10)
+    base = cost_of(backbones.backbone(space), tables)
     for i in range(40):
         share = (0.1, 0.05, 0.3, 0.0)[i % 4]
         budget = overhead.budget(Budget(), str(share), tables)
         genotype = most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
-        assert all(above <= share for above in overhead.of(complexity.cost(genotype, tables), base).values())
+        assert all(above <= share for above in overhead.overhead_of(cost_of(genotype, tables), base).values())
         assert all(len(node) <= 2 for topology in genotype.topologies for node in topology)
         assert share or genotype == backbones.backbone(space)
     assert overhead.budget(Budget(), "none", tables) == Budget()
@@ -210,7 +212,7 @@ def test_reference_costs_of_bars(topology, bops, binary_params):
     stem 9*3*16*1024 + 16*64*1024, head 256*10."""
     space = BARS_PAPER
     genotype = Genotype(space, (1.0,) * 3, (2,) * 3, (topology(space),) * len(space.groups))
-    cost = complexity.cost(genotype, complexity.cost_tables(space, (32, 32, 3), 10))
+    cost = cost_of(genotype, cost_tables(space, (32, 32, 3), 10))
     assert cost.flops == 9 * 3 * 16 * 1024 + 16 * 64 * 1024 + 256 * 10
     assert round(2 * cost.flops / 1e6, 2) == 2.99
     assert round(2 * cost.bops / 1e6, 1) == bops
@@ -220,21 +222,21 @@ def test_reference_costs_of_bars(topology, bops, binary_params):
 @pytest.fixture(scope="module", params=[ENUMERABLE, ENUMERABLE_NASB], ids=["bars", "nasb"])
 def enumerated(request):
     space = request.param
-    tables = complexity.cost_tables(space, (8, 8, 1), 2)
-    return tables, [(c, g, complexity.cost(g, tables)) for c, g in all_choices(space)]
+    tables = cost_tables(space, (8, 8, 1), 2)
+    return tables, [(c, g, cost_of(g, tables)) for c, g in all_choices(space)]
 
 
 def test_expected_cost_is_full_enumeration(enumerated, rng):
     tables, everything = enumerated
     for _, genotype, cost in everything[::max(1, len(everything) // 100)]:
-        assert tuple(complexity.expected_cost(tables, one_hot(genotype))) == cost
+        assert tuple(expected_cost(tables, one_hot(genotype))) == cost
     for scale in (0.1, 1.0, 3.0):
         alphas = random_alphas(tables.space, rng, scale)
         mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
-        expected = complexity.expected_cost(tables, Choices(*map(softmax, alphas)))
+        expected = expected_cost(tables, Choices(*map(softmax, alphas)))
         np.testing.assert_allclose(expected[:-1], mean[:-1], rtol=1e-9)  # without memory
         probabilities = Choices(*(tf.constant(softmax(a)) for a in alphas))
-        np.testing.assert_allclose(complexity.expected_cost(tables, probabilities, xp=tf), expected, rtol=1e-9)
+        np.testing.assert_allclose(expected_cost(tables, probabilities, xp=tf), expected, rtol=1e-9)
 
 
 def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_largest(enumerated, rng):
@@ -245,17 +247,17 @@ def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_larges
         mean = sum(np.exp(log_probability(c, alphas)) * cost.peak_bytes for c, _, cost in everything)
         of_parts = {}
         for choice, genotype, _ in everything:
-            for name, cost in complexity.cost_by_part(genotype, tables):
+            for name, cost in cost_by_cell(genotype, tables):
                 of_parts[name] = of_parts.get(name, 0) + (np.exp(log_probability(choice, alphas))
                                                           * cost.peak_bytes)
-        expected = complexity.expected_cost(tables, Choices(*map(softmax, alphas)))[-1]
+        expected = expected_cost(tables, Choices(*map(softmax, alphas)))[-1]
         assert max(of_parts.values()) * (1 - 1e-9) <= expected <= mean * (1 + 1e-9)
         if scale == 1000:
             assert expected == pytest.approx(mean)
         probabilities = Choices(*(tf.constant(softmax(a)) for a in alphas))
         with tf.GradientTape() as tape:
             tape.watch(probabilities)
-            found = complexity.expected_cost(tables, probabilities, xp=tf)[-1]
+            found = expected_cost(tables, probabilities, xp=tf)[-1]
         assert found.numpy() == pytest.approx(expected)
         assert np.abs(tape.gradient(found, probabilities)[0]).max() > 0  # of widths
 
@@ -264,11 +266,11 @@ def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_ne
     """Little above it where a cell has one edge; there primitives differ in what they need at stride 2."""
     one_edge = BARS.replace(layout="NRN", init_channels=8)
     for space in (one_edge, SMALL, NASB, TWO_PATHS, BARS_PAPER, TINY_NASB):
-        tables = complexity.cost_tables(space, ODD_SHAPE, CLASSES)
+        tables = cost_tables(space, ODD_SHAPE, CLASSES)
         for genotype in sampled_genotypes(space, rng, 40):
-            found = complexity.cost(genotype, tables).peak_bytes
-            exact = deployment.cost(genotype, ODD_SHAPE, CLASSES).peak_activation_bytes
-            assert exact <= found == max(c.peak_bytes for _, c in complexity.cost_by_part(genotype, tables))
+            found = cost_of(genotype, tables).peak_bytes
+            exact = deployment.deployment_cost(genotype, ODD_SHAPE, CLASSES).peak_activation_bytes
+            assert exact <= found == max(c.peak_bytes for _, c in cost_by_cell(genotype, tables))
             assert exact > 0.9 * found or space is not one_edge
 
 
@@ -276,24 +278,24 @@ def test_the_peak_of_a_budget_is_that_of_the_largest_part_and_never_below_the_ne
                                      {"primitives": ("none",)}, {"primitives": ("skip",), "sharing": "all"}], ids=str)
 def test_spaces_without_a_choice_have_peaks(changes, rng):
     space = BARS_PAPER.replace(**changes)
-    tables = complexity.cost_tables(space, (16, 16, 3), CLASSES)
-    smallest, largest = cost_range(tables, complexity.PEAK)
-    found = [complexity.cost(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
+    tables = cost_tables(space, (16, 16, 3), CLASSES)
+    smallest, largest = cost_range(tables, PEAK)
+    found = [cost_of(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
     assert smallest <= min(found) and max(found) <= largest
     check_budget(tables, Budget(peak_bytes=smallest))
 
 
 @pytest.mark.parametrize("space", [BARS_PAPER, nasb("resnet20")], ids=["bars", "nasb"])
 def test_expected_cost_is_the_mean_of_samples(space, rng):
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
     for scale in (0.5, 2.0):
         alphas = random_alphas(space, rng, scale)
         costs = []
         for _ in range(2000):
             hard = Choices(*(np.eye(a.shape[-1])[(a + rng.gumbel(size=a.shape)).argmax(-1)] for a in alphas))
-            costs.append(complexity.expected_cost(tables, hard)[:-1])  # without memory
+            costs.append(expected_cost(tables, hard)[:-1])  # without memory
         costs = np.array(costs)
-        error = np.abs(costs.mean(0) - complexity.expected_cost(tables, Choices(*map(softmax, alphas)))[:-1])
+        error = np.abs(costs.mean(0) - expected_cost(tables, Choices(*map(softmax, alphas)))[:-1])
         assert (error <= 4 * costs.std(0) / np.sqrt(len(costs))).all()
 
 
@@ -302,11 +304,11 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
     bops, sizes, peaks = (sorted(getattr(cost, name) for *_, cost in everything)
-                          for name in ("bops", "size_bytes", complexity.PEAK))
+                          for name in ("bops", "size_bytes", PEAK))
     limits = [{"bops": bops[part], "size_bytes": sizes[2 * len(sizes) // 3]}
               for part in (0, len(bops) // 20, len(bops) // 3, -1)]
-    limits += [{complexity.PEAK: peaks[part]} for part in (0, len(peaks) // 10, len(peaks) // 2)]
-    limits += [{complexity.PEAK: peaks[len(peaks) // 3], "bops": bops[len(bops) // 3]}]
+    limits += [{PEAK: peaks[part]} for part in (0, len(peaks) // 10, len(peaks) // 2)]
+    limits += [{PEAK: peaks[len(peaks) // 3], "bops": bops[len(bops) // 3]}]
     for each in limits:
         budget = Budget(**each)
         alphas = random_alphas(tables.space, rng)
@@ -318,13 +320,13 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
 
 def test_budget_law_never_exceeded(rng):
     space = BARS_PAPER
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
     for i in range(70):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
                   Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5),
                   Budget(bops=2e7, peak_bytes=4e5))[i % 7]
         genotype = most_probable(random_alphas(space, rng, 10.0 ** rng.integers(-2, 2)), tables, budget)
-        assert budget.allows(complexity.cost(genotype, tables))
+        assert budget.allows(cost_of(genotype, tables))
     for candidate in candidates(random_alphas(space, rng), tables, Budget(bops=5e6), 8, seed=0):
         assert candidate.cost.bops <= 5e6
 
@@ -333,7 +335,7 @@ def test_impossible_budgets_are_refused(enumerated):
     tables, everything = enumerated
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
-    for name in (complexity.PEAK, "ops"):
+    for name in (PEAK, "ops"):
         smallest, largest = cost_range(tables, name)
         assert smallest == min(getattr(cost, name) for *_, cost in everything)
         assert largest == max(getattr(cost, name) for *_, cost in everything)

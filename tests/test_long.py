@@ -10,10 +10,11 @@ import pytest
 from helpers import TINY, run_program
 
 from bars_tf.cli import command_line
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.measures import MEASURES
 from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
+from bars_tf.network.model_files import load_model
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet import relaxation
@@ -21,7 +22,6 @@ from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.encoding import Choices
 from bars_tf.space.presets import BARS_PAPER
-from bars_tf.training.evaluation import load_model
 
 pytestmark = pytest.mark.long
 
@@ -83,7 +83,7 @@ def test_imagenet_flags_build_and_step(rng):
     assert np.isfinite(model.train_on_batch(images, labels))
     profile = lq.models.ModelProfile(model)
     assert (profile.op_count("mac", 1), profile.op_count("mac", 32)) == (candidate.cost.bops, candidate.cost.flops)
-    print("imagenet.flags:", {m: cost_range(supernet.tables, m) for m in complexity.MEASURES},
+    print("imagenet.flags:", {m: cost_range(supernet.tables, m) for m in MEASURES},
           "first genotype:", candidate.cost.to_dict())
 
 

@@ -11,10 +11,10 @@ from test_resume import assert_equal, killed_run, start, state
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
+from bars_tf.network.model_files import load_model
 from bars_tf.space import backbones
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
-from bars_tf.training import evaluation as evaluate
 from bars_tf.training.distillation import Distillation
 
 BACKBONE = [[4, 1, 1], [8, 2, 2]]
@@ -63,7 +63,7 @@ def test_the_whole_way(program, tmp_path):
     for stage, ran in (("teacher", 2), ("pretrain", 1), ("train", 2), ("backbone/pretrain", 1), ("backbone/train", 2)):
         assert epochs(work / stage / "log.csv") == ["1", "2"][:ran]
     genotype = Genotype.load(work / "genotype.json")
-    model = evaluate.load_model(str(work / "model.h5"))
+    model = load_model(str(work / "model.h5"))
     rebuilt = build_network(genotype, model.input_shape[1:], 10)
     assert [w.shape for w in model.weights] == [w.shape for w in rebuilt.weights]  # nothing of a teacher
 
@@ -86,8 +86,8 @@ def test_stages_begin_where_the_one_before_ended(tmp_path, program):
     done = program("train", *flags, "--pretrain_epochs=1", "--train_epochs=1", "--train_lr=1e-12",
                    f"--workdir={tmp_path / 'work'}")
     assert done.returncode == 0, done.stderr
-    pretrained = evaluate.load_model(str(tmp_path / "work/pretrain/best_model.h5"))
-    trained = evaluate.load_model(str(tmp_path / "work/model.h5"))
+    pretrained = load_model(str(tmp_path / "work/pretrain/best_model.h5"))
+    trained = load_model(str(tmp_path / "work/model.h5"))
     layers = {layer.name: layer for layer in pretrained.layers}
     for layer in (layer for layer in trained.layers if layer.weights):
         for value, before in zip(layer.trainable_weights, layers[layer.name].trainable_weights):
@@ -184,6 +184,6 @@ def test_killed_in_any_stage(tmp_path):
     print(killed_run(tmp_path / "killed", 6, (time.monotonic() - began) / 3, flags), "kills")
     assert_equal(state(tmp_path / "killed"), state(tmp_path / "whole"))
     for stage in ("teacher", "pretrain", "backbone/pretrain", "backbone/train"):
-        models = [evaluate.load_model(str(tmp_path / run / stage / "best_model.h5")).get_weights()
+        models = [load_model(str(tmp_path / run / stage / "best_model.h5")).get_weights()
                   for run in ("killed", "whole")]
         assert all((a == b).all() for a, b in zip(*models)), stage

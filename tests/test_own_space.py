@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_laws import with_random_batch_norm
 
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import cost_of
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network, transfer_weights
 from bars_tf.search.supernet.supernet import Supernet
@@ -34,7 +34,7 @@ def test_laws_hold(name, rng):
         model = build_network(genotype, shape, classes)
         transfer_weights(supernet, genotype, model)
         np.testing.assert_allclose(forward(supernet.sample_of(genotype)), model(images), atol=1e-4)
-        cost, profile = complexity.cost(genotype, supernet.tables), lq.models.ModelProfile(model)
+        cost, profile = cost_of(genotype, supernet.tables), lq.models.ModelProfile(model)
         assert (profile.op_count("mac", 1), profile.op_count("mac", 32)) == (cost.bops, cost.flops)
         assert Genotype.from_dict(json.loads(json.dumps(genotype.to_dict()))) == genotype
     assert own <= seen

@@ -36,7 +36,7 @@ def test_search_in_python(tmp_path):
     before = [np.array(w) for w in supernet.get_weights()]
     genotype = supernet.derive(batches, num_samples=2)
     assert all((a == b).all() for a, b in zip(before, supernet.get_weights()))  # scoring leaves no trace
-    assert bars.Budget(ops=200e3).allows(bars.complexity.cost(genotype, supernet.tables))
+    assert bars.Budget(ops=200e3).allows(bars.complexity.cost_of(genotype, supernet.tables))
     columns = batches.map(lambda images, labels: (images, labels[:, None]))  # as Keras's own data sets have them
     assert scoring.Scorer(supernet).score(genotype, columns) == scoring.Scorer(supernet).score(genotype, batches)
 

@@ -30,9 +30,9 @@ from bars_tf.data import pipeline as data
 from bars_tf.data import records, splits
 from bars_tf.errors import InputError, as_text
 from bars_tf.legacy_keras import tf
+from bars_tf.network.model_files import load_model
 from bars_tf.report import run as run_files
 from bars_tf.training import outcome
-from bars_tf.training.evaluation import load_model
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from bars_tf.cli.settings import Settings
 from bars_tf.compare.tuning import hyperparameters as tuning_spaces
 from bars_tf.compare.tuning import oracles
 from bars_tf.compare.tuning import tuner as tune
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_SMALL
 
@@ -30,10 +30,10 @@ TINY = ("--flagfile=quickstart.flags", "--init_channels=4", "--stem_channels=4",
 @pytest.mark.parametrize("name", ["random", "bayesian", "hyperband"])
 def test_every_proposal_keeps_the_budget(name, tmp_path):
     """Against a made-up accuracy: trials stay within the budget, what is over it is counted, the best one is found."""
-    tables, budget = complexity.cost_tables(SPACE, (28, 28, 1), 10), Budget(ops=13e3)
+    tables, budget = cost_tables(SPACE, (28, 28, 1), 10), Budget(ops=13e3)
 
     def cost(values):
-        return complexity.cost(tuning_spaces.genotype_of(SPACE, values), tables)
+        return cost_of(tuning_spaces.genotype_of(SPACE, values), tables)
 
     oracle = oracles.make(name, tuning_spaces.architectures(SPACE), trials=8, epochs=3, seed=0, seconds=None,
                           feasible=lambda values: budget.allows(cost(values)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bars_tf.cli.settings import Settings, budget_flag
 from bars_tf.cost import overhead
-from bars_tf.cost.tables import Budget, cost_tables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import FieldError, InputError, as_text, blame
 from bars_tf.search import family

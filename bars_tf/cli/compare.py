@@ -17,7 +17,6 @@ from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.report.run_files import CONFIG, NETWORKS
 from bars_tf.search.workflow import Search
-from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
 from bars_tf.training.stages import check_teacher
@@ -49,10 +48,8 @@ def main(settings: Settings) -> int:
 
 def _keep_settings(settings: Settings, directory: Path, contender: Contender, seed: int) -> None:
     """Writes the flags by which bin/train repeats a training of the comparison."""
-    network = ({"genotype": str(directory / "genotype.json")} if isinstance(contender.network, Genotype) else
-               {"network": contender.name})
-    workdir.write_flagfile(directory / CONFIG, settings.replace(seed=seed, workdir=str(directory), **network),
-                           "train")
+    workdir.write_flagfile(directory / CONFIG, settings.replace(
+        seed=seed, workdir=str(directory), genotype=str(directory / "genotype.json")), "train")
 
 
 def finished_searches(settings: Settings) -> dict[str, FinishedSearch]:

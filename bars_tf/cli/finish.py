@@ -12,13 +12,13 @@ from bars_tf.data.splits import ImageSplits
 from bars_tf.legacy_keras import tf
 from bars_tf.report import page
 from bars_tf.report.closing_table import print_closing_table
+from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
-from bars_tf.training.fit import Network
 from bars_tf.training.outcome import finished, train_all, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
 
-def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Network, directory: Path,
+def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path,
            strategy: tf.distribute.Strategy, budget: Mapping[str, float], **found: object) -> None:
     """Trains and tests, writes `model.h5`, `summary.json` and the report, prints the closing table.
 

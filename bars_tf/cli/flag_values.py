@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
-from bars_tf.cost.budget_family import BUDGETS, Family
+from bars_tf.cost.budget import parse_overhead
 
 Parse = Callable[[str], Any]
 
 
-def parse_quantity(text: str) -> float:
-    """250k -> 250000.0; k, M and G are powers of 1000."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([kKmMgG]?)", text.strip())
-    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
-    if not 0 < value < math.inf:
-        raise ValueError("must be a number above 0, in full or with k, M or G, such as 250k, 12.5M or 4000000")
-    return value
-
-
-def family(text: str) -> Family:
-    """"bops:5M,10M" -> Family("bops", (5e6, 1e7)); without a measure they are OPs."""
-    name, colon, numbers = text.rpartition(":")
-    measure = BUDGETS.get(name if colon else "ops")
-    limits = tuple(parse_quantity(part) for part in numbers.split(",")) if measure else ()
-    if len(limits) < 2 or any(b <= a for a, b in zip(limits, limits[1:])):
-        raise ValueError("must be two or more increasing numbers such as 300k,400k,600k, of OPs or of what stands "
-                         "before them: bops:5M,10M, flops:..., params:..., size:..., peak:...")
-    return Family(measure, limits)
+def overhead_text(text: str) -> str:
+    """The value of `--max_overhead`, checked."""
+    parse_overhead(text)
+    return text
 
 
 def checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:

@@ -21,15 +21,14 @@ from bars_tf.cli.flag_values import (
     Parse,
     boolean,
     checked,
-    family,
     list_of,
     names,
     one_of,
-    parse_quantity,
+    overhead_text,
 )
-from bars_tf.compare.baselines import REFERENCES
+from bars_tf.compare.baselines import BASELINES
 from bars_tf.compare.tuning.settings import TUNED, TUNERS
-from bars_tf.cost import overhead
+from bars_tf.cost.budget import parse_family, parse_quantity
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.space.presets import NASB, SPACES
@@ -48,8 +47,8 @@ _PRIMITIVES = list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated 
 _GENOTYPES = checked(names, lambda given: all(given) and len(set(given)) == len(given),
                       "must be different files or directories, separated by commas")
 _REFERENCES = checked(
-    names, lambda given: set(given) <= set(REFERENCES) and len(set(given)) == len(given),
-    f"must be some of {', '.join(REFERENCES)}, separated by commas, or none")
+    names, lambda given: set(given) <= set(BASELINES) and len(set(given)) == len(given),
+    f"must be some of {', '.join(BASELINES)}, separated by commas, or none")
 _BY_SPACE = "as the space says"
 
 
@@ -74,8 +73,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
     },
     "Input files": {
         "genotype": Flag(TEXT, "Genotype file: the genotype.json of a search."),
-        "network": Flag(one_of(*REFERENCES), "In place of a genotype file a reference, as large as the budget allows, "
-                        f"beside the space: {', '.join(REFERENCES)}."),
+        "network": Flag(one_of(*BASELINES), "In place of a genotype file a reference, as large as the budget allows, "
+                        f"beside the space: {', '.join(BASELINES)}."),
         "model": Flag(TEXT, "Trained network: the model.h5 of a work directory, or a .tflite file of bin/export."),
         "directory": Flag(TEXT, "Directory whose runs are listed, those in its subdirectories too."),
         "sort": Flag(TEXT, "Column to sort by, with a minus before it for the largest first: --sort=-test_accuracy."),
@@ -145,10 +144,10 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_size": Flag(parse_quantity, "Bytes of the weights, binary ones as bits.", "no limit"),
         "budget_peak": Flag(parse_quantity, "Bytes of float activations of an image at one time; a cell with any edge "
                             "counts as if it had all.", "no limit"),
-        "budgets": Flag(family, "A family: one network for each of several increasing budgets from one search, such "
-                        "as 300k,400k,600k (OPs), bops:5M,10M or params:100k,200k, in place of the limit of that "
+        "budgets": Flag(parse_family, "A family: one network for each of several increasing budgets from one search, "
+                        "such as 300k,400k,600k (OPs), bops:5M,10M or params:100k,200k, in place of the limit of that "
                         "measure; the largest is trained.", "one network"),
-        "max_overhead": Flag(overhead.parse, "With a backbone: by which part operations and bytes may "
+        "max_overhead": Flag(overhead_text, "With a backbone: by which part operations and bytes may "
                              "exceed its own: a number for ops, bops and size, or some as ops:0.1,size:0.2; none: no "
                              "limit.", "0.1 with a backbone"),
     },
@@ -216,7 +215,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_random": Flag(COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
         "repeat_random": Flag(COUNT_OR_0, "So many of them are trained with a second seed.", "a quarter of them"),
         "references": Flag(_REFERENCES, "Hand-made networks as large as the budget allows: some of "
-                           f"{', '.join(REFERENCES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
+                           f"{', '.join(BASELINES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
                            "backbone,widened"),
         "train_seeds": Flag(COUNT, "Trainings of each searched network, each reference and the best random network."),
     },

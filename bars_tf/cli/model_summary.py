@@ -9,6 +9,7 @@ from bars_tf.cli.settings import Settings
 from bars_tf.errors import blame
 from bars_tf.export import tflite_file as tflite
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.network.model_files import load_model
 from bars_tf.report.text_table import print_table
 from bars_tf.training import evaluation as evaluate
 
@@ -19,7 +20,7 @@ def main(config: Settings) -> int:
             contents = tflite.read(config.model)
         print(json.dumps(contents.to_dict())) if config.json else _print_tflite(contents)
     else:
-        model = evaluate.load_model(config.model)
+        model = load_model(config.model)
         print(json.dumps(_h5_to_dict(model, config.model))) if config.json else _print_h5(model, config.model)
     return 0
 

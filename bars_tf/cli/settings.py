@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings, config_directories
-from bars_tf.cost.budget_family import BUDGETS
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import BUDGETS, Budget
 from bars_tf.data.settings import DataSettings
 from bars_tf.errors import InputError, blame, blame_field
 from bars_tf.files import absolute, read_json

@@ -9,7 +9,8 @@ import numpy as np
 
 from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.errors import InputError, blame
 from bars_tf.files import read_json
 from bars_tf.report.text_table import print_table
@@ -30,9 +31,9 @@ def main(config: Settings) -> int:
         if config.image_size:
             shape = (config.image_size, config.image_size, shape[2])
         genotype.space.check_image(shape)
-    tables = complexity.cost_tables(genotype.space, shape, classes)
-    rows = complexity.cost_by_part(genotype, tables)
-    total, deployed = complexity.cost(genotype, tables), deployment.cost(genotype, shape, classes)
+    tables = cost_tables(genotype.space, shape, classes)
+    rows = cost_by_cell(genotype, tables)
+    total, deployed = cost_of(genotype, tables), deployment.deployment_cost(genotype, shape, classes)
     if config.json:
         print(json.dumps({
             "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
@@ -48,6 +49,6 @@ def main(config: Settings) -> int:
     return 0
 
 
-def _numbers(cost: complexity.Cost) -> list[str]:
+def _numbers(cost: Cost) -> list[str]:
     return [f"{np.round(v):,.0f}" for v in (cost.bops, cost.flops, cost.ops, cost.binary_params, cost.float_params,
                                             cost.size_bytes, cost.peak_bytes)]

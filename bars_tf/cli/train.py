@@ -8,6 +8,7 @@ from bars_tf.cli.budget import given_budget
 from bars_tf.cli.finish import finish
 from bars_tf.cli.settings import Settings, budget_flag
 from bars_tf.compare import baselines
+from bars_tf.cost.tables import cost_at
 from bars_tf.data.splits import ImageSplits, load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.space.genotype import Genotype
@@ -36,13 +37,12 @@ def main(settings: Settings) -> int:
     check_teacher(settings.training, images)
     if genotype and settings.training.train_backbone and not genotype.space.backbone:
         raise InputError.of("train_backbone", True, "the network of --genotype has no backbone")
-    if isinstance(network, Genotype):
-        with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):
-            network.space.check_image(images.image_shape)
+    with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):
+        network.space.check_image(images.image_shape)
     if genotype:
         _note_excess(settings, genotype, images)
     workdir.keep(settings, "train", images.train.sha256)
-    if settings.run.is_chief and isinstance(network, Genotype):
+    if settings.run.is_chief:
         network.save(trained, images.image_shape, images.num_classes)
     finish(settings.training, settings.run, images, network, directory, strategy,
            (limits if values["network"] else settings.limits).limits(),
@@ -64,7 +64,7 @@ def read_genotype(settings: Settings) -> Genotype:
 
 def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:
     """Says which limits the network of `--genotype` exceeds: it is trained all the same."""
-    cost = baselines.cost(genotype, images.image_shape, images.num_classes)
-    for name, limit in settings.limits.passed(cost).items():
+    cost = cost_at(genotype, images.image_shape, images.num_classes)
+    for name, limit in settings.limits.exceeded(cost).items():
         console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
                     f"--{budget_flag(name)}={as_text(limit)}")

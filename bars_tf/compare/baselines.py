@@ -1,6 +1,6 @@
-"""Hand-made networks that a search has to beat, by name: each as large as a budget allows.
+"""Hand-made networks that a search has to beat, by name: each the largest that a budget allows.
 
-A reference is the genotype of some space, or a `QuickNet`: plain data, without TensorFlow.
+All are genotypes of some space, so that they are built, counted, trained and written as any other network.
 """
 
 from __future__ import annotations
@@ -8,81 +8,96 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget, Cost
-from bars_tf.network.quicknet import QuickNet
-from bars_tf.space import backbones
-from bars_tf.space.backbones import residual_groups
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_at
+from bars_tf.space import backbones, genotype
 from bars_tf.space.fields import MAX_CHANNELS
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import NASB
-from bars_tf.space.search_space import SearchSpace
+from bars_tf.space.search_space import MAX_NODE_CHANNELS, SearchSpace
 
-Network = Genotype | QuickNet
-Used = Callable[[Network], tuple[float, float]]
-Shape = tuple[int, int, int]
+Fits = Callable[[Genotype], bool]
+Used = Callable[[Genotype], tuple[float, float]]
 
-
-def cost(network: Network, input_shape: Shape, num_classes: int) -> Cost:
-    """The exact cost of a genotype or a reference."""
-    if isinstance(network, QuickNet):
-        return network.cost(input_shape, num_classes)
-    return complexity.cost(network, complexity.cost_tables(network.space, input_shape, num_classes))
-
-
-# Widths of a reference are bound to each other, so that float operations that a search spends on wide stages are left
-# over. Spent in the stem they make QuickNet better (README, "Comparing"), whose own stem ends in a 1x1 convolution too.
+# The widths of a baseline depend on each other, so that float operations that a search spends on wide stages remain
+# unused. Spent in the stem they make QuickNet better (README, "Comparing"), whose own stem ends in a 1x1 convolution
+# too.
 LONGER_STEMS = {"conv_3x3": "cifar", "conv_3x3_2": "cifar_2"}
+# Blocks of a stage: QuickNet's usual four of one convolution; two residual blocks of two convolutions, between the 8
+# and the 20 layers of the usual residual networks for small images.
+QUICKNET_BLOCKS, RESNET_BLOCKS = 4, 2
 
 
-def make(name: str, space: SearchSpace, budget: Budget, input_shape: Shape, num_classes: int) -> Network:
-    """The reference of that name, as large as the budget allows, with stem and quantizers of `space`; but for a
-    backbone, a stem of one convolution gets a second one (`LONGER_STEMS`) where the budget allows.
+def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, int, int], num_classes: int,
+         blocks: int | None = None) -> Genotype:
+    """The baseline of a name, as large as the budget allows, with stem and quantizers of a space.
 
-    Raises: ValueError if the smallest one is above the budget, or the space has nothing to make it of.
+    Args:
+        name: one of `BASELINES`.
+        space: of the search. But for a backbone, a stem of one convolution gets a second one (`LONGER_STEMS`) where the
+            budget allows.
+        budget: limits that the network keeps.
+        input_shape: (height, width, channels) of an image.
+        num_classes: number of classes.
+        blocks: blocks of each stage of "quicknet" and "resnet"; None: as usual.
+
+    Raises:
+        ValueError: The smallest such network is above the budget, or the space has nothing to make it of.
     """
-    def fits(network: Network) -> bool:
-        return budget.allows(cost(network, input_shape, num_classes))
+    def fits(network: Genotype) -> bool:
+        return budget.allows(cost_at(network, input_shape, num_classes))
 
-    def used(network: Network) -> tuple[float, float]:
-        found = cost(network, input_shape, num_classes)
+    def used(network: Genotype) -> tuple[float, float]:
+        found = cost_at(network, input_shape, num_classes)
         return budget.used(found), found.ops  # widths between two steps of memory take the same
 
     longer = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
     for stem in dict.fromkeys((longer, space.stem)):
-        if found := REFERENCES[name](space.replace(stem=stem), fits, used):
+        if found := BASELINES[name](space.replace(stem=stem), fits, used, blocks):
             return found
     limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
     raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
 
 
-def quicknet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> QuickNet | None:
-    """The widest QuickNet that fits."""
-    filters = _largest(lambda n: fits(QuickNet.of_width(space, n)), MAX_CHANNELS)
-    return QuickNet.of_width(space, filters) if filters else None
+def quicknet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
+    """The widest QuickNet with the stages of a space."""
+    return _widest(lambda steps: quicknet_of(space, steps, blocks or QUICKNET_BLOCKS), space, fits, used)
 
 
-def bars_uniform(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
-    """All cells, the same convolution on every edge, and one width: the largest that fits.
+def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKNET_BLOCKS) -> Genotype:
+    """QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images.
 
-    A step of the width is a channel of a node in the first stage. Where the next step does not fit for all stages, it
-    is taken in those in which it brings the cost nearest to the budget.
+    Its own are the residual blocks, one binary 3x3 convolution each; the transitions, max pooling, blur, a float 1x1
+    convolution; and the ReLU before the classifier. Stem, quantizers and number of stages are those of the space; the
+    order inside a block, convolution, ReLU, batch norm, is the same there.
+
+    Args:
+        space: the space beside which it stands.
+        steps: stage s has steps[s] * 2**s channels.
+        blocks: blocks of each stage.
     """
-    limit = min(4096, MAX_CHANNELS >> (space.num_stages - 1)) - 1
-    channels = _largest(lambda n: fits(uniform(space, (n,) * space.num_stages)), limit)
-    if not channels:
-        return None
-    # The scale of such kernels needs all channels of a stage.
-    steps = 1 if space.kernel_quantizer == "magnitude_aware_sign" else 2
-    widths = itertools.product(range(channels, channels + steps), repeat=space.num_stages)
-    return max(filter(fits, (uniform(space, each) for each in widths)), key=used)
+    most, stages = max(steps), len(steps)
+    quick = SearchSpace(
+        name="quicknet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels, init_channels=most,
+        layout="R".join(["N" * blocks] * stages), num_nodes=1, full_width_nodes=True, reduction_shortcut="transition",
+        reduction_kernel=0, head_activation="relu", primitives=("none", "bin_conv_3x3"), sharing="all",
+        width_choices=_fractions(steps), input_quantizer=space.input_quantizer,
+        kernel_quantizer=space.kernel_quantizer, latent_clip=space.latent_clip)
+    topologies = {"normal": (((0, "bin_conv_3x3"),),), "reduction": ((),)}
+    return Genotype(quick, tuple(n / most for n in steps), (blocks,) * stages,
+                    tuple(topologies[group] for group in quick.groups))
 
 
-def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
-    """The network of full depth with the same convolution on every edge: in stage s nodes have `channels[s]` * 2**s
-    channels.
+def bars_uniform(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
+    """All cells of a space, with the same convolution on every edge, as wide as fits."""
+    return _widest(lambda steps: uniform_of(space, steps), space, fits, used)
 
-    Raises: ValueError if the space has no convolution, or other cells than those of BARS.
+
+def uniform_of(space: SearchSpace, steps: tuple[int, ...]) -> Genotype:
+    """The network of full depth with the same convolution on every edge; stage s has nodes of steps[s] * 2**s channels.
+
+    Raises:
+        ValueError: The space has no convolution, or other cells than those of BARS.
     """
     if space.backbone:
         raise ValueError(f"the cells of the space {space.name} are those of its backbone; take other references")
@@ -90,54 +105,42 @@ def uniform(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
         raise ValueError(f"the space {space.name} has no convolution to make it of")
     usual = "bin_conv_3x3"
     primitive = usual if usual in space.convolutions() else space.convolutions()[0]
-    most = max(channels)
+    most = max(steps)
     scaled = space.replace(init_channels=most, stem_channels=space.stem_channels or space.init_channels,
-                           width_choices=tuple(sorted({n / most for n in channels})), depth_choices=None)
-    topology = tuple(tuple((source, primitive) for source in range(target)) for target in range(1, space.num_nodes + 1))
-    return Genotype(scaled, tuple(n / most for n in channels),
-                    tuple(len(scaled.chain(stage)) for stage in range(space.num_stages)),
-                    (topology,) * len(scaled.groups))
+                           width_choices=_fractions(steps), depth_choices=None)
+    return genotype.uniform(scaled, primitive, [n / most for n in steps])
 
 
-def resnet(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
-    """A binary residual network as Bi-Real Net's, of three stages of `BLOCKS` blocks: the widest that fits.
-
-    Channels double from stage to stage, but for the last step of the width, as in `bars_uniform`.
-    """
-    channels = _largest(lambda n: fits(residual(space, (n, 2 * n, 4 * n))), 1000)
-    if not channels:
-        return None
-    widths = itertools.product(*(range(c * channels, c * (channels + 1) + 1, c) for c in (1, 2, 4)))
-    return max(filter(fits, (residual(space, each) for each in widths)), key=used)
+def resnet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
+    """The widest binary residual network as Bi-Real Net's, of three stages."""
+    return _widest(lambda steps: residual_of(space, steps, blocks or RESNET_BLOCKS), space, fits, used, stages=3)
 
 
-# Of two convolutions each: between the 8 and the 20 layers of the usual residual networks for small images.
-BLOCKS = 2
-
-
-def residual(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
-    """A residual network with stem and quantizers of `space`, as a backbone without searched edges."""
+def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = RESNET_BLOCKS) -> Genotype:
+    """A residual network with stem and quantizers of a space, as a backbone without searched edges; stage s has
+    steps[s] * 2**s channels and `blocks` blocks of two convolutions."""
+    channels = [n * 2**stage for stage, n in enumerate(steps)]
     return backbones.backbone(NASB.replace(
         name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
-        init_channels=channels[0], backbone=residual_groups([(c, BLOCKS) for c in channels]), num_nodes=1,
+        init_channels=channels[0], backbone=backbones.residual_groups([(c, blocks) for c in channels]), num_nodes=1,
         primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer,
         latent_clip=space.latent_clip))
 
 
-def backbone(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
-    """The backbone of the space as it is: it costs less than the budget by what the search may add."""
+def backbone(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
+    """The backbone of a space as it is: it costs less than the budget by what the search may add."""
     _require_backbone(space)
     found = backbones.backbone(space)
     return found if fits(found) else None
 
 
-def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> Genotype | None:
-    """The backbone with the numbers of channels that bring it nearest to the budget: what the search may add, spent on
-    width."""
+def widened(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
+    """The backbone with the numbers of channels that bring it nearest to the budget: the overhead of the search, spent
+    on width."""
     _require_backbone(space)
     stages = [space.node_channels(stage).size for stage in range(space.num_stages)]
 
-    def scaled(thousandths):
+    def scaled(thousandths: int) -> list[int]:
         return [size + size * thousandths // 1000 for size in stages]
 
     most = _largest(lambda n: fits(_with_channels(space, scaled(n))), 3000)
@@ -147,15 +150,39 @@ def widened(space: SearchSpace, fits: Callable[[Network], bool], used: Used) -> 
                default=None)
 
 
-def _with_channels(space: SearchSpace, channels: tuple[int, ...]) -> Genotype:
+def _with_channels(space: SearchSpace, channels: tuple[int, ...] | list[int]) -> Genotype:
     groups = [group._replace(channels=channels[cell.stage]) for group, cell in zip(space.backbone, space.cells())]
     return backbones.backbone(space.replace(init_channels=channels[0], backbone=tuple(groups), num_nodes=1,
-                                           primitives=("none", "skip")))
+                                            primitives=("none", "skip")))
 
 
 def _require_backbone(space: SearchSpace) -> None:
     if not space.backbone:
         raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
+
+
+def _widest(network: Callable[[tuple[int, ...]], Genotype], space: SearchSpace, fits: Fits, used: Used,
+            stages: int | None = None) -> Genotype | None:
+    """The widest network that fits, of steps in each stage; None if none does.
+
+    Where the next step does not fit for all stages, it is taken in those in which it brings the cost nearest to the
+    budget.
+    """
+    stages = stages or space.num_stages
+    limit = min(MAX_CHANNELS, MAX_NODE_CHANNELS >> (stages - 1)) - 1
+    if network((1,) * stages).space.backbone:
+        limit = (MAX_CHANNELS >> (stages - 1)) - 1
+    most = _largest(lambda n: fits(network((n,) * stages)), limit)
+    if not most:
+        return None
+    # The scale of magnitude-aware kernels needs all channels of a stage, which a backbone always has.
+    is_fixed = space.kernel_quantizer == "magnitude_aware_sign" and not network((1,) * stages).space.backbone
+    options = itertools.product(range(most, most + (1 if is_fixed else 2)), repeat=stages)
+    return max(filter(fits, map(network, options)), key=used)
+
+
+def _fractions(steps: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(sorted({n / max(steps) for n in steps}))
 
 
 def _largest(fits: Callable[[int], bool], limit: int) -> int:
@@ -167,5 +194,5 @@ def _largest(fits: Callable[[int], bool], limit: int) -> int:
     return low
 
 
-REFERENCES = {"resnet": resnet, "quicknet": quicknet, "bars_uniform": bars_uniform, "backbone": backbone,
-              "widened": widened}
+BASELINES = {"resnet": resnet, "quicknet": quicknet, "bars_uniform": bars_uniform, "backbone": backbone,
+             "widened": widened}

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from bars_tf import console
 from bars_tf.compare import baselines, random_networks
-from bars_tf.compare.baselines import Network
 from bars_tf.compare.rank_correlation import FinishedSearch
 from bars_tf.compare.settings import ComparisonSettings
-from bars_tf.cost.tables import NEARLY_ALL, Budget, Cost, CostTables, cost, cost_tables
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import CostTables, cost_at, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, blame
 from bars_tf.files import read_json
@@ -39,8 +40,8 @@ class Contender(NamedTuple):
 
     name: str
     kind: str
-    network: Network
-    cost: Cost
+    network: Genotype
+    cost_of: Cost
     num_seeds: int
     search_seconds: float | None = None
     search: FinishedSearch | None = None
@@ -70,7 +71,7 @@ def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, ima
     for name in settings.references:
         with blame("references", name):
             network = baselines.make(name, space, budget, *shape)
-        hand_made.append(Contender(name, REFERENCE, network, baselines.cost(network, *shape), settings.train_seeds))
+        hand_made.append(Contender(name, REFERENCE, network, cost_at(network, *shape), settings.train_seeds))
     for flag, contenders in (("genotypes", searched), ("references", hand_made)):
         for contender in contenders:
             if (used := budget.used(contender.cost)) < NEARLY_ALL:
@@ -86,8 +87,8 @@ def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int]
     with blame("genotypes", path):
         genotype = Genotype.load(directory / "genotype.json" if directory.is_dir() else directory)
         genotype.space.check_image(shape[0])
-        found = baselines.cost(genotype, *shape)
-        for name, limit in budget.passed(found).items():
+        found = cost_at(genotype, *shape)
+        for name, limit in budget.exceeded(found).items():
             raise ValueError(f"its {name} are {getattr(found, name):,.0f}, above the budget of {limit:,.0f}")
         seconds = _search_seconds(directory)
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, found, num_seeds, seconds, search)
@@ -116,7 +117,8 @@ def _random(settings: ComparisonSettings, budget: Budget, tables: CostTables, se
         f"from {drawn.topologies:,} topologies, {drawn.acceptance:.3%} of them accepted; {drawn.given_up} of "
         f"{drawn.reachable} combinations of widths and depths given up")
     console.say(f"compare  {count} random networks at {lowest} to 100% of the budget drawn {how}")
-    return [Contender(f"random_{i}", RANDOM, genotype, cost(genotype, tables), 2 if i < settings.repeat_random else 1)
+    seeds = [2 if i < settings.repeat_random else 1 for i in range(count)]
+    return [Contender(f"random_{i}", RANDOM, genotype, cost_of(genotype, tables), seeds[i])
             for i, genotype in enumerate(drawn.genotypes)], drawn.to_dict()
 
 

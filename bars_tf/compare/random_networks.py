@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.expected import activity
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.growth import grow_to_budget
 from bars_tf.search.derivation.optimum import MacroCosts
@@ -103,7 +104,7 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
     alphas = Choices(*map(rng.random, shapes(tables.space)))
 
     def inside(genotype):
-        return LOWEST <= budget.used(complexity.cost(genotype, tables)) <= 1
+        return LOWEST <= budget.used(cost_of(genotype, tables)) <= 1
 
     while len(found) < count and failures < MOST_GIVEN_UP:
         here = grow_to_budget(here, alphas, tables, budget, LOWEST)
@@ -158,7 +159,7 @@ class _TopologyCosts:
         """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
         one_hot = np.eye(len(self.space.primitives))[picks]
         count, groups = picks.shape[:2]
-        active, any_active = complexity.activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
+        active, any_active = activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
         cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
         any_active = any_active.reshape(count, groups)
         sums = self.fixed + cost + any_active @ self.process

@@ -10,7 +10,7 @@ import numpy as np
 
 from bars_tf import console
 from bars_tf.compare.statistics import kendall_tau
-from bars_tf.cost.tables import MEASURES
+from bars_tf.cost.measures import MEASURES
 from bars_tf.data.splits import reading
 from bars_tf.files import read_json, sha256, write_json
 from bars_tf.legacy_keras import tf

@@ -12,10 +12,9 @@ from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED
 from bars_tf.compare.differences import Networks, Row, by_name, differences, random_spreads, unselected
 from bars_tf.compare.rank_correlation import Scores, correlations
 from bars_tf.console import duration
-from bars_tf.cost.tables import PEAK
+from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes, write_json
 from bars_tf.report import charts, html
-from bars_tf.report.closing_table import UNITS
 
 JSON, TABLE = "compare.json", "compare.md"
 FIGURES = {"ops": "compare_ops.png", "size_bytes": "compare_size_bytes.png"}  # by measure

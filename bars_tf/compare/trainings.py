@@ -14,7 +14,7 @@ from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
 from bars_tf.compare.differences import selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
 from bars_tf.config import RunSettings
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError
 from bars_tf.files import discard_states
@@ -106,13 +106,11 @@ def _trained(comparison: Comparison, contender: Contender, number: int, pace: _P
     """Trains a network with seed number `number`, unless it is trained, and returns its row of `compare.json`."""
     images, network, seed = comparison.images, contender.network, comparison.run.seed + number
     directory = Path(comparison.run.workdir, NETWORKS, f"{contender.name}_seed{seed}")
-    is_genotype = isinstance(network, Genotype)
-    if is_genotype:
-        file = directory / "genotype.json"
-        if file.exists() and Genotype.load(file) != network:
-            raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
-                                "choose another --workdir, or append to --genotypes in place of changing them")
-        network.save(file, images.image_shape, images.num_classes)
+    file = directory / "genotype.json"
+    if file.exists() and Genotype.load(file) != network:
+        raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
+                            "choose another --workdir, or append to --genotypes in place of changing them")
+    network.save(file, images.image_shape, images.num_classes)
     summary = finished(directory, comparison.training.train_epochs)
     pace.begin(f"{contender.name}, seed {seed}", summary is not None, before, total)
     if not summary:
@@ -120,14 +118,14 @@ def _trained(comparison: Comparison, contender: Contender, number: int, pace: _P
         summary = train_and_test(
             comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)), images,
             network, directory, comparison.budget.limits(), kind=contender.kind,
-            **({} if is_genotype else {"reference": contender.name}))
+            **({"reference": contender.name} if contender.kind == REFERENCE else {}))
         tf.keras.backend.clear_session()
     discard_states(directory)
     pace.end()
-    optional = {"genotype": network.to_dict() if is_genotype else None, "search_seconds": contender.search_seconds,
-                "chosen": number >= contender.num_seeds or None}
-    return {"name": contender.name, "kind": contender.kind, "seed": seed, "epochs": comparison.training.train_epochs,
-            "cost": contender.cost.to_dict(), "test_accuracy": summary["test_accuracy"],
+    optional = {"search_seconds": contender.search_seconds, "chosen": number >= contender.num_seeds or None}
+    return {"name": contender.name, "kind": contender.kind, "genotype": network.to_dict(), "seed": seed,
+            "epochs": comparison.training.train_epochs, "cost": contender.cost.to_dict(),
+            "test_accuracy": summary["test_accuracy"],
             "validation_accuracy": read_log(directory / "train" / "log.csv")[-1]["val_accuracy"],
             "train_seconds": summary["train_seconds"],
             **{name: value for name, value in optional.items() if value is not None}}

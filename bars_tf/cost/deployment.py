@@ -1,26 +1,26 @@
-"""What deployment pays for a network beside its multiply-accumulates, without TensorFlow.
+"""The cost of a network at deployment, beside its multiply-accumulates.
 
-Three figures, for one image, are functions of the list of its `layers`. What each of them counts is our choice:
+Three figures, for one image, are functions of the list of a network's layers. Each way of counting is our choice:
 
 *Packed BOPs*: binary multiply-accumulates with the input channels of every binary convolution rounded up to a multiple
 of 32, as the Larq Compute Engine packs them into words.
 
 *Element-wise operations*: one for each element of the output of a ReLU, a batch norm, an addition of two terms (of n
 terms n - 1), for each pixel of the window of each output of a pooling, and for the sign of each element that binary
-convolutions read, however many read it. Those that the engine computes within a binary convolution are paid too, and
-count; the batch norm right behind a float convolution does not, as it goes into the kernel. Copies cost none:
+convolutions read, however many read it. Those that the engine computes within a binary convolution cost time too, and
+count; the batch norm right behind a float convolution does not, as it is merged into the kernel. Copies cost none:
 concatenation, shift, subsampling, mapping of channels, zeros.
 
-*Peak activation bytes*: the most memory of float activations at one time, as `layers` says.
+*Peak activation bytes*: see `memory`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from bars_tf.network.builder import network as tell_network
-from bars_tf.network.layer_list import Layer, LayerOps, Layers, peak_activation_bytes
-from bars_tf.network.quicknet import QuickNet
+from bars_tf.cost.memory import peak_activation_bytes
+from bars_tf.network.layer_list import Layer, Layers, layers_of
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -35,47 +35,46 @@ class DeploymentCost(NamedTuple):
     peak_activation_bytes: int
 
 
-# For people, as `results.UNITS`.
+# How people read them, as `measures.UNITS`.
 LABELS = {"packed_bops": "packed BOPs", "elementwise_ops": "element-wise operations",
           "peak_activation_bytes": "peak activation bytes"}
 
 
-def cost(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int) -> DeploymentCost:
-    """The figures of a genotype or a reference."""
-    found = layers(network, input_shape, num_classes)
-    return DeploymentCost(bops(found, PACKED), elementwise_ops(found), peak_activation_bytes(found))
+def deployment_cost(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int) -> DeploymentCost:
+    """The three figures of a network.
 
-
-def layers(network: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
-    """All layers that the logits, which are the last one, depend on."""
-    if isinstance(network, QuickNet):
-        return network.layers(input_shape, num_classes)
-    ops = LayerOps(network, num_classes)
-    return ops.needed(tell_network(ops, network.space, ops.image(input_shape), input_shape[2]))
+    Args:
+        genotype: the network.
+        input_shape: (height, width, channels) of an image.
+        num_classes: number of classes.
+    """
+    layers = layers_of(genotype, input_shape, num_classes)
+    return DeploymentCost(bops(layers, PACKED), elementwise_ops(layers), peak_activation_bytes(layers))
 
 
 def bops(layers: Layers, multiple: int = 1) -> int:
     """Binary multiply-accumulates, the input channels of each convolution rounded up to a multiple."""
-    return sum(layer.window * -(-layers[layer.inputs[0]].shape[2] // multiple) * multiple * layer.elements
+    return sum(math.prod(layer.window) * -(-layer.in_channels // multiple) * multiple * layer.elements
                for layer in layers.values() if layer.kind == "binary_conv")
 
 
 def elementwise_ops(layers: Layers) -> int:
-    """Operations on activations, as the module says."""
+    """Element-wise operations, as the module defines them."""
     signs = {layer.inputs[0] for layer in layers.values() if layer.kind == "binary_conv"}
     return sum(layers[number].elements for number in signs) + sum(
         _operations(layer, layers) * layer.elements for layer in layers.values())
 
 
 def _operations(layer: Layer, layers: Layers) -> int:
-    """For each element of the output."""
+    """Operations for each element of the output."""
     if layer.kind == "batch_norm":
         return int(layers[layer.inputs[0]].kind != "conv")
-    return {"relu": 1, "add": len(layer.inputs) - 1, "pool": layer.window}.get(layer.kind, 0)
+    return {"relu": 1, "add": len(layer.inputs) - 1, "pool": math.prod(layer.window)}.get(layer.kind, 0)
 
 
 def notes(space: SearchSpace) -> list[str]:
-    """What the channel numbers cost at deployment, where inputs are packed to 32 and outputs want 8."""
+    """The choices of a space that cost time at deployment, where inputs are packed to 32 channels and outputs should be
+    multiples of 8."""
     full = [space.node_channels(stage).size for stage in range(space.num_stages)]
     sizes = sorted({round(size * width) for size in full for width in space.width_choices})
     found = []

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.network.builder import network
-from bars_tf.network.keras_network import KerasOps
+from bars_tf.network.builder import build
+from bars_tf.network.keras_network import KerasFactory
 from bars_tf.space.genotype import Genotype
 
 # Tensors are called after the model and cut to 50 characters: a short name leaves room for that of the layer.
@@ -35,7 +35,7 @@ class DirectConv2D(lq.layers.QuantConv2D):
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
 
-class FusibleOps(KerasOps):
+class FusibleFactory(KerasFactory):
     """The same network, arranged for the converter.
 
     ReLU and batch norm stand on each half of a factorized convolution, before these are concatenated: there the
@@ -54,7 +54,7 @@ class FusibleOps(KerasOps):
     def batch_norm(self, x, channels, name, scale=None):
         if not isinstance(x, tuple):
             return super().batch_norm(x, channels, name)
-        return self._concatenate([super(FusibleOps, self).batch_norm(half, channels.half(), _half_name(name, place))
+        return self._concatenate([super(FusibleFactory, self).batch_norm(half, channels.half(), _half_name(name, place))
                                   for place, half in zip(("even", "odd"), x)])
 
     def map_channels(self, x, source, target):
@@ -70,7 +70,7 @@ def _half_name(batch_norm: str, place: str) -> str:
 def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
     """The network of a genotype with the weights of `model`, its layers arranged for the converter."""
     image = tf.keras.layers.Input(model.input_shape[1:])
-    logits = network(FusibleOps(genotype, model.output_shape[-1]), genotype.space, image, image.shape[-1])
+    logits = build(FusibleFactory(genotype, model.output_shape[-1]), image, image.shape[-1])
     arranged = tf.keras.Model(image, logits, name=MODEL_NAME)
     given = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     for name in list(given):

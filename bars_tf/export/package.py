@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
-from bars_tf.cost import tables
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
@@ -24,8 +24,8 @@ from bars_tf.export.zoo_module import Facts
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
+from bars_tf.network.model_files import load_model
 from bars_tf.space.genotype import Genotype
-from bars_tf.training.evaluation import load_model
 
 PROOF_IMAGES = 512
 _STEPS = {"genotype.json": "search", "model.h5": "training", "summary.json": "test"}
@@ -52,8 +52,6 @@ def read_run(directory: Path, resume: str) -> FinishedRun:
     def refuse(reason: str):
         raise InputError.of("workdir", directory, reason)
 
-    if (directory / "model.h5").exists() and not (directory / "genotype.json").exists():
-        refuse("holds a baseline network without a genotype, which is for comparison alone")
     for name, step in _STEPS.items():
         if not (directory / name).exists():
             refuse(f"has no {name}: its {step} has not finished; `{resume}` resumes it")
@@ -107,7 +105,7 @@ def facts_of(run: FinishedRun, dataset: str, test: ImageData) -> Facts:
     if (test.image_shape, test.num_classes) != (shape, classes):
         raise InputError.of("workdir", run.directory, f"model.h5 is for images {shape} of {classes} classes, its data "
                             f"set has {test.image_shape} of {test.num_classes}")
-    cost = tables.cost(run.genotype, tables.cost_tables(run.genotype.space, shape, classes))
+    cost = cost_of(run.genotype, cost_tables(run.genotype.space, shape, classes))
     return Facts(dataset, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
                  float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
                  test.records.shape[:2] if test.records.shape != shape else None)

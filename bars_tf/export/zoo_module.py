@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from bars_tf.cost.tables import Cost
+from bars_tf.cost.measures import Cost
 from bars_tf.export.settings import TEMPLATE
 from bars_tf.network.keras_network import BATCH_NORM, STE_CLIP
 from bars_tf.space.fields import MAX_POOL, STEMS

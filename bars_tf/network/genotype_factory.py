@@ -1,38 +1,34 @@
-"""What every factory of one network has in common, whatever it builds of: chosen primitives, kept cells, and nodes
-without inputs."""
+"""The layer factory of one genotype, whatever it makes: chosen primitives, kept cells, nodes without inputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bars_tf.network.blocks import primitive_branch
 from bars_tf.space.channels import Channels
 from bars_tf.space.genotype import Genotype
 
-if TYPE_CHECKING:
-    from bars_tf.network.quicknet import QuickNet
 
-
-def width_of(genotype: Genotype | QuickNet, channels: Channels) -> float:
-    """The part of these channels that a network keeps."""
+def width_of(genotype: Genotype, channels: Channels) -> float:
+    """The fraction of these channels that a network keeps."""
     return 1.0 if channels.stage is None else genotype.widths[channels.stage]
 
 
-class ChosenOps:
-    """The part of a factory (see `network`) that a genotype decides. None stands for a node without inputs.
+class GenotypeFactory:
+    """Implements the methods of `LayerFactory` that a genotype decides. None stands for a node without inputs.
 
-    What a subclass adds: the layers, and of two or more tensors `_sum`, of one or more `_concatenate`, and `_zeros` of
-    the shape of another tensor.
+    A subclass adds the layers, and `_sum` of at least two tensors, `_concatenate` of at least one, and `_zeros` of the
+    shape of another tensor.
     """
 
-    def __init__(self, genotype: Genotype | QuickNet, num_classes: int):
+    def __init__(self, genotype: Genotype, num_classes: int):
         self.genotype, self.space, self.num_classes = genotype, genotype.space, num_classes
 
     def _count(self, channels: Channels) -> int:
         return channels.count(width_of(self.genotype, channels))
 
-    def add(self, terms: list[Any]) -> Any:
-        terms = [t for t in terms if t is not None]
+    def add(self, terms):
+        terms = [term for term in terms if term is not None]
         return self._sum(terms) if len(terms) > 1 else (terms or [None])[0]
 
     def normalized_sum(self, position, nodes, channels, name):
@@ -49,7 +45,7 @@ class ChosenOps:
     def merge_halves(self, halves, target):
         return self._concatenate(halves)
 
-    def edge(self, position, edge, x, identity, source, target, stride):
+    def edge(self, position, edge, x, identity, source, target, stride) -> Any:
         if x is None:
             return None
         chosen = self.genotype.primitive(position.group, edge)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.network.builder import network
-from bars_tf.network.genotype_factory import ChosenOps, width_of
-from bars_tf.network.quicknet import QuickNet, tell
+from bars_tf.network.builder import build
+from bars_tf.network.genotype_factory import GenotypeFactory, width_of
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -29,22 +28,26 @@ def latent_clip(space: SearchSpace):
 # Not by AutoGraph: no layer here branches on a tensor, and to rewrite Larq's calls, layer by layer, takes a quarter of
 # the time.
 @tf.autograph.experimental.do_not_convert
-def build_network(genotype: Genotype | QuickNet, input_shape: tuple[int, int, int], num_classes: int, *,
+def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *,
                   dropout: float = 0.0, precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
-    It holds nothing that was not chosen. Works for any input size, number of channels and classes, and under any
-    policy of mixed precision. `precision` is "binary"; "float_kernels" for binary activations and float kernels; or
-    "float" for the float twin: the same network with ReLUs in place of signs, and float convolutions.
+    It holds the chosen layers alone. Works for any input size, number of channels and classes, and under any policy of
+    mixed precision.
+
+    Args:
+        genotype: the network.
+        input_shape: (height, width, channels) of an image.
+        num_classes: number of classes.
+        dropout: rate of the dropout before the classifier; 0: none.
+        precision: "binary"; "float_kernels", binary activations and float kernels; or "float", the float twin: the same
+            network with ReLUs in place of signs, and float convolutions.
+        name: of the model; None: the name of the genotype's space.
     """
     image = tf.keras.layers.Input(input_shape)
-    factory = {"binary": KerasOps, "float_kernels": FloatKernelOps, "float": FloatOps}[precision]
-    ops = factory(genotype, num_classes, dropout)
-    if isinstance(genotype, QuickNet):
-        logits, usual_name = tell(ops, genotype, image, input_shape[-1]), "quicknet"
-    else:
-        logits, usual_name = network(ops, genotype.space, image, input_shape[-1]), genotype.space.name
-    return tf.keras.Model(image, logits, name=name or usual_name)
+    factory = {"binary": KerasFactory, "float_kernels": FloatKernelFactory, "float": FloatFactory}[precision]
+    logits = build(factory(genotype, num_classes, dropout), image, input_shape[-1])
+    return tf.keras.Model(image, logits, name=name or genotype.space.name)
 
 
 def in_float32(model: tf.keras.Model) -> tf.keras.Model:
@@ -60,12 +63,12 @@ def in_float32(model: tf.keras.Model) -> tf.keras.Model:
     return copy
 
 
-class KerasOps(ChosenOps):
-    """The factory of the derived network: every method adds layers."""
+class KerasFactory(GenotypeFactory):
+    """The layer factory of the derived network: every method adds stock layers to a functional Keras model."""
 
     binary_layer = lq.layers.QuantConv2D
 
-    def __init__(self, genotype: Genotype | QuickNet, num_classes: int, dropout: float = 0.0):
+    def __init__(self, genotype: Genotype, num_classes: int, dropout: float = 0.0):
         super().__init__(genotype, num_classes)
         self.dropout = dropout
 
@@ -74,7 +77,7 @@ class KerasOps(ChosenOps):
             self._count(target), kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
 
     def binarize(self, x):
-        return x  # the convolution's own quantizer does: the form that Larq counts and converts as binary
+        return x  # the convolution's own quantizer takes the sign: the form that Larq counts and converts as binary
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         # Padding with ones keeps the padded image binary: the form that deployment computes without a correction.
@@ -99,8 +102,8 @@ class KerasOps(ChosenOps):
         return tf.keras.layers.Rescaling(0.0)(like)
 
     @staticmethod
-    def _concatenate(parts):
-        return tf.keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    def _concatenate(tensors):
+        return tf.keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
 
     def shift(self, x):
         # Cropping alone and "same" padding would return to the first grid.
@@ -138,17 +141,17 @@ class KerasOps(ChosenOps):
         return tf.keras.layers.Dense(self.num_classes, dtype="float32", name="head")(x)  # also in mixed precision
 
 
-class FloatKernelOps(KerasOps):
-    """The factory of the network with binary activations and float kernels, in which NASB pre-trains. Its variables are
-    those of the binary network."""
+class FloatKernelFactory(KerasFactory):
+    """The layer factory of the network with binary activations and float kernels, in which NASB pre-trains. Its
+    variables are those of the binary network."""
 
     def kernel_quantizer(self):
         return None
 
 
-class FloatOps(KerasOps):
-    """The factory of the float twin: in place of each sign a ReLU, of each binary convolution a float one, padded with
-    zeros."""
+class FloatFactory(KerasFactory):
+    """The layer factory of the float twin: in place of each sign a ReLU, of each binary convolution a float one, padded
+    with zeros."""
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         # The sign is the only non-linearity of a Bi-Real backbone: without another in its place the twin were linear.
@@ -158,11 +161,12 @@ class FloatOps(KerasOps):
 
 
 def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:
-    """Copies the supernet's weights into the derived network: of each block of channels the prefix that is kept.
+    """Copies the supernet's weights into a derived network: of each block of channels the prefix that its width keeps.
 
     Args:
         supernet: a `Supernet` of the genotype's space.
-        model: what `build_network` made for the genotype.
+        genotype: the network.
+        model: the network as `build_network` makes it.
     """
     for layer in model.layers:
         if not layer.weights:

@@ -1,62 +1,98 @@
-"""The layers of one network, listed in the order in which a factory (see `network`) builds them, without TensorFlow;
-and the most memory that their tensors take.
-
-*Peak activation bytes*: the largest sum of tensors that live at one time, the layers run one by one in that order. A
-tensor has 4 bytes an element and lives from the layer that makes it to the last that reads it, both included. ReLU and
-batch norm write over their input if they are the last that read it. Signs are not stored: a binary convolution reads
-them off the float tensor, as the Keras model does. What is counted is our choice.
-"""
+"""The layers of one network as a list, without TensorFlow: costs, memory and times are computed from it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from bars_tf.network.counting import strided
-from bars_tf.network.genotype_factory import ChosenOps
+from bars_tf.network.builder import build
+from bars_tf.network.genotype_factory import GenotypeFactory
 from bars_tf.space.genotype import Genotype
 
-if TYPE_CHECKING:
-    from bars_tf.network.quicknet import QuickNet
+BYTES = 4  # of an element of a float tensor
 
-BYTES = 4  # of an element, float32
-IN_PLACE = ("relu", "batch_norm")
+
+class Candidate(NamedTuple):
+    """A primitive on an edge of a group of cells: indices into `space.groups`, `space.edges`, `space.primitives`."""
+
+    group: int
+    edge: int
+    primitive: int
 
 
 class Layer(NamedTuple):
-    """A layer and the tensor that it makes: `inputs` are the numbers of the layers that it reads, `shape` is (height,
-    width, channels), `window` the pixels of a kernel or of a pooling."""
+    """A layer and the tensor that it makes, of one image.
 
-    kind: str  # image, conv, binary_conv, batch_norm, relu, add, pool, copy, dense
+    Attributes:
+        kind: "image", "conv", "binary_conv", "batch_norm", "relu", "add", "pool", "copy" or "dense". Concatenation,
+            shift, subsampling, mapping of channels and zeros are copies.
+        inputs: numbers of the layers that it reads.
+        shape: (height, width, channels) of its output.
+        in_channels: channels of its (first) input.
+        window: (height, width) of a kernel or of a pooling.
+        stride: stride of both axes.
+        dilation: dilation rate of the kernel.
+        name: name of the layer in the Keras network, where it has weights.
+        candidate: the primitive that it belongs to; None outside the edges of cells.
+    """
+
+    kind: str
     inputs: tuple[int, ...]
     shape: tuple[int, int, int]
-    window: int = 1
+    in_channels: int = 0
+    window: tuple[int, int] = (1, 1)
+    stride: int = 1
+    dilation: int = 1
+    name: str = ""
+    candidate: Candidate | None = None
 
     @property
     def elements(self) -> int:
+        """Elements of the output."""
         return math.prod(self.shape)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the output in float32."""
+        return BYTES * self.elements
 
-# By number, increasing in the order of building.
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a convolution or a dense layer."""
+        if self.kind not in ("conv", "binary_conv", "dense"):
+            return 0
+        return math.prod(self.window) * self.in_channels * self.elements
+
+    @property
+    def params(self) -> int:
+        """Parameters: those of a kernel and, of the dense layer, a bias; two for each batch-normalized channel."""
+        if self.kind in ("conv", "binary_conv"):
+            return math.prod(self.window) * self.in_channels * self.shape[2]
+        if self.kind == "dense":
+            return (self.in_channels + 1) * self.shape[2]
+        return 2 * self.shape[2] if self.kind == "batch_norm" else 0
+
+
+# By number, increasing in the order of building; each reads layers of lower numbers.
 Layers = Mapping[int, Layer]
 
 
-def peak_activation_bytes(layers: Layers) -> int:
-    """The most bytes of tensors that live at one time."""
-    last_reads = _last_reads(layers, max(layers))
-    living = peak = 0
-    for number, layer in layers.items():
-        dying = sum(layers[i].elements for i in set(layer.inputs) if last_reads[i] == number)
-        living += layer.elements
-        peak = max(peak, living - (dying if layer.kind in IN_PLACE else 0))
-        living -= dying
-    return BYTES * peak
+def layers_of(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
+    """The layers of a network that its logits, made by the last one, depend on.
+
+    Args:
+        genotype: the network.
+        input_shape: (height, width, channels) of an image.
+        num_classes: number of classes.
+    """
+    factory = LayerListFactory(genotype, num_classes)
+    return factory.needed(build(factory, factory.image(input_shape), input_shape[2]))
 
 
-def _last_reads(layers: Layers, logits: int) -> dict[int, int]:
-    """For each layer that the logits depend on the last one that reads it."""
-    found = {logits: logits}
+def last_reads(layers: Layers, result: int) -> dict[int, int]:
+    """For each layer that a result depends on, the last one that reads it."""
+    found = {result: result}
     for number in sorted(layers, reverse=True):
         if number in found:
             for source in layers[number].inputs:
@@ -64,76 +100,93 @@ def _last_reads(layers: Layers, logits: int) -> dict[int, int]:
     return found
 
 
-class LayerOps(ChosenOps):
-    """The factory that lists `layers`: a tensor is the number of the layer that makes it."""
+def strided(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width) after a layer of that stride with "same" padding."""
+    height, width = size
+    return -(-height // stride), -(-width // stride)
 
-    def __init__(self, genotype: Genotype | QuickNet, num_classes: int):
+
+class LayerListFactory(GenotypeFactory):
+    """The layer factory that lists layers: a tensor is the number of the layer that makes it."""
+
+    def __init__(self, genotype: Genotype, num_classes: int):
         super().__init__(genotype, num_classes)
         self.layers: list[Layer] = []
+        self._candidate: Candidate | None = None
+
+    def image(self, shape: Sequence[int]) -> int:
+        """Adds the input (height, width, channels) of the layers that follow."""
+        height, width, channels = shape
+        self.layers.append(Layer("image", (), (height, width, channels)))
+        return len(self.layers) - 1
 
     def needed(self, result: int) -> Layers:
         """All layers that a result depends on, which is the last one."""
         made = dict(enumerate(self.layers))
-        read = _last_reads(made, result)
+        read = last_reads(made, result)
         return {number: layer for number, layer in made.items() if number in read}
 
-    def image(self, shape: tuple[int, int, int]) -> int:
-        """The number of what the layers start from."""
-        return self.make("image", (), tuple(shape[:2]), shape[2])
+    def edge(self, position, edge, x, identity, source, target, stride):
+        space = self.space
+        primitive = self.genotype.primitive(position.group, edge)
+        if primitive in space.primitives:
+            self._candidate = Candidate(space.groups.index(position.group), space.edges.index(edge),
+                                        space.primitives.index(primitive))
+        result = super().edge(position, edge, x, identity, source, target, stride)
+        self._candidate = None
+        return result
 
-    def make(self, kind: str, inputs: tuple[int, ...], size: tuple[int, int], channels: int, window: int = 1) -> int:
-        """The number of a new layer."""
-        self.layers.append(Layer(kind, tuple(inputs), (*size, channels), window))
+    def _add(self, kind: str, *inputs: int, channels: int | None = None, window: tuple[int, int] = (1, 1),
+             stride: int = 1, dilation: int = 1, name: str = "") -> int:
+        """The number of a new layer; channels are those of its first input if they are not given."""
+        height, width, given = self.layers[inputs[0]].shape
+        self.layers.append(Layer(kind, inputs, (*strided((height, width), stride), channels or given), given, window,
+                                 stride, dilation, name, self._candidate))
         return len(self.layers) - 1
 
-    def _like(self, kind: str, x: int, *others: int, stride: int = 1, channels: int | None = None, window: int = 1
-              ) -> int:
-        """A layer that makes what is like x, but for the stride and the channels."""
-        height, width, given = self.layers[x].shape
-        return self.make(kind, (x, *others), strided((height, width), stride), channels or given, window)
-
     def conv(self, x, source, target, kernel, stride, name):
-        return self._like("conv", x, stride=stride, channels=self._count(target), window=kernel * kernel)
+        return self._add("conv", x, channels=self._count(target), window=(kernel, kernel), stride=stride, name=name)
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
-        return self._like("binary_conv", x, stride=stride, channels=self._count(target), window=kernel * kernel)
+        return self._add("binary_conv", x, channels=self._count(target), window=(kernel, kernel), stride=stride,
+                         dilation=dilation, name=name)
 
     def binarize(self, x):
         return x
 
     def batch_norm(self, x, channels, name, scale=None):
-        return self._like("batch_norm", x)
+        return self._add("batch_norm", x, name=name)
 
     def relu(self, x):
-        return self._like("relu", x)
+        return self._add("relu", x)
 
     def _sum(self, terms):
-        return self._like("add", *terms)
+        return self._add("add", *terms)
 
-    def _concatenate(self, parts):
-        if len(parts) == 1:
-            return parts[0]
-        return self._like("copy", *parts, channels=sum(self.layers[x].shape[2] for x in parts))
+    def _concatenate(self, tensors):
+        if len(tensors) == 1:
+            return tensors[0]
+        return self._add("copy", *tensors, channels=sum(self.layers[x].shape[2] for x in tensors))
 
     def _zeros(self, like):
-        return self._like("copy", like)
+        return self._add("copy", like)
 
     def shift(self, x):
-        return self._like("copy", x)
+        return self._add("copy", x)
 
     def subsample(self, x):
-        return self._like("copy", x, stride=2)
+        return self._add("copy", x, stride=2)
 
     def map_channels(self, x, source, target):
-        return self._like("copy", x, channels=self._count(target))
+        return self._add("copy", x, channels=self._count(target))
 
     def average_pool(self, x):
-        return self._like("pool", x, stride=2, window=4)
+        return self._add("pool", x, window=(2, 2), stride=2)
 
     def pool(self, x, kind, size, stride=1, scale=None):
-        return self._like("pool", x, stride=stride, window=size * size)
+        return self._add("pool", x, window=(size, size), stride=stride)
 
     def head(self, x, source):
         height, width, channels = self.layers[x].shape
-        x = self.make("pool", (x,), (1, 1), channels, height * width)
-        return self.make("dense", (x,), (1, 1), self.num_classes)
+        self.layers.append(Layer("pool", (x,), (1, 1, channels), channels, (height, width)))
+        return self._add("dense", len(self.layers) - 1, channels=self.num_classes, name="head")

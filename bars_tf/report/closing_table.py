@@ -8,7 +8,7 @@ from typing import Any
 
 from bars_tf.console import duration
 from bars_tf.cost.deployment import LABELS
-from bars_tf.cost.tables import PEAK
+from bars_tf.cost.measures import PEAK
 from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
 from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype

@@ -104,7 +104,7 @@ def graphs(genotype: Genotype) -> list[str]:
 
 
 def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:
-    used = [p for p in genotype.space.primitives if genotype.shares().get(p) and p != "none"]
+    used = [p for p in genotype.space.primitives if genotype.primitive_fractions().get(p) and p != "none"]
     handles = [Line2D([], [], color=colors(genotype.space)[p], lw=2, label=p) for p in used]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(used)), frameon=False,

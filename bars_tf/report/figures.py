@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.measures import LIMITED, OPS_PER_BOP, UNITS
 from bars_tf.report import charts, drawing
-from bars_tf.report.closing_table import UNITS
 from bars_tf.report.html import data_uri
 from bars_tf.report.run import Run
 
@@ -59,7 +58,7 @@ def _cost(run: Run) -> Iterator[ReportFigure]:
     names = [name.partition(" ")[0].replace("_", " ") for name, _ in parts]
     for name, title, unit, values in (
             ("cost_ops", "Operations by part", "OPs", {
-                KINDS[0]: [cost.bops * complexity.OPS_PER_BOP for _, cost in parts],
+                KINDS[0]: [cost.bops * OPS_PER_BOP for _, cost in parts],
                 KINDS[1]: [cost.flops for _, cost in parts]}),
             ("cost_bytes", "Bytes by part", "bytes", {
                 "binary weights": [cost.binary_params / 8 for _, cost in parts],
@@ -77,7 +76,7 @@ def _search(run: Run) -> Iterator[ReportFigure]:
     log = run.search_log
     accuracies = _series(log, {"accuracy": "images of the weights", "arch_accuracy": "images of the alphas"})
     yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", accuracies, percent=True)
-    for name in complexity.LIMITED:
+    for name in LIMITED:
         series = _series(log, {f"expected_{name}": "expected", f"derived_{name}": "derived"})
         limits = {"budget": run.budget[name]} if name in run.budget else {}
         yield from _lines("search", f"search_{name}", f"{UNITS[name]}, expected and of the derived network", series,

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 from bars_tf import __version__
 from bars_tf.console import duration
-from bars_tf.cost.tables import PEAK
+from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import charts, figures, html
 from bars_tf.report import run as runs
-from bars_tf.report.closing_table import UNITS
 from bars_tf.report.figures import ReportFigure
 from bars_tf.report.page import PAGE
 from bars_tf.report.run import Run

@@ -12,10 +12,10 @@ import numpy as np
 
 from bars_tf import __version__
 from bars_tf.console import duration
+from bars_tf.cost.measures import UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import figures, html
 from bars_tf.report import run as runs
-from bars_tf.report.closing_table import UNITS
 from bars_tf.report.figures import ReportFigure
 from bars_tf.report.run import Run
 from bars_tf.report.run_files import CONFIG, GENOTYPE, MODEL, SPACE, TUNED, number

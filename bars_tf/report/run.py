@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.budget_family import BUDGETS
-from bars_tf.cost.tables import Cost
+from bars_tf.cost.budget import BUDGETS
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.report import run_files
 from bars_tf.report.run_files import CONFIG, GENOTYPE, LOCK, NETWORKS, SPACE, SUMMARY, number
 from bars_tf.space.genotype import Genotype, made_for
@@ -93,8 +93,8 @@ class Run:
         """Cost of each part of the network and, as the last row, of "all"; empty if its images are unknown."""
         if not (self.genotype and self.made_for):
             return []
-        tables = complexity.cost_tables(self.genotype.space, *self.made_for)
-        rows = [*complexity.cost_by_part(self.genotype, tables), ("all", complexity.cost(self.genotype, tables))]
+        tables = cost_tables(self.genotype.space, *self.made_for)
+        rows = [*cost_by_cell(self.genotype, tables), ("all", cost_of(self.genotype, tables))]
         return [(name, cost.as_float()) for name, cost in rows] if self.is_float else rows
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bars_tf.cost.budget_family import BUDGETS
+from bars_tf.cost.budget import BUDGETS
 from bars_tf.files import read_json
 
 CONFIG, SPACE, DATA, LOCK = "config.flags", "space.json", "data.json", "lock"

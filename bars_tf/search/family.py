@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from bars_tf import console as screen
-from bars_tf.cost.budget_family import Family
-from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
+from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
+from bars_tf.cost.tables import CostTables
 from bars_tf.errors import InputError, as_text
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.derivation.reach import cost_range

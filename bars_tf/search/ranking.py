@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import NEARLY_ALL, Budget
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.tables import cost_of
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.candidates import Candidate, candidates
 from bars_tf.search.derivation.growth import grow_to_budget
@@ -40,7 +40,7 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
     found = {c.genotype.canonical(): c for c in candidates(alphas, tables, budget, num_samples, supernet.seed)}
     for genotype in relatives:
         grown = grow_to_budget(genotype, alphas, tables, budget)
-        found.setdefault(grown.canonical(), Candidate(grown, complexity.cost(grown, tables), "grown"))
+        found.setdefault(grown.canonical(), Candidate(grown, cost_of(grown, tables), "grown"))
 
     def score(candidate):
         accuracy, loss = known.get(candidate.genotype) or scorer.score(candidate.genotype, batches)
@@ -59,5 +59,5 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
         child = evolution.child(best, set(best), tables, budget, rng)
         if child is None:
             break
-        score(Candidate(child, complexity.cost(child, tables), "evolved"))
+        score(Candidate(child, cost_of(child, tables), "evolved"))
     return sorted(scored, key=order)

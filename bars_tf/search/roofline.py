@@ -1,4 +1,4 @@
-"""What the machine itself needs for the convolutions of a network: plain Keras convolutions of the same shapes."""
+"""The time that the machine itself needs for the convolutions of a network: plain Keras ones of the same shapes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf.legacy_keras import tf
-from bars_tf.network.builder import network
-from bars_tf.network.counting import CountOps
+from bars_tf.network.layer_list import layers_of
+from bars_tf.space.genotype import uniform
 from bars_tf.space.search_space import SearchSpace
 
 KINDS = ("forward", "to_input", "to_kernel")
@@ -29,48 +29,31 @@ class Shape(NamedTuple):
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates an image; those of the gradients are as many."""
+        """Multiply-accumulates of one image; those of the gradients are as many."""
         outputs = -(-self.height // self.stride) * -(-self.width // self.stride)
         return outputs * self.kernel**2 * self.inputs * self.filters
 
 
-class _ShapeOps(CountOps):
-    """Collects the convolutions of all candidates by layer name."""
-
-    def __init__(self, space: SearchSpace):
-        super().__init__(space, {})
-        self.shapes: dict[str, Shape] = {}
-
-    def conv(self, x, source, target, kernel, stride, name):
-        return self.binary_conv(x, source, target, kernel, stride, 1, name)
-
-    def binary_conv(self, x, source, target, kernel, stride, dilation, name):
-        self.shapes[name] = Shape(*x, self._channels(source), self._channels(target), kernel, stride, dilation)
-        return -(-x[0] // stride), -(-x[1] // stride)
-
-    def chain(self, stage, x, positions, run):
-        for position in positions:
-            x = run(x, position)
-        return x
-
-
 def shapes(space: SearchSpace, input_shape: tuple[int, int, int], picked: np.ndarray | None = None) -> Counter[Shape]:
-    """The convolutions of a network at full width and depth, and how many of each.
+    """The convolutions of a network at full width and depth, and how often each occurs.
 
     Args:
-        picked: primitive of each edge, as indices [groups, edges]; None: all candidates, the soft form.
+        space: the space.
+        input_shape: (height, width, channels) of an image.
+        picked: primitive of each edge, as indices [groups, edges]; None: all candidates, as in soft samples.
     """
-    ops, found = _ShapeOps(space), Counter()
-    network(ops, space, tuple(input_shape[:2]), input_shape[2])
-    groups = {position.name: position.group for position in space.cells()}
-    for name, shape in ops.shapes.items():
-        cell, _, part = name.partition("_edge_")
-        if part and picked is not None:
-            source, target, primitive = part.split("/")[0].split("_", 2)
-            edge = space.edges.index((int(source), int(target)))
-            if space.primitives[picked[space.groups.index(groups[cell]), edge]] != primitive:
-                continue
-        found[shape] += 1
+    full, found, outside = space.replace(width_choices=(1.0,), depth_choices=None), Counter(), True
+    for k, primitive in enumerate(space.primitives):
+        if primitive == "none":
+            continue
+        layers = layers_of(uniform(full, primitive), input_shape, num_classes=1)
+        for layer in layers.values():
+            at = layer.candidate
+            counts = outside if at is None else picked is None or picked[at.group, at.edge] == k
+            if counts and layer.kind in ("conv", "binary_conv"):
+                source = layers[layer.inputs[0]].shape
+                found[Shape(*source, layer.shape[2], layer.window[0], layer.stride, layer.dilation)] += 1
+        outside = False  # the same with every primitive
     return found
 
 

@@ -7,8 +7,9 @@ import json
 import os
 from typing import Any
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import LIMITED
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import LIMITED, Cost
+from bars_tf.cost.tables import cost_of
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.optimum import most_probable
@@ -35,8 +36,8 @@ class Trajectory(tf.keras.callbacks.Callback):
         supernet = self.model
         derived = most_probable(supernet.alphas(), supernet.tables, supernet.budget)
         widths, depths, edges = (p.numpy() for p in supernet.probabilities())
-        expected = complexity.Cost(*map(float, supernet.expected_cost()))
-        cost = complexity.cost(derived, supernet.tables)
+        expected = Cost(*map(float, supernet.expected_cost()))
+        cost = cost_of(derived, supernet.tables)
         shares = dict(zip(supernet.space.primitives, edges.mean((0, 1)).tolist()))
         if logs is not None:
             logs.update({f"{name}_share": share for name, share in shares.items()})
@@ -59,7 +60,7 @@ class Trajectory(tf.keras.callbacks.Callback):
         write_bytes(self.path, ("\n".join([*lines, json.dumps(line)]) + "\n").encode())
 
 
-def measures(budget: complexity.Budget) -> list[str]:
+def measures(budget: Budget) -> list[str]:
     """OPs, and what the budget limits."""
     return [name for name in LIMITED if name == "ops" or name in budget.limits()]
 

@@ -15,9 +15,9 @@ from typing import Any
 from bars_tf import console
 from bars_tf.config import RunSettings
 from bars_tf.console import duration
-from bars_tf.cost import deployment, tables
-from bars_tf.cost.budget_family import Family
-from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.cost import deployment
+from bars_tf.cost.budget import Budget, Family
+from bars_tf.cost.tables import CostTables, cost_tables
 from bars_tf.data import pipeline
 from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import ImageSplits, reading
@@ -79,7 +79,7 @@ class Search:
 
     @property
     def tables(self) -> CostTables:
-        return tables.cost_tables(self.space, self.images.image_shape, self.images.num_classes)
+        return cost_tables(self.space, self.images.image_shape, self.images.num_classes)
 
     @functools.cached_property
     def parts(self) -> tuple[ImageData, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bars_tf.errors import FieldError
 from bars_tf.space.fields import Group
-from bars_tf.space.genotype import Genotype
+from bars_tf.space.genotype import Genotype, uniform
 from bars_tf.space.presets import NASB
 from bars_tf.space.search_space import SearchSpace
 
@@ -44,6 +44,4 @@ def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
 
 def backbone(space: SearchSpace) -> Genotype:
     """The backbone of a space: the genotype without any searched edge."""
-    stages = range(space.num_stages)
-    return Genotype(space, (1.0,) * space.num_stages, tuple(space.depths(s)[-1] for s in stages),
-                    (((),) * space.num_nodes,) * len(space.groups))
+    return uniform(space)

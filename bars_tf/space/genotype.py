@@ -72,14 +72,14 @@ class Genotype:
         cells = [(place(p), self.topology(p.group)) for p in self.active_cells()]
         return self.widths, tuple((where, topology) for where, topology in cells if any(topology))
 
-    def shares(self) -> dict[str, float]:
-        """Share of each primitive among the edges of the active cells."""
+    def primitive_fractions(self) -> dict[str, float]:
+        """The fraction of each primitive among the edges of the active cells."""
         edges = [self.primitive(p.group, e) for p in self.active_cells() for e in self.space.edges]
         names = dict.fromkeys(("none", *self.space.primitives))
         return {name: edges.count(name) / max(1, len(edges)) for name in names}
 
     def describe(self) -> list[str]:
-        """A genotype in words: a line a stage, then a line a topology."""
+        """The genotype in words: a line for each stage, then one for each topology."""
         space, lines = self.space, []
         for stage, (width, depth) in enumerate(zip(self.widths, self.depths)):
             channels = space.path_channels(stage).count(width)
@@ -93,13 +93,13 @@ class Genotype:
         return lines
 
     def plot(self) -> Any:
-        """The cells as a Matplotlib figure, which a notebook shows inline."""
+        """The cells as a Matplotlib figure."""
         from bars_tf.report import notebook  # here, because no other use of a genotype needs Matplotlib
 
         return notebook.draw(self)
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows of a genotype."""
+        """The drawing and the words, for Jupyter."""
         from bars_tf.report import notebook
 
         return notebook.as_html(self)
@@ -165,6 +165,21 @@ def made_for(values: Mapping[str, Any]) -> tuple[tuple[int, int, int], int] | No
     if not (len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in (*shape, classes))):
         raise ValueError("made_for: needs an input_shape of three positive numbers and num_classes")
     return shape, classes
+
+
+def uniform(space: SearchSpace, primitive: str | None = None, widths: Sequence[float] | None = None) -> Genotype:
+    """The network of full depth with one primitive on every edge.
+
+    Args:
+        space: the space.
+        primitive: a name in `space.primitives`; None: no edge.
+        widths: the width choice of each stage; None: the largest.
+    """
+    stages = range(space.num_stages)
+    topology = tuple(tuple((source, primitive) for source in range(target)) if primitive else ()
+                     for target in range(1, space.num_nodes + 1))
+    return Genotype(space, tuple(widths or (space.width_choices[-1] for _ in stages)),
+                    tuple(space.depths(stage)[-1] for stage in stages), (topology,) * len(space.groups))
 
 
 def _require_choices(field: str, values: Sequence, choices: Sequence[Sequence]) -> None:

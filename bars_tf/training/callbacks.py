@@ -7,8 +7,9 @@ import math
 import os
 from collections.abc import Callable
 
-from bars_tf.files import save_model, written_beside
+from bars_tf.files import written_beside
 from bars_tf.legacy_keras import tf
+from bars_tf.network.model_files import save_model
 
 
 class Log(tf.keras.callbacks.Callback):

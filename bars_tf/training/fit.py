@@ -11,7 +11,6 @@ from bars_tf.data import pipeline
 from bars_tf.data.splits import ImageSplits, reading
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network, in_float32
-from bars_tf.network.quicknet import QuickNet
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import callbacks, checkpoints, distribution, schedules
 from bars_tf.training.distillation import Distillation
@@ -19,7 +18,6 @@ from bars_tf.training.inputs import steps_per_epoch, validation_batches
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TrainingSettings
 
-Network = Genotype | QuickNet
 SHOWN = ("loss", "accuracy", "val_accuracy")
 
 
@@ -52,7 +50,7 @@ class Stage(NamedTuple):
     rests_after: int | None = None
 
 
-def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Network,
+def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
                   directory: Path, stage: Stage | None = None, begin_with: tf.keras.Model | None = None,
                   teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, float]:
     """Trains the network of a genotype, under the strategy whose scope it is called in.
@@ -108,7 +106,7 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
     return (in_float32(network) if settings.mixed_precision else network), saved.seconds
 
 
-def trainable_network(settings: TrainingSettings, genotype: Network, input_shape: tuple[int, int, int],
+def trainable_network(settings: TrainingSettings, genotype: Genotype, input_shape: tuple[int, int, int],
                       num_classes: int, precision: str | None = None) -> tf.keras.Model:
     """The derived network under the policy that it is trained in; `precision` is by default that of the settings."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if settings.mixed_precision else None)

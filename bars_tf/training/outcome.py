@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.compare.baselines import cost as cost_of
 from bars_tf.config import RunSettings
 from bars_tf.cost import deployment, overhead
-from bars_tf.cost.tables import Cost
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import cost_at
 from bars_tf.data.splits import ImageSplits
-from bars_tf.files import read_json, save_model, write_json
+from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
+from bars_tf.network.model_files import save_model
 from bars_tf.space import backbones
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.evaluation import accuracy
-from bars_tf.training.fit import Network
 from bars_tf.training.settings import TrainingSettings
 from bars_tf.training.stages import teacher_of, train_stages
 
@@ -33,7 +33,7 @@ def finished(directory: Path, train_epochs: int) -> dict[str, Any] | None:
     return earlier if earlier and earlier.get("train_epochs") == train_epochs else None
 
 
-def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Network, directory: Path
+def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path
               ) -> tuple[Trained, Trained | None]:
     """Trains the network through all its stages, and its backbone if the settings ask for that; on one device or under
     a strategy."""
@@ -44,7 +44,7 @@ def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits,
     return (model, seconds | own_seconds), other
 
 
-def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Network,
+def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype,
                    directory: Path, budget: Mapping[str, float], **found: object) -> dict[str, Any]:
     """Trains on one device, or restores what several have trained, and tests.
 
@@ -63,12 +63,12 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
                                           confusion)
     write_json(directory / "confusion.json", {"split": "test", "class_names": list(images.test.class_names),
                                               "counts": confusion.tolist()})
-    cost = cost_of(network, images.image_shape, images.num_classes)
-    if isinstance(network, Genotype) and network.space.backbone and "reference" not in found:
+    cost = cost_at(network, images.image_shape, images.num_classes)
+    if network.space.backbone and "reference" not in found:
         found |= compared_with_backbone(run, images, network, cost, other)
     is_float = settings.precision == "float"
     if not is_float:  # whose convolutions are not packed
-        found["deployment"] = deployment.cost(network, images.image_shape, images.num_classes)._asdict()
+        found["deployment"] = deployment.deployment_cost(network, images.image_shape, images.num_classes)._asdict()
     found |= {
         "test_accuracy": test_accuracy, "class_names": list(images.train.class_names), "test_images": test_images,
         "train_seconds": sum(seconds.values()), "stage_seconds": seconds}
@@ -80,7 +80,7 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
     return values
 
 
-def summary(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Network, cost: Cost,
+def summary(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, cost: Cost,
             **found: Any) -> dict[str, Any]:
     """The content of `summary.json`: operations in multiply-accumulates, times in seconds."""
     return {
@@ -95,11 +95,11 @@ def compared_with_backbone(run: RunSettings, images: ImageSplits, genotype: Geno
                            backbone: Trained | None) -> dict[str, object]:
     """For `summary.json`: the cost of the backbone of a network, how much more the network costs, and the test accuracy
     of the backbone if it was trained."""
-    base = cost_of(backbones.backbone(genotype.space), images.image_shape, images.num_classes)
+    base = cost_at(backbones.backbone(genotype.space), images.image_shape, images.num_classes)
     found: dict[str, object] = {"cost": base.to_dict()}
     if backbone:
         model, seconds = backbone
         found["test_accuracy"], _ = accuracy(model, images.test, images.settings.eval_batch_size, run.max_steps,
                                              "backbone")
         found["train_seconds"] = sum(seconds.values())
-    return {"backbone": found, "overhead": overhead.of(cost, base)}
+    return {"backbone": found, "overhead": overhead.overhead_of(cost, base)}

@@ -11,13 +11,14 @@ from bars_tf.config import RunSettings
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
+from bars_tf.network.model_files import load_model
 from bars_tf.space import backbones
-from bars_tf.training.evaluation import load_model
-from bars_tf.training.fit import Network, Stage, train_network
+from bars_tf.space.genotype import Genotype
+from bars_tf.training.fit import Stage, train_network
 from bars_tf.training.settings import TWIN, TrainingSettings
 
 
-def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Network,
+def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
                  directory: Path, teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, dict[str, float]]:
     """Trains a network through all of its stages.
 
@@ -34,7 +35,7 @@ def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSpli
     return network, seconds
 
 
-def teacher_of(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Network, directory: Path
+def teacher_of(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype, directory: Path
                ) -> tuple[tf.keras.Model | None, dict[str, float]]:
     """The teacher that the settings ask for, and the seconds that its training took.
 

@@ -61,7 +61,7 @@ def test_refused_flags(flags, words, tmp_path):
 
 def test_settings_of_a_training(tmp_path):
     """All trainings have the same validation images, whatever their seed."""
-    network = baselines.uniform(parse().search_space, (4, 4))
+    network = baselines.uniform_of(parse().search_space, (4, 4))
     compare._keep_settings(parse(), tmp_path, contenders.Contender("a", "random", network, None, 1), 3)
     settings = command_line.parse("train", [f"--flagfile={tmp_path / 'config.flags'}"])
     assert (settings.run.seed, settings.data.split_seed, settings.run.workdir) == (3, 0, str(tmp_path))

@@ -2,17 +2,16 @@
 
 import pytest
 
-from bars_tf.cli import flag_values
-from bars_tf.cost.budget_family import Family
+from bars_tf.cost.budget import Family, parse_family
 
 
 def test_measures_of_budgets():
     for name, measure in (("", "ops"), ("bops:", "bops"), ("flops:", "flops"), ("params:", "params"),
                           ("size:", "size_bytes"), ("peak:", "peak_bytes")):
-        assert flag_values.family(f"{name}50k,90k") == Family(measure, (50e3, 90e3))
+        assert parse_family(f"{name}50k,90k") == Family(measure, (50e3, 90e3))
 
 
 @pytest.mark.parametrize("value", ["90k,50k", "50k,50k", "50k", "50k,12Q", "weight:1,2", "params:2k,1k", ""])
 def test_malformed_budgets(value):
     with pytest.raises(ValueError, match="must be"):
-        flag_values.family(value)
+        parse_family(value)

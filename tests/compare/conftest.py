@@ -2,7 +2,7 @@
 
 import pytest
 
-from bars_tf.cost.tables import Cost
+from bars_tf.cost.measures import Cost
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from bars_tf.compare import baselines, contenders
 from bars_tf.compare.settings import ComparisonSettings
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_at
 from bars_tf.errors import InputError
 from bars_tf.space.presets import BARS_SMALL
 
@@ -19,7 +20,7 @@ def gather(budget=400e3, space=SPACE, searches=None, **settings):
 
 
 def test_networks_of_each_kind(tmp_path, capsys):
-    small, directory = baselines.uniform(SPACE, (4, 4)), tmp_path / "quicknet"
+    small, directory = baselines.uniform_of(SPACE, (4, 4)), tmp_path / "quicknet"
     small.save(tmp_path / "small.json")
     small.save(directory / "genotype.json")
     (directory / "candidates.json").write_text('{"search_seconds": 12.5, "candidates": []}')
@@ -31,7 +32,7 @@ def test_networks_of_each_kind(tmp_path, capsys):
         ("small", "searched", 4), ("quicknet_2", "searched", 4)]
     assert found[-1].network == small and found[-1].search_seconds == 12.5 and found[-1].search is search
     assert found[-2].search_seconds is None and found[-2].search is None
-    assert all(c.cost == baselines.cost(c.network, (28, 28, 1), 10) for c in found)
+    assert all(c.cost == cost_at(c.network, (28, 28, 1), 10) for c in found)
     assert draws["topologies"] > 0 and gather(num_random=3)[1] == draws
     printed = capsys.readouterr().err
     assert "warning: --genotypes: small uses" in printed and "compare  3 random networks at 95% to 100%" in printed
@@ -47,9 +48,9 @@ def test_networks_of_each_kind(tmp_path, capsys):
 ], ids=str)
 def test_refused_networks(settings, words, tmp_path):
     (tmp_path / "broken.json").write_text("{")
-    baselines.uniform(SPACE.replace(layout="NRN"), (8, 8)).save(tmp_path / "large.json")
+    baselines.uniform_of(SPACE.replace(layout="NRN"), (8, 8)).save(tmp_path / "large.json")
     deep = SPACE.replace(stem="imagenet_4", layout="RRRR", width_choices=(1.0,))
-    baselines.uniform(deep, (1,) * deep.num_stages).save(tmp_path / "strides.json")
+    baselines.uniform_of(deep, (1,) * deep.num_stages).save(tmp_path / "strides.json")
     if "genotypes" in settings:
         settings = settings | {"genotypes": tuple(path.format(path=tmp_path) for path in settings["genotypes"])}
     with pytest.raises(InputError, match=words):

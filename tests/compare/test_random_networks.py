@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bars_tf.compare import random_networks
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.space.backbones import nasb
 from bars_tf.space.encoding import Choices, genotype_of, random_genotype
 from bars_tf.space.presets import BARS_PAPER, BARS_SMALL
@@ -20,7 +20,7 @@ SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout
 @pytest.mark.parametrize("space", [SPACE, BARS_PAPER.replace(stem="cifar_2"), SPACE.replace(
     primitives=("skip", "bin_conv_3x3"), sharing="all")], ids=["small", "bars", "no_none"])
 def test_costs_of_drawn_topologies_are_exact(space, rng):
-    tables = complexity.cost_tables(space, SHAPE, CLASSES)
+    tables = cost_tables(space, SHAPE, CLASSES)
     for i in range(20):
         budget = Budget(bops=2e6, size_bytes=10e3, peak_bytes=20e3 if i % 2 else None)
         genotype = random_genotype(space, rng)
@@ -31,31 +31,31 @@ def test_costs_of_drawn_topologies_are_exact(space, rng):
         depths = [space.depths(s).index(d) for s, d in enumerate(genotype.depths)]
         costs = random_networks._TopologyCosts(tables, budget, widths, depths)
         made = genotype_of(space, Choices(widths, depths, picks[0]))
-        assert costs.used(picks)[0] == pytest.approx(budget.used(complexity.cost(made, tables)))
+        assert costs.used(picks)[0] == pytest.approx(budget.used(cost_of(made, tables)))
         assert not costs.used(picks)[0] >= 0.95 or costs.used(picks)[0] > 1 or costs.reach()
 
 
 def test_random_networks_of_a_backbone(rng, monkeypatch):
     """Of more inputs than the space keeps any stay; costs are exact with rows left out, too."""
     space = nasb("resnet20", 0.5)
-    tables = complexity.cost_tables(space, SHAPE, CLASSES)
-    budget = Budget(ops=float(np.median([complexity.cost(random_genotype(space, rng), tables).ops
+    tables = cost_tables(space, SHAPE, CLASSES)
+    budget = Budget(ops=float(np.median([cost_of(random_genotype(space, rng), tables).ops
                                          for _ in range(20)])))
     monkeypatch.setattr(random_networks, "WALK", 5)
     drawn = random_networks.draw(tables, budget, 120, seed=0)  # more than may be given up in a row
     assert len({genotype.canonical() for genotype in drawn.genotypes}) == 120
     for genotype in drawn.genotypes:
-        assert 0.95 <= budget.used(complexity.cost(genotype, tables)) <= 1
+        assert 0.95 <= budget.used(cost_of(genotype, tables)) <= 1
         assert max(len(node) for topology in genotype.topologies for node in topology) <= 2
 
 
 @pytest.mark.parametrize("budget", [Budget(bops=600e3, size_bytes=20e3),
                                     Budget(bops=200e3, peak_bytes=20e3), Budget(peak_bytes=28.3e3)], ids=str)
 def test_random_networks_keep_to_the_band(budget):
-    tables = complexity.cost_tables(SPACE, SHAPE, CLASSES)
+    tables = cost_tables(SPACE, SHAPE, CLASSES)
     drawn = random_networks.draw(tables, budget, 12, seed=3)
     assert len(set(drawn.genotypes)) == 12
-    assert all(0.95 <= budget.used(complexity.cost(g, tables)) <= 1 for g in drawn.genotypes)
+    assert all(0.95 <= budget.used(cost_of(g, tables)) <= 1 for g in drawn.genotypes)
     assert random_networks.draw(tables, budget, 5, seed=3).genotypes == drawn.genotypes[:5]
     assert drawn.acceptance == pytest.approx((drawn.reachable - drawn.given_up) / drawn.topologies)
     with pytest.raises(ValueError, match="find 0 of 2 different networks at 95% to 100% of the budget; .* bops from"):
@@ -65,7 +65,7 @@ def test_random_networks_keep_to_the_band(budget):
 def test_random_networks_are_uniform():
     """Widths and depths are, among those with a network in the band; and so are then the topologies."""
     space = SPACE.replace(layout="NR", width_choices=(0.5, 1.0))
-    tables, budget = complexity.cost_tables(space, SHAPE, CLASSES), Budget(bops=500e3)
+    tables, budget = cost_tables(space, SHAPE, CLASSES), Budget(bops=500e3)
     picks = np.array(list(itertools.product(range(3), repeat=6))).reshape(-1, 2, 3)
     inside = {}  # what the topologies in the band use of the budget, by widths and depths
     for widths in itertools.product((0, 1), repeat=2):
@@ -77,7 +77,7 @@ def test_random_networks_are_uniform():
     drawn = collections.defaultdict(list)
     for seed in range(400):
         (genotype,) = random_networks.draw(tables, budget, 1, seed).genotypes
-        drawn[genotype.widths, genotype.depths].append(budget.used(complexity.cost(genotype, tables)))
+        drawn[genotype.widths, genotype.depths].append(budget.used(cost_of(genotype, tables)))
     assert set(drawn) == set(inside)
     share = 1 / len(inside)
     for macro, used in inside.items():

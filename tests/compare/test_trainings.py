@@ -8,7 +8,8 @@ import pytest
 from bars_tf.compare import baselines, rank_correlation, tables, trainings
 from bars_tf.compare.contenders import Contender
 from bars_tf.config import RunSettings
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_at
 from bars_tf.errors import InputError
 from bars_tf.files import read_json, write_json
 from bars_tf.space.presets import BARS_SMALL
@@ -20,8 +21,8 @@ ACCURACIES = {"random_0": 0.5, "random_1": 0.7, "random_2": 0.6, "random_3": 0.6
 
 
 def contender(name, kind, width, num_seeds=1, **more):
-    network = baselines.uniform(SPACE, (width, width))
-    return Contender(name, kind, network, baselines.cost(network, (28, 28, 1), 10), num_seeds, **more)
+    network = baselines.uniform_of(SPACE, (width, width))
+    return Contender(name, kind, network, cost_at(network, (28, 28, 1), 10), num_seeds, **more)
 
 
 @pytest.fixture

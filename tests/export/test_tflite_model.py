@@ -8,7 +8,7 @@ import pytest
 from bars_tf.errors import Failure, InputError
 from bars_tf.export.tflite_model import load_tflite
 from bars_tf.legacy_keras import tf
-from bars_tf.training.evaluation import load_model
+from bars_tf.network.model_files import load_model
 
 
 def test_it_computes_what_the_model_does(exported, untrained):

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bars_tf.compare import baselines as references
-from bars_tf.compare import random_networks
+from bars_tf.compare import baselines, random_networks
 from bars_tf.cost import deployment
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.expected import expected_cost
+from bars_tf.cost.measures import LIMITED
+from bars_tf.cost.tables import cost_at, cost_of, cost_tables
 from bars_tf.data import pipeline as data
 from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
@@ -58,17 +59,17 @@ def measure_presets():
     """The range of every measure, the cost of five random networks and the mean cost of the uniform distribution."""
     found = {}
     for name, (space, shape, classes) in PRESETS.items():
-        tables, rng = complexity.cost_tables(space, shape, classes), np.random.default_rng(0)
+        tables, rng = cost_tables(space, shape, classes), np.random.default_rng(0)
         networks = [random_genotype(space, rng) for _ in range(5)]
         uniform = [np.ones_like(p) for p in one_hot(networks[0])]
         uniform[1] = (depth_grid(space) >= 0).astype(float)
         uniform = [p / p.sum(-1, keepdims=True) for p in uniform]
         found[name] = {
             "range": {measure: list(map(float, cost_range(tables, measure)))
-                      for measure in complexity.LIMITED if not space.backbone or measure == "ops"},
-            "uniform": [float(x) for x in complexity.expected_cost(tables, Choices(*uniform))],
-            "random": [{"genotype": digest(g), "cost": complexity.cost(g, tables).to_dict(),
-                        "deployment": deployment.cost(g, shape, classes)._asdict()} for g in networks]}
+                      for measure in LIMITED if not space.backbone or measure == "ops"},
+            "uniform": [float(x) for x in expected_cost(tables, Choices(*uniform))],
+            "random": [{"genotype": digest(g), "cost": cost_of(g, tables).to_dict(),
+                        "deployment": deployment.deployment_cost(g, shape, classes)._asdict()} for g in networks]}
     return found
 
 
@@ -83,8 +84,8 @@ def measure_files():
         shape, classes = tuple(made.get("input_shape", (32, 32, 3))), made.get("num_classes", 10)
         found[path.stem] = {
             "genotype": digest(genotype),
-            "cost": complexity.cost(genotype, complexity.cost_tables(genotype.space, shape, classes)).to_dict(),
-            "deployment": deployment.cost(genotype, shape, classes)._asdict()}
+            "cost": cost_of(genotype, cost_tables(genotype.space, shape, classes)).to_dict(),
+            "deployment": deployment.deployment_cost(genotype, shape, classes)._asdict()}
     return found
 
 
@@ -94,9 +95,9 @@ def measure_references():
     for name, space in (("resnet", BARS), ("quicknet", BARS), ("bars_uniform", BARS),
                         ("widened", nasb("resnet20", 0.25))):
         given = budget if name != "widened" else Budget(bops=4e6)
-        network = references.make(name, space.replace(stem="conv_3x3" if space.backbone else "conv_3x3_2"),
+        network = baselines.make(name, space.replace(stem="conv_3x3" if space.backbone else "conv_3x3_2"),
                                   given, (32, 32, 3), 10)
-        found[name] = references.cost(network, (32, 32, 3), 10).to_dict()
+        found[name] = cost_at(network, (32, 32, 3), 10).to_dict()
     return found
 
 
@@ -104,7 +105,7 @@ def measure_derivation():
     """Networks of random alphas within a budget, and random networks near it."""
     found = {}
     for name, space in BUILT.items():
-        tables, rng = complexity.cost_tables(space, SHAPE, CLASSES), np.random.default_rng(1)
+        tables, rng = cost_tables(space, SHAPE, CLASSES), np.random.default_rng(1)
         choices = one_hot(random_genotype(space, rng))
         alphas = Choices(*(rng.normal(size=p.shape) for p in choices))
         alphas.depths[depth_grid(space) < 0] = -1e9

@@ -12,13 +12,13 @@ from helpers import ROOT
 from sample_networks import NASB, SMALL, WIDE, facts_of, random_model, ruff
 
 from bars_tf.export import conversion, package, proof, zoo_files, zoo_module
-from bars_tf.files import save_model
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.space import backbones, fields
+from bars_tf.network.model_files import load_model, save_model
+from bars_tf.space import backbones
 from bars_tf.space.encoding import random_genotype
+from bars_tf.space.fields import KERNEL_QUANTIZERS, SHARING, STEMS
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
-from bars_tf.training.evaluation import load_model
 
 NUMBERS = [3, pytest.param(20, marks=pytest.mark.long)]
 
@@ -50,7 +50,7 @@ def test_zoo_models_of_random_genotypes(rng, tmp_path, number):
     head = [{"head_activation": "relu"} if "head_activation" in SearchSpace.__dataclass_fields__ else {}, {}]
     for i in range(number):
         space = WIDE.replace(input_quantizer="approx_sign" if i % 2 else "ste_sign",
-                             sharing=fields.SHARING[i % 4], full_width_nodes=i % 3 > 0,
+                             sharing=SHARING[i % 4], full_width_nodes=i % 3 > 0,
                              reduction_kernel=(3, 1, 0)[i % 3], reduction_shortcut=("average", "transition")[i % 2],
                              **head[i % 2])
         check_zoo_model(random_genotype(space, rng), rng, tmp_path, (20, 18, 1 + i % 2 * 2))
@@ -178,7 +178,7 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
     contents = found.contents
     binary = [layer for layer in model.layers if isinstance(layer, lq.layers.QuantConv2D)]
     stems = [layer for layer in model.layers if type(layer) is tf.keras.layers.Conv2D]
-    declared = len(fields.STEMS[genotype.space.stem])
+    declared = len(STEMS[genotype.space.stem])
     if genotype.space.backbone:  # the 1x1 convolutions of its shortcuts
         declared += sum(position.opens_stage for position in genotype.space.cells())
     assert sum(op.is_binary for op in contents.operations) == len(binary)
@@ -219,7 +219,7 @@ def test_random_genotypes_run_binary(rng, number):
 def test_random_genotypes_of_a_backbone_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
     require(*(check_conversion(random_genotype(NASB.replace(
-        kernel_quantizer=fields.KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
+        kernel_quantizer=KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
 
 
 def test_several_paths_run_binary(rng):

@@ -9,7 +9,8 @@ from bars_tf.cli import export, summary
 from bars_tf.cli.command_line import parse
 from bars_tf.data import pipeline
 from bars_tf.errors import InputError
-from bars_tf.training.evaluation import accuracy, as_network, load_model
+from bars_tf.network.model_files import load_model
+from bars_tf.training.evaluation import accuracy, as_network
 
 
 def test_export_writes_all_files(exported):

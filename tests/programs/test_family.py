@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers import TINY, run_program
 
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.report import run as run_files
 from bars_tf.space.genotype import Genotype
 
@@ -17,12 +17,12 @@ def test_a_search_for_a_family(tmp_path):
     done = run_program("search", *flags, "--budgets=12k,13k,14k,15k,16k", f"--workdir={work}")
     assert done.returncode == 0, done.stderr
     listed = json.loads((work / "family.json").read_text())["members"]
-    tables = complexity.cost_tables(Genotype.load(work / "genotype.json").space, (28, 28, 1), 10)
+    tables = cost_tables(Genotype.load(work / "genotype.json").space, (28, 28, 1), 10)
     assert len(list((work / "family").iterdir())) == len(listed) == 5
     for member, limit in zip(listed, (12e3, 13e3, 14e3, 15e3, 16e3)):
         genotype = Genotype.load(work / "family" / f"{limit:.0f}.json")
         assert genotype == Genotype.from_dict(member["genotype"])
-        assert complexity.cost(genotype, tables).ops == member["cost"]["ops"] <= limit
+        assert cost_of(genotype, tables).ops == member["cost"]["ops"] <= limit
     assert all(a["accuracy"] <= b["accuracy"] for a, b in zip(listed, listed[1:]))
     assert len(run_files.read(work).family) == 5
     assert Genotype.load(work / "genotype.json") == Genotype.from_dict(listed[-1]["genotype"])

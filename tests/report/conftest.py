@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_tables
 from bars_tf.files import write_json
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import presets
@@ -55,7 +55,7 @@ def run(tmp_path, rng):
         "--dataset=own\n--space=bars_small\n--num_nodes=2\n--layout=NNRN\n--budget_ops=1000000\n--search_epochs=3\n"
         "--warmup_epochs=1\n--train_epochs=2\n")
     write_json(directory / "space.json", SPACE.to_dict())
-    tables = complexity.cost_tables(SPACE, SHAPE, len(NAMES))
+    tables = cost_tables(SPACE, SHAPE, len(NAMES))
     depths = depth_grid(SPACE)
     logits = Choices(rng.normal(size=(2, 4)), np.where(depths < 0, -1e9, rng.normal(size=depths.shape)),
                      rng.normal(size=(len(SPACE.groups), 3, 3)))

@@ -9,10 +9,10 @@ import pytest
 from helpers import refused
 
 from bars_tf.cli import command_line
+from bars_tf.cost.measures import UNITS
 from bars_tf.files import write_json
 from bars_tf.report import charts, figures, page
 from bars_tf.report import run as runs
-from bars_tf.report.closing_table import UNITS
 from bars_tf.space import presets
 from bars_tf.space.encoding import Choices, genotype_of
 

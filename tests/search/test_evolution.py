@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_spaces import NASB, random_alphas
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.growth import grow_to_budget
@@ -17,7 +17,7 @@ from bars_tf.space.presets import BARS_PAPER
     (BARS_PAPER, Budget(bops=15e6)), (BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),
     (BARS_PAPER.replace(primitives=("skip", "bin_conv_3x3")), Budget(bops=15e6)), (NASB, Budget(bops=4e6))])
 def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget, rng):
-    tables, alphas = complexity.cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
+    tables, alphas = cost_tables(space, (32, 32, 3), 10), random_alphas(space, rng)
     parents = [c.genotype for c in candidates(alphas, tables, budget, 5, seed=0)]
     assert len({genotype.canonical() for genotype in parents}) == len(parents)
     seen = set(parents)
@@ -26,8 +26,8 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
         assert child.canonical() not in {genotype.canonical() for genotype in seen}
         seen.add(child)
     for genotype in seen:
-        cost = complexity.cost(genotype, tables)
-        assert budget.allows(cost) and budget.used(cost) >= complexity.NEARLY_ALL
+        cost = cost_of(genotype, tables)
+        assert budget.allows(cost) and budget.used(cost) >= NEARLY_ALL
         assert all(len(node) <= (space.max_inputs or 9) for topology in genotype.topologies for node in topology)
         if "none" not in space.primitives:
             assert all(genotype.primitive(cell.group, edge) in space.primitives
@@ -37,7 +37,7 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
 def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
     """By a score that needs no training, whose rounding depends on the machine: the share of skips."""
     space, budget = BARS_PAPER, Budget(bops=15e6)
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
 
     def score(genotype):
         return np.mean([name == "skip" for topology in genotype.topologies for node in topology for _, name in node])
@@ -45,7 +45,7 @@ def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_muc
     at_random = []
     while len(at_random) < 30:
         genotype = grow_to_budget(random_genotype(space, rng), random_alphas(space, rng), tables, budget)
-        if complexity.NEARLY_ALL <= budget.used(complexity.cost(genotype, tables)) <= 1:
+        if NEARLY_ALL <= budget.used(cost_of(genotype, tables)) <= 1:
             at_random.append(genotype)
     scored = list(at_random)
     for _ in range(60):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_spaces import random_alphas
 
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import Budget
 from bars_tf.legacy_keras import tf
 from bars_tf.search import family
 from bars_tf.search.ranking import rank

@@ -6,8 +6,9 @@ import itertools
 import pytest
 from small_spaces import random_alphas
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.measures import PEAK
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.growth import grow_to_budget
 from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import cost_range
@@ -20,7 +21,7 @@ from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_a_small_one, grown):
     """A 3x3 convolution takes nine times what a 1x1 one does: it is worth as much where it loses nine times as much."""
     space = BARS.replace(layout="NNRNN")
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
     none, one, three = (space.primitives.index(name) for name in ("none", "bin_conv_1x1", "bin_conv_3x3"))
 
     def network(*chosen):
@@ -31,7 +32,7 @@ def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_
     alphas = Choices(*(20.0 * choices for choices in one_hot(small)))
     alphas.edges[space.groups.index("normal_1"), 0, one] = 20 - loss_of_a_small_one
     alphas.edges[space.groups.index("normal_2"), 0, three] = 20 - 9.0
-    budget = Budget(bops=complexity.cost(large, tables).bops)
+    budget = Budget(bops=cost_of(large, tables).bops)
     assert most_probable(alphas, tables, budget) == small and alphas.edges[0, 0, none] == 20
     found = grow_to_budget(small, alphas, tables, budget)
     assert [group for group, topology in zip(space.groups, found.topologies) if any(topology)] == [grown]
@@ -39,41 +40,41 @@ def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_
 
 def test_growth_ends_where_no_single_change_fits(rng):
     space, budget = BARS_PAPER, Budget(bops=15e6, size_bytes=70e3)
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
 
     def use(genotype):
-        return sum(budget.shares(complexity.cost(genotype, tables)).values())
+        return sum(budget.fractions(cost_of(genotype, tables)).values())
 
     alphas = random_alphas(space, rng)
     small = most_probable(alphas, tables, Budget(bops=4e6))
-    used = budget.used(complexity.cost(small, tables))
-    assert used < complexity.NEARLY_ALL and grow_to_budget(small, alphas, tables, budget, used) == small
+    used = budget.used(cost_of(small, tables))
+    assert used < NEARLY_ALL and grow_to_budget(small, alphas, tables, budget, used) == small
     grown = grow_to_budget(small, alphas, tables, budget)
-    assert complexity.NEARLY_ALL <= budget.used(complexity.cost(grown, tables)) <= 1
+    assert NEARLY_ALL <= budget.used(cost_of(grown, tables)) <= 1
     assert grow_to_budget(grown, alphas, tables, budget) == grown
     for stage, width in itertools.product(range(space.num_stages), space.width_choices):
         wider = dataclasses.replace(grown, widths=(*grown.widths[:stage], width, *grown.widths[stage + 1:]))
-        assert use(wider) <= use(grown) or not budget.allows(complexity.cost(wider, tables))
+        assert use(wider) <= use(grown) or not budget.allows(cost_of(wider, tables))
     for at, (source, target) in itertools.product(range(len(space.groups)), space.edges):
         topology = [dict(node) for node in grown.topologies[at]]
         topology[target - 1][source] = "bin_conv_3x3"
         if len(topology[target - 1]) <= space.most_inputs:
             more = dataclasses.replace(grown, topologies=(*grown.topologies[:at], tuple(
                 tuple(sorted(node.items())) for node in topology), *grown.topologies[at + 1:]))
-            assert use(more) <= use(grown) or not budget.allows(complexity.cost(more, tables))
+            assert use(more) <= use(grown) or not budget.allows(cost_of(more, tables))
 
 
 def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
     """Most changes leave memory as it is, which else would end the growth, or count as use of the budget."""
     space = BARS
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
-    ops, peak = (cost_range(tables, name) for name in ("ops", complexity.PEAK))
+    tables = cost_tables(space, (32, 32, 3), 10)
+    ops, peak = (cost_range(tables, name) for name in ("ops", PEAK))
     budget = Budget(ops=0.4 * ops[0] + 0.6 * ops[1], peak_bytes=0.2 * peak[0] + 0.8 * peak[1])
     for _ in range(5):
         genotype = grow_to_budget(most_probable(random_alphas(space, rng), tables, budget),
                                  random_alphas(space, rng), tables, budget)
-        cost = complexity.cost(genotype, tables)
-        assert budget.allows(cost) and cost.ops >= complexity.NEARLY_ALL * budget.ops
+        cost = cost_of(genotype, tables)
+        assert budget.allows(cost) and cost.ops >= NEARLY_ALL * budget.ops
 
 
 @pytest.mark.parametrize("changes", [
@@ -81,7 +82,7 @@ def test_a_network_grows_in_operations_where_memory_is_limited_too(rng):
     {"num_nodes": 3, "max_inputs": 1}], ids=str)
 def test_a_shallow_network_grows_deeper(changes, rng):
     space = BARS_SMALL.replace(layout="NNRN", **changes)
-    tables = complexity.cost_tables(space, (32, 32, 3), 10)
+    tables = cost_tables(space, (32, 32, 3), 10)
     _, largest = cost_range(tables, "bops")
     for _ in range(5):
         alphas = random_alphas(space, rng)
@@ -89,5 +90,5 @@ def test_a_shallow_network_grows_deeper(changes, rng):
         small = most_probable(alphas, tables, Budget(bops=0.8 * largest))
         assert small.depths == (0, 0)
         grown = grow_to_budget(small, alphas, tables, Budget(bops=0.8 * largest))
-        assert 0.8 < complexity.cost(grown, tables).bops / (0.8 * largest) <= 1 and grown.depths != small.depths
+        assert 0.8 < cost_of(grown, tables).bops / (0.8 * largest) <= 1 and grown.depths != small.depths
         assert grow_to_budget(small, alphas, tables, Budget(bops=largest)) == small

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from small_spaces import TINY, random_alphas, softmax
 
-from bars_tf.cost.tables import PEAK, Budget, Cost
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import PEAK, Cost
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.reach import cost_range
 from bars_tf.search.supernet import objective

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from small_spaces import NASB, SMALL, random_alphas
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import MEASURES, Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import MEASURES
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.optimum import MacroCosts, macros, most_probable
 from bars_tf.space.encoding import Choices, genotype_of, one_hot, random_genotype
 
 
 @pytest.mark.parametrize("space", [SMALL, NASB], ids=["bars", "nasb"])
 def test_macro_costs_and_those_of_edges_are_the_exact_cost(space, rng):
-    tables = complexity.cost_tables(space, (16, 16, 3), 10)
+    tables = cost_tables(space, (16, 16, 3), 10)
     for _ in range(20):
         genotype = random_genotype(space, rng)
         widths, depths, edges = (rows.argmax(-1) for rows in one_hot(genotype))
@@ -23,14 +24,14 @@ def test_macro_costs_and_those_of_edges_are_the_exact_cost(space, rng):
                 chosen = edges[space.groups.index(group)]
                 total += costs.process(group) + costs.edges(group)[np.arange(len(chosen)), chosen].sum(0)
                 peaks.append(costs.full_peak(group))
-        exact = complexity.cost(genotype, tables)
+        exact = cost_of(genotype, tables)
         np.testing.assert_allclose(total, [getattr(exact, name) for name in MEASURES])
         assert max(peaks) == exact.peak_bytes
 
 
 def test_without_a_budget_it_is_the_argmax_of_every_choice(rng):
     space = SMALL.replace(max_inputs=None)
-    tables = complexity.cost_tables(space, (16, 16, 3), 10)
+    tables = cost_tables(space, (16, 16, 3), 10)
     for _ in range(5):
         alphas = random_alphas(space, rng)
         argmax = genotype_of(space, Choices(*(a.argmax(-1) for a in alphas)))

@@ -5,26 +5,27 @@ import re
 import pytest
 from small_spaces import SMALL, sampled_genotypes
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import LIMITED, Budget
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import LIMITED
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.errors import FieldError
 from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.search.derivation.reach import check_budget, cost_range
 from bars_tf.space.encoding import Choices, one_hot
 
-TABLES = complexity.cost_tables(SMALL, (16, 16, 3), 10)
+TABLES = cost_tables(SMALL, (16, 16, 3), 10)
 
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_every_network_lies_within_the_range(name, rng):
     """And a budget of the smallest one is kept by a network that is so small."""
     smallest, largest = cost_range(TABLES, name)
-    costs = [complexity.cost(genotype, TABLES) for genotype in sampled_genotypes(SMALL, rng, 30)]
+    costs = [cost_of(genotype, TABLES) for genotype in sampled_genotypes(SMALL, rng, 30)]
     assert all(smallest <= getattr(cost, name) <= largest for cost in costs)
     budget = Budget(**{name: smallest})
     check_budget(TABLES, budget)
     alphas = Choices(*one_hot(next(sampled_genotypes(SMALL, rng, 1))))
-    assert getattr(complexity.cost(most_probable(alphas, TABLES, budget), TABLES), name) == smallest
+    assert getattr(cost_of(most_probable(alphas, TABLES, budget), TABLES), name) == smallest
     with pytest.raises(FieldError, match=re.escape(f"from {smallest:.6g} to {largest:.6g}")) as refused:
         check_budget(TABLES, Budget(**{name: 0.99 * smallest}))
     assert refused.value.field == name

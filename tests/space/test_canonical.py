@@ -1,6 +1,6 @@
 """Genotypes of one network have one canonical form."""
 
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS, BARS_SMALL
 
@@ -23,5 +23,5 @@ def test_cells_without_edges_make_no_other_network():
     shallow, deep = (Genotype(space, (1.0, 1.0), depths, (dead, live, dead)) for depths in ((0, 0), (1, 1)))
     other = Genotype(space, (1.0, 1.0), (1, 1), (live, live, dead))
     assert shallow.canonical() == deep.canonical() != other.canonical()
-    costs = [complexity.cost(g, complexity.cost_tables(space, (28, 28, 1), 10)) for g in (shallow, deep, other)]
+    costs = [cost_of(g, cost_tables(space, (28, 28, 1), 10)) for g in (shallow, deep, other)]
     assert costs[0] == costs[1] != costs[2]

@@ -21,7 +21,7 @@ from bars_tf.cli.train import read_genotype
 from bars_tf.compare.tuning import hyperparameters as tuning_spaces
 from bars_tf.compare.tuning import oracles
 from bars_tf.config import SearchConfig
-from bars_tf.cost import tables as complexity
+from bars_tf.cost.tables import CostTables, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits, load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import read_json, write_bytes, write_json
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     config: SearchConfig
     genotype: Genotype | None  # of --what=training
     images: ImageSplits
-    tables: complexity.CostTables
+    tables: CostTables
 
     def settings(self, values: dict[str, Any], epochs: int) -> tuple[SearchConfig, Genotype]:
         """The configuration and network that a trial's values stand for."""
@@ -56,7 +56,7 @@ class Task(NamedTuple):
             return True
         genotype = tuning_spaces.genotype_of(self.config.search_space, values)
         return (all(len(node) <= genotype.space.most_inputs for topology in genotype.topologies for node in topology)
-                and given_budget(self.config, self.images).allows(complexity.cost(genotype, self.tables)))
+                and given_budget(self.config, self.images).allows(cost_of(genotype, self.tables)))
 
 
 class Tuner(keras_tuner.Tuner):
@@ -113,12 +113,12 @@ def main(config: SearchConfig) -> int:
     if genotype:
         with blame("genotype", config.genotype):
             genotype.space.check_image(train.image_shape)
-        tables = complexity.cost_tables(genotype.space, train.image_shape, train.num_classes)
+        tables = cost_tables(genotype.space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.training_settings(train)
     else:
         checked_budget(config, images)
         steps_per_epoch("train_batch_size", config.training.train_batch_size, config.run.max_steps, train)
-        tables = complexity.cost_tables(config.search_space, train.image_shape, train.num_classes)
+        tables = cost_tables(config.search_space, train.image_shape, train.num_classes)
         hyperparameters = tuning_spaces.architectures(config.search_space)
     if not worker:
         workdir.keep(config, "tune", train.sha256)
@@ -203,7 +203,7 @@ def conclude(task: Task, oracle: oracles.Limited, directory: Path) -> dict[str, 
     else:
         networks = [task.settings(t.hyperparameters.values, 1)[1] for t in order]
         write_json(directory / "candidates.json", {"search_seconds": oracle.seconds, "candidates": [
-            {"origin": task.config.tuner, "accuracy": t.score, "cost": complexity.cost(g, task.tables).to_dict(),
+            {"origin": task.config.tuner, "accuracy": t.score, "cost": cost_of(g, task.tables).to_dict(),
              "genotype": g.to_dict()} for t, g in zip(order, networks)]})
     write_json(path, found)
     screen.say(f"tune  {len(done)} trials, {found['failed']} failed, {found['infeasible']} proposals over the budget; "

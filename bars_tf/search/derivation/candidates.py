@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget, Cost, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation.growth import grow_to_budget
 from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.space.encoding import Choices
@@ -51,7 +52,7 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
 
     def add(alphas: Choices, origin: str) -> None:
         genotype = grow_to_budget(most_probable(alphas, tables, budget), alphas, tables, budget)
-        found.setdefault(genotype.canonical(), Candidate(genotype, complexity.cost(genotype, tables), origin))
+        found.setdefault(genotype.canonical(), Candidate(genotype, cost_of(genotype, tables), origin))
 
     found: dict[tuple, Candidate] = {}
     add(alphas, "most probable")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.space.genotype import Genotype
 
 PARENTS = 8
@@ -35,7 +35,7 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
     for _ in range(TRIES):
         first, second = (parents[rng.integers(len(parents))] for _ in range(2))
         found = mutated(crossed(first, second, rng), rng)
-        if found.canonical() in known or not budget.allows(cost := complexity.cost(found, tables)):
+        if found.canonical() in known or not budget.allows(cost := cost_of(found, tables)):
             continue
         if budget.used(cost) >= NEARLY_ALL:
             return found

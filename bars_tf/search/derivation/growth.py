@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import NEARLY_ALL, Budget, CostTables
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation.pareto import group_front
 from bars_tf.search.derivation.reach import cost_range
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot
@@ -36,7 +36,7 @@ def grow_to_budget(genotype: Genotype, alphas: Choices, tables: CostTables, budg
         lowest: fraction of the budget from which on a genotype stays as it is.
     """
     space = genotype.space
-    if budget.used(complexity.cost(genotype, tables)) >= lowest or all(
+    if budget.used(cost_of(genotype, tables)) >= lowest or all(
             limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
         return genotype
     picks = Choices(*(rows.argmax(-1) for rows in one_hot(genotype)))
@@ -53,7 +53,7 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
              budget: Budget) -> Iterator[tuple[float, float, Genotype, Choices]]:
     """The networks within the budget that are one change away and use more of it: worth, gain, network, its indices."""
     space, grid = genotype.space, depth_grid(genotype.space)
-    before = sum(budget.shares(complexity.cost(genotype, tables)).values())
+    before = sum(budget.fractions(cost_of(genotype, tables)).values())
     for level, logits in enumerate(alphas):
         for *place, candidate in np.ndindex(logits.shape):
             at = tuple(place)
@@ -64,8 +64,8 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
             if level == 2 and _has_too_many_inputs(space, changed.edges[at[0]]):
                 continue
             network = genotype_of(space, changed)
-            cost = complexity.cost(network, tables)
-            gain = sum(budget.shares(cost).values()) - before
+            cost = cost_of(network, tables)
+            gain = sum(budget.fractions(cost).values()) - before
             if gain > 0 and budget.allows(cost):
                 yield (logits[at][candidate] - logits[at][picks[level][at]]) / gain, gain, network, changed
 

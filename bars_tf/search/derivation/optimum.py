@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from bars_tf.cost.tables import Budget, CellCosts, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import CellCosts, CostTables
 from bars_tf.search.derivation.pareto import Front, group_front, join
 from bars_tf.space.encoding import Choices, depth_grid
 from bars_tf.space.genotype import Genotype

@@ -7,7 +7,9 @@ import itertools
 
 import numpy as np
 
-from bars_tf.cost.tables import MEASURES, PEAK, Budget, Cost, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import MEASURES, PEAK, Cost
+from bars_tf.cost.tables import CostTables
 from bars_tf.errors import FieldError
 from bars_tf.search.derivation.optimum import MacroCosts, macros, most_probable
 from bars_tf.search.derivation.pareto import group_front

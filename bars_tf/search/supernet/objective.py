@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bars_tf.cost.tables import PEAK, Budget, Cost
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.measures import PEAK, Cost
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet import relaxation
 from bars_tf.space.encoding import Choices, depth_grid

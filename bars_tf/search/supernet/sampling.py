@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import CostTables
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample

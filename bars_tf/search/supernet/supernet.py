@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget, Cost
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.expected import expected_cost
+from bars_tf.cost.measures import Cost
+from bars_tf.cost.tables import cost_tables
 from bars_tf.legacy_keras import tf
-from bars_tf.network.builder import network
+from bars_tf.network.builder import build
 from bars_tf.search.derivation.reach import check_budget
 from bars_tf.search.supernet import objective
 from bars_tf.search.supernet.factory import SupernetFactory
@@ -52,7 +54,7 @@ class Supernet(tf.keras.Model):
     def __init__(self, space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0):
         super().__init__(name=f"{space.name}_supernet")
         self.space, self.image_shape, self.num_classes, self.seed = space, tuple(input_shape), num_classes, seed
-        self.tables = complexity.cost_tables(space, self.image_shape, num_classes)
+        self.tables = cost_tables(space, self.image_shape, num_classes)
         self.budget, self.depth_choices = Budget(), depth_grid(space)
         noise = np.random.default_rng(seed)
         # BARS's code starts the alphas at 1e-3 * randn.
@@ -112,7 +114,7 @@ class Supernet(tf.keras.Model):
             sample = hard_sample(self.logits, Choices(0.0, 0.0, 0.0))
         factory = SupernetFactory(self.space, self.num_classes, sample, tf.shape(images)[0], layers=self.layers_by_name,
                                   channels=self.channels_by_name, mode=mode, fraction=fraction)
-        return network(factory, self.space, tf.cast(images, self.compute_dtype), self.image_shape[-1])
+        return build(factory, tf.cast(images, self.compute_dtype), self.image_shape[-1])
 
     # Training
 
@@ -208,7 +210,7 @@ class Supernet(tf.keras.Model):
 
     def expected_cost(self) -> Cost:
         """Returns the expected cost under the probabilities, in scalar tensors (see `cost.expected`)."""
-        return Cost(*tf.unstack(complexity.expected_cost(self.tables, self.probabilities(), xp=tf)))
+        return Cost(*tf.unstack(expected_cost(self.tables, self.probabilities(), xp=tf)))
 
     def _state_of_choices(self) -> dict[str, tf.Tensor]:
         probabilities = self.probabilities()

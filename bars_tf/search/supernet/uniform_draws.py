@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-from bars_tf.cost import tables as complexity
-from bars_tf.cost.tables import Budget, CostTables
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.legacy_keras import tf
 from bars_tf.space.encoding import Choices, one_hot, random_genotype
 
@@ -29,7 +29,7 @@ def networks_near_budget(tables: CostTables, budget: Budget, seed: int) -> Choic
     """
     rng = np.random.default_rng([seed, 2])
     networks = [random_genotype(tables.space, rng) for _ in range(DRAWN)]
-    used = [budget.used(complexity.cost(genotype, tables)) for genotype in networks]
+    used = [budget.used(cost_of(genotype, tables)) for genotype in networks]
     nearest = np.argsort(np.abs(np.log(np.maximum(used, 1e-9))), kind="stable")[:NEAREST]
     return Choices(*map(np.stack, zip(*(one_hot(networks[i]) for i in nearest))))
 
