@@ -21,7 +21,11 @@ CHILDREN = (0, 16, 24)
 
 
 def check(family: Family, tables: CostTables) -> None:
-    """Raises: InputError that names the reachable limits, where no network keeps and uses some of them."""
+    """Checks that every limit has a network that keeps it and uses `NEARLY_ALL` of it.
+
+    Raises:
+        InputError: that names the reachable limits.
+    """
     smallest, largest = cost_range(tables, family.measure)
     reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(family.limits):
@@ -30,10 +34,10 @@ def check(family: Family, tables: CostTables) -> None:
                             f"within its reach: {within}")
 
 
-def derived(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int,
-            known: Mapping[Genotype, tuple[float, float]] | None = None,
-            progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
-    """Returns the candidates of each budget, its member first.
+def rank_members(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int,
+                 known: Mapping[Genotype, tuple[float, float]] | None = None,
+                 progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
+    """Ranks the candidates of each budget and returns them, the member of the family first.
 
     A member uses `NEARLY_ALL` of its budget if any candidate does, and scores no worse than the members of smaller
     budgets.
@@ -74,5 +78,5 @@ def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate
 
 
 def file_name(limit: float) -> str:
-    """Of the genotype of a budget."""
+    """Returns the name of the file that holds the genotype of a budget."""
     return f"{limit:.0f}.json"

@@ -231,8 +231,8 @@ def derive_family(search: Search, supernet: Supernet, batches: tf.data.Dataset, 
         The candidates of the largest budget.
     """
     measure = search.family.measure
-    found = family.derived(supernet, batches, search.family.budgets(search.budget),
-                           search.settings.num_candidates - 1, scores.known, scores.add)
+    found = family.rank_members(supernet, batches, search.family.budgets(search.budget),
+                                search.settings.num_candidates - 1, scores.known, scores.add)
     (search.directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
         path = search.directory / "family" / family.file_name(limit)

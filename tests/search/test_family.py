@@ -52,7 +52,7 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
     for variable, alphas in zip(supernet.arch_variables, random_alphas(SPACE, np.random.default_rng(seed))):
         variable.assign(alphas)
     limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
-    found = family.derived(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, num)
+    found = family.rank_members(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, num)
     members = [ranked[0] for ranked in found.values()]
     assert tuple(found) == limits
     for limit, member in zip(limits, members):
