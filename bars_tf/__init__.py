@@ -41,6 +41,7 @@ _MODULES = {
     "own_data": "data.function",
     "schedules": "training.schedules",
     "spaces": "space.presets",  # which has SearchSpace too
+    "tuning_spaces": "compare.tuning.hyperparameters",
 }
 
 __all__ = sorted([*_NAMES, *_MODULES])

@@ -25,7 +25,7 @@ HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 _MODULES = {
     "search": "cli.search", "train": "cli.train", "evaluate": "cli.evaluate",
     "summary": "cli.summary", "bench": "cli.bench", "report": "cli.report", "export": "cli.export",
-    "runs": "cli.runs", "tune": "compare.tuning.tuner", "compare": "cli.compare",
+    "runs": "cli.runs", "tune": "cli.tune", "compare": "cli.compare",
 }
 
 

@@ -31,7 +31,7 @@ class Contender(NamedTuple):
     Attributes:
         name: unique name.
         kind: `SEARCHED`, `RANDOM` or `REFERENCE` (hand-made).
-        network: genotype or hand-made network.
+        network: its genotype.
         cost: its exact cost.
         num_seeds: number of trainings, each with another seed.
         search_seconds: duration of the search that found it, if known.
@@ -41,7 +41,7 @@ class Contender(NamedTuple):
     name: str
     kind: str
     network: Genotype
-    cost_of: Cost
+    cost: Cost
     num_seeds: int
     search_seconds: float | None = None
     search: FinishedSearch | None = None

@@ -1,31 +1,36 @@
-"""What a tuner may choose: settings of a training, or a network of a search space. As keras-tuner's hyperparameters.
+"""Hyperparameters of keras-tuner for the settings of a training, and for the networks of a search space.
 
-The names of an architecture's: `width_STAGE`, `depth_STAGE`, `GROUP/SOURCE-TARGET`.
+Those of a network are called `width_STAGE`, `depth_STAGE` and `GROUP/SOURCE-TARGET`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_tuner import HyperParameters
 
-from bars_tf.cli.flags import OPTIMIZERS
-from bars_tf.config import SearchConfig
-from bars_tf.data.pipeline import ImageData
+from bars_tf.data.image_data import ImageData
+from bars_tf.data.settings import DataSettings
 from bars_tf.space.fields import INPUT_QUANTIZERS
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.settings import TrainingSettings
 
 QUANTIZER = "input_quantizer"
-WARMUP = "warmup_share"  # of the epochs, since trials have fewer than the training that follows
+WARMUP = "warmup_share"  # fraction of the epochs, because trials have fewer of them than the training that follows
+Settings = TypeVar("Settings", TrainingSettings, DataSettings)
 
 
-def training_settings(train: ImageData) -> HyperParameters:
-    """Rates, schedule, batch, augmentation and quantizer of a training; all but the last are flags."""
+def trainings(train: ImageData) -> HyperParameters:
+    """Optimizer, learning rate, warm-up, batch size, augmentation, regularization and quantizer of a training.
+
+    Args:
+        train: training images, which limit batch size and augmentation.
+    """
     hp, side = HyperParameters(), min(train.image_shape[:2])
-    hp.Choice("train_optimizer", list(OPTIMIZERS))
+    hp.Choice("train_optimizer", ["adam", "sgd"])
     hp.Float("train_lr", 3e-4, 3e-2, sampling="log")
     hp.Choice(WARMUP, [0.0, 0.1, 0.25])
     hp.Choice("train_batch_size", [size for size in (32, 64, 128, 256) if size <= train.num_images] or [1])
@@ -38,19 +43,29 @@ def training_settings(train: ImageData) -> HyperParameters:
     return hp
 
 
-def with_settings(config: SearchConfig, genotype: Genotype, values: Mapping[str, Any], epochs: int
-                  ) -> tuple[SearchConfig, Genotype]:
-    """The configuration and genotype that tuned values stand for, for a training of so many epochs."""
-    flags = {name: value for name, value in values.items() if "/" not in name and name not in (QUANTIZER, WARMUP)}
-    share = values.get(WARMUP, config.train_warmup_epochs / config.train_epochs)
+def tuned(training: TrainingSettings, data: DataSettings, genotype: Genotype, values: Mapping[str, Any], epochs: int
+          ) -> tuple[TrainingSettings, DataSettings, Genotype]:
+    """The settings and the genotype of a training with other hyperparameters.
+
+    Args:
+        training, data, genotype: values of all that is not tuned.
+        values: of some hyperparameters of `trainings`, by name.
+        epochs: of the training; the warm-up is scaled to them.
+    """
+    share = values.get(WARMUP, training.train_warmup_epochs / training.train_epochs)
     warmup = min(round(share * epochs), epochs - 1)
-    space = genotype.space.replace(**{QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {})
-    return (config.replace(**flags, train_epochs=epochs, train_warmup_epochs=warmup),
-            dataclasses.replace(genotype, space=space))
+    quantizer = {QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {}
+    return (_changed(training, {**values, "train_epochs": epochs, "train_warmup_epochs": warmup}),
+            _changed(data, values), dataclasses.replace(genotype, space=genotype.space.replace(**quantizer)))
+
+
+def _changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    names = {field.name for field in dataclasses.fields(settings)}
+    return dataclasses.replace(settings, **{name: value for name, value in values.items() if name in names})
 
 
 def architectures(space: SearchSpace) -> HyperParameters:
-    """All choices of a space: the same that the supernet searches."""
+    """Widths, depths and primitives of a search space: the choices that the supernet searches over."""
     hp = HyperParameters()
     for stage in range(space.num_stages):
         hp.Choice(f"width_{stage}", list(map(float, space.width_choices)))
@@ -62,7 +77,7 @@ def architectures(space: SearchSpace) -> HyperParameters:
 
 
 def genotype_of(space: SearchSpace, values: Mapping[str, Any]) -> Genotype:
-    """The genotype that values of `architectures(space)` stand for."""
+    """The genotype of a space with these values of `architectures(space)`."""
     stages = range(space.num_stages)
     topologies = tuple(
         tuple(tuple((source, values[f"{group}/{source}-{target}"]) for source in range(target))

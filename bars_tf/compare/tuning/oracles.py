@@ -1,5 +1,7 @@
-"""keras-tuner's oracles, with what they lack here: proposals over the budget are skipped and counted, time is limited
-and counted over all starts, and what was found is the same whether one process or several run the trials."""
+"""Oracles of keras-tuner that skip and count proposals over the budget, and stop after a time over all starts.
+
+What they find does not depend on whether one process or several run the trials.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras_tuner
-from keras_tuner import HyperParameters
-from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle, RandomSearchOracle
+from keras_tuner import HyperParameters, oracles
 
 OBJECTIVE = "val_accuracy"
 SEED_DISTANCE = 1_000_003
 MAX_DRAWS = 10_000  # for one proposal within the budget
 
 
-class Limited:
-    """Mixed into an oracle.
+class BudgetedOracle:
+    """Mixin for an oracle.
 
     Args:
-        feasible: whether values may be tried.
-        seconds: no trial begins after so many, those of earlier starts included; None: no limit.
-        trials: how many there may be.
+        feasible: whether a trial may have these values.
+        seconds: no trial begins later than this after the first start, time between starts excluded; None for no
+            limit.
+        trials: number of trials.
+        options: of the oracle.
+
+    Attributes:
+        infeasible: number of proposals that were not feasible.
     """
 
     def __init__(self, *, feasible: Callable[[Mapping[str, Any]], bool], seconds: float | None, trials: int,
@@ -34,7 +40,7 @@ class Limited:
 
     @property
     def seconds(self) -> float:
-        """Time since the search began, without that between starts."""
+        """Time since the first start, without the time between starts."""
         return self._seconds + time.monotonic() - self._started
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -43,7 +49,7 @@ class Limited:
         proposal = super().populate_space(trial_id)
         values = proposal.get("values")
         if values and not self.feasible(values):
-            # Of a Bayesian oracle, which would propose the same again: a random one stands in.
+            # A Bayesian oracle would propose the same values again: a random proposal takes their place.
             self.infeasible += 1
             proposal = {**proposal, "values": self._random_values()}
         return proposal
@@ -64,26 +70,34 @@ class Limited:
         self.infeasible, self._seconds = state["infeasible"], state["seconds"]
 
 
-class Random(Limited, RandomSearchOracle):
-    """Draws every choice uniformly."""
+class RandomSearch(BudgetedOracle, oracles.RandomSearchOracle):
+    """Uniform draws of every hyperparameter."""
 
 
-class Bayesian(Limited, BayesianOptimizationOracle):
-    """Gaussian process; the first draws are random."""
+class BayesianOptimization(BudgetedOracle, oracles.BayesianOptimizationOracle):
+    """Gaussian process over the hyperparameters; the first proposals are random."""
 
 
-class Hyperband(Limited, HyperbandOracle):
-    """Successive halving; a trial that is promoted is trained anew, for as many epochs as its round has."""
+class Hyperband(BudgetedOracle, oracles.HyperbandOracle):
+    """Successive halving; a promoted trial is trained anew, for the epochs of its round."""
 
 
-def make(name: str, hyperparameters: HyperParameters, *, trials: int, epochs: int, seed: int, **limits: Any
-         ) -> Limited:
-    """The oracle of that name (`flags.TUNERS`), for trials of up to `epochs` epochs."""
-    # keras-tuner draws number n from the seed + n: near seeds would give the same draws, shifted. It takes 0 for none.
+def make_oracle(tuner: str, hyperparameters: HyperParameters, *, trials: int, epochs: int, seed: int, **limits: Any
+                ) -> BudgetedOracle:
+    """The oracle of a tuner.
+
+    Args:
+        tuner: one of `settings.TUNERS`.
+        trials: number of trials.
+        epochs: of a trial; of Hyperband, the most of any trial.
+        seed: any number of at least 0.
+        limits: `feasible` and `seconds` of `BudgetedOracle`.
+    """
+    # keras-tuner draws proposal n from seed + n: seeds near each other would shift the same draws. 0 means no seed.
     common = {"hyperparameters": hyperparameters, "seed": SEED_DISTANCE * (seed + 1) % 2**31, "trials": trials,
               **limits}
-    if name == "random":
-        return Random(max_trials=trials, **common)
-    if name == "bayesian":
-        return Bayesian(max_trials=trials, num_initial_points=max(3, min(10, trials // 2)), **common)
+    if tuner == "random":
+        return RandomSearch(max_trials=trials, **common)
+    if tuner == "bayesian":
+        return BayesianOptimization(max_trials=trials, num_initial_points=max(3, min(10, trials // 2)), **common)
     return Hyperband(max_epochs=epochs, hyperband_iterations=trials, **common)

@@ -1,0 +1,95 @@
+"""`bin/tune`: tunes the settings of a training, or searches networks as a black box, by keras-tuner.
+
+Several processes share the trials of one work directory as keras-tuner documents it, by KERASTUNER_TUNER_ID ("chief" in
+one of them), KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bars_tf import console
+from bars_tf.cli import workdir
+from bars_tf.cli.budget import checked_budget, given_budget
+from bars_tf.cli.finish import finish
+from bars_tf.cli.settings import Settings
+from bars_tf.cli.train import read_genotype
+from bars_tf.compare.tuning.settings import TuningSettings
+from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
+from bars_tf.data.splits import load_splits
+from bars_tf.errors import InputError, blame
+from bars_tf.report import run
+from bars_tf.space.genotype import Genotype
+from bars_tf.training import environment
+from bars_tf.training.inputs import steps_per_epoch
+
+
+def main(settings: Settings) -> int:
+    """Runs the trials and trains the best one; started again, it resumes."""
+    worker, directory = is_worker(), Path(settings.run.workdir)
+    if worker:
+        directory.mkdir(parents=True, exist_ok=True)
+    else:
+        workdir.claim(settings, "tune")
+    seconds = time_limit(settings.tuning)
+    genotype = read_genotype(settings) if settings.tuning.what == "training" else None
+    kept = directory / PROJECT / "genotype.json"
+    if genotype and kept.exists() and Genotype.load(kept) != genotype:
+        raise InputError.of("workdir", directory, "tunes another genotype than --genotype="
+                            f"{settings.values['genotype']}; choose another directory")
+    strategy = environment.start(settings.run)
+    images = load_splits(settings.data)
+    images.read()
+    if genotype:
+        with blame("genotype", settings.values["genotype"]):
+            genotype.space.check_image(images.image_shape)
+    else:
+        checked_budget(settings, images)
+        steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
+    if not worker:
+        workdir.keep(settings, "tune", images.train.sha256)
+        if genotype:
+            genotype.save(kept)
+    task = Task(settings.tuning, genotype, settings.search_space, given_budget(settings, images), settings.training,
+                settings.run, images)
+    found = run_trials(task, seconds, worker)
+    if not found:
+        console.say("tune  no trials are left; the chief trains the best network")
+        return 0
+    training, images, network = task.trial(found["best"]["values"], settings.training.train_epochs)
+    network.save(directory / "genotype.json", images.image_shape, images.num_classes)
+    finish(training, settings.run, images, network, directory, strategy, {} if genotype else task.budget.limits(),
+           search_accuracy=found["best"]["accuracy"], search_seconds=found["seconds"],
+           tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
+    return 0
+
+
+def time_limit(settings: TuningSettings) -> float | None:
+    """Seconds after which no trial begins; None for no limit.
+
+    Raises:
+        InputError: `as_long_as` is no finished search.
+    """
+    if not settings.as_long_as:
+        return 60 * settings.tune_minutes or None
+    with blame("as_long_as", settings.as_long_as):
+        seconds = run.read(Path(settings.as_long_as)).summary.get("search_seconds")
+        if not seconds or seconds < 0:
+            raise ValueError("has no finished search: its summary.json has no search_seconds")
+    return seconds
+
+
+def is_worker() -> bool:
+    """Whether this process only runs trials that another process, the chief, distributes.
+
+    Raises:
+        InputError: the environment names the address of a chief without a part of it.
+    """
+    names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
+    if names[1] not in os.environ:
+        return False
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise InputError(f"{missing[0]}: is needed in the environment beside {names[1]}; {names[0]} is chief in one "
+                         "process and a name of its own in each worker")
+    return "chief" not in os.environ[names[0]]
