@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import ticker
+from matplotlib import colormaps, ticker
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 WIDTH = 4.4  # inches: 9 point letters can be read where a phone shows it 390 pixels wide
 BLUE, ORANGE, GREEN, RED, GREY = "#1f5fa8", "#c2570c", "#2c7a36", "#b3261e", "#6b6b6b"
@@ -28,8 +30,7 @@ def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] 
         axes.plot(xs, ys, color=color, lw=1.8, label=name, marker="o" if len(xs) < 2 else None, ms=4)
     for name, limit in (limits or {}).items():
         axes.axhline(limit, color=RED, lw=1.2, ls="--", label=name)
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    _epochs(axes)
     if zero:
         axes.set_ylim(bottom=0)
     _numbers(axes.yaxis, percent)
@@ -53,28 +54,22 @@ def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence
         axes.set(ylim=(0, 1), yticks=[0, 1])
         _numbers(axes.yaxis, True)
         axes.set_title(title, fontsize=9, loc="left", pad=3)
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
-    axes.set_xlabel("epoch")
-    handles = [_patch(color, name) for name, color in zip(names, colors)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(names)), frameon=False, fontsize=9)
+    _epochs(axes)
+    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)], 3)
     return figure
 
 
 def mixtures(epochs: Sequence[int], edges: Sequence[str], values: np.ndarray, names: Sequence[str],
              colors: Sequence[Any]) -> Figure:
     """Probabilities [epochs, edges, choices] as mixed colours, one row for each edge and one column for each epoch."""
-    from matplotlib.colors import to_rgb
-
     figure, axes = _figure(0.95 + 0.19 * len(edges))
     image = np.clip(values @ np.array([to_rgb(color) for color in colors]), 0, 1).transpose(1, 0, 2)
     first, last = epochs[0] - 0.5, epochs[-1] + 0.5
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=(first, last, len(edges) - 0.5, -0.5))
     axes.set_yticks(range(len(edges)), edges, fontsize=8)
     axes.set_ylabel("edge")
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
-    handles = [_patch(color, name) for name, color in zip(names, colors)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(names)), frameon=False, fontsize=9)
+    _epochs(axes)
+    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)], 3)
     return figure
 
 
@@ -173,8 +168,6 @@ def matrix(counts: np.ndarray) -> Figure:
 
 def shades(count: int) -> list[Any]:
     """Colours from light to dark, for choices that have an order."""
-    from matplotlib import colormaps
-
     return [colormaps["viridis_r"](x) for x in np.linspace(0.05, 0.95, count)] if count > 1 else [BLUE]
 
 
@@ -193,13 +186,19 @@ def _numbers(axis: Any, percent: bool) -> None:
         lambda value, position: f"{value:g}" if abs(value) < 1000 else thousands(value, position)))
 
 
-def _legend(figure: Figure, axes: Any) -> None:
-    handles, names = axes.get_legend_handles_labels()
+def _epochs(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, _ = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        legend(figure, handles, 2)
 
 
-def _patch(color: Any, name: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=color, label=name)
+def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
+    """Adds a legend below the axes of a figure."""
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), frameon=False,
+                      fontsize=9)

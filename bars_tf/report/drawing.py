@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from bars_tf.report.charts import WIDTH, legend
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.positions import CellPosition
 from bars_tf.space.search_space import SearchSpace
@@ -34,7 +35,7 @@ def draw(genotype: Genotype) -> Figure:
         return draw_stages(genotype)
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(4.4 * columns, 2.6 * rows + 0.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH * columns, 2.6 * rows + 0.9), layout="constrained")
     lines = stages(genotype)
     figure.suptitle("\n".join("   ".join(lines[i:i + columns]) for i in range(0, len(lines), columns)), fontsize=10)
     for i, group in enumerate(groups):
@@ -46,7 +47,7 @@ def draw(genotype: Genotype) -> Figure:
 
 def draw_cell(genotype: Genotype, group: str) -> Figure:
     """Draws one topology as a graph."""
-    figure = Figure(figsize=(4.4, 2.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
     _draw_cell(figure.subplots(), genotype, group)
     _legend(figure, genotype, 3)
     return figure
@@ -61,7 +62,7 @@ def draw_stages(genotype: Genotype) -> Figure:
     space, active = genotype.space, set(genotype.active_cells())
     chains = [[p for p in space.cells() if p.stage == stage] for stage in range(space.num_stages)]
     longest = max(3, *map(len, chains))
-    figure = Figure(figsize=(4.4, 0.5 + 0.95 * len(chains)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.5 + 0.95 * len(chains)), layout="constrained")
     axes = figure.subplots()
     for stage, (chain, line) in enumerate(zip(chains, stages(genotype))):
         bottom, width = -1.5 * stage, genotype.widths[stage]
@@ -105,10 +106,7 @@ def graphs(genotype: Genotype) -> list[str]:
 
 def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:
     used = [p for p in genotype.space.primitives if genotype.primitive_fractions().get(p) and p != "none"]
-    handles = [Line2D([], [], color=colors(genotype.space)[p], lw=2, label=p) for p in used]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(used)), frameon=False,
-                      fontsize=9)
+    legend(figure, [Line2D([], [], color=colors(genotype.space)[p], lw=2, label=p) for p in used], columns)
 
 
 def _draw_cell(axes: Any, genotype: Genotype, group: str) -> None:

@@ -26,14 +26,14 @@ def render(template: str, **values: Any) -> str:
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:
-    """Renders a figure as a PNG of 64 colours, a third of the size of one in full colour.
+    """Renders a figure as a PNG of 256 colours, a third of the size of one in full colour.
 
     By Agg itself, without pyplot: the backend that a notebook or a desktop has chosen plays no part.
     """
     figure.set_dpi(dpi)
     full, small = io.BytesIO(), io.BytesIO()
     FigureCanvasAgg(figure).print_png(full)
-    image = Image.open(full).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    image = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     image.save(small, format="png", optimize=True)
     return small.getvalue()
 
