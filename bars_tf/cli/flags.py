@@ -281,7 +281,7 @@ PROGRAMS = {
                            "distillation", "train_backbone", "budgets")), ("what",),
         suffix="_tune"),
     "report": Program(
-        "Writes report.html and pictures of a run, finished or not.",
+        "Writes report.html and the figures of a run, finished or not.",
         "bin/report --workdir=runs/NAME",
         ("workdir", "verbosity"), ("workdir",)),
     "runs": Program(

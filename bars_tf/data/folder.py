@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from bars_tf import console as screen
+from bars_tf import console
 from bars_tf.data.image_data import ImageData, described
 from bars_tf.data.records import OwnRecords
 from bars_tf.errors import one_line
@@ -84,7 +84,7 @@ def from_folder(directory: str | os.PathLike, image_size: int | None = None, see
         beside = next((name for name in TEST_FOLDERS if name in folders), None)
         test = _files(top / beside, names)[0] if beside else None
         if others := sorted(set(folders) - {"train", beside}):
-            screen.say(f"note: beside {top / 'train'} {', '.join(others)} {'is' if len(others) == 1 else 'are'} not "
+            console.say(f"note: beside {top / 'train'} {', '.join(others)} {'is' if len(others) == 1 else 'are'} not "
                        f"read; test images lie in one of {', '.join(TEST_FOLDERS)}")
     else:
         train, names = _files(top)
@@ -137,7 +137,7 @@ def _files(directory: Path, names: Sequence[str] | None = None) -> tuple[list[tu
             raise ValueError(f"class folder {name!r} in {directory} has no images ({', '.join(ENDINGS)})")
         found += [(directory / name / file, names.index(name)) for file in images]
     if passed_over:
-        screen.say(f"note: {len(passed_over)} files are no images by their names and are passed over, such as "
+        console.say(f"note: {len(passed_over)} files are no images by their names and are passed over, such as "
                    f"{_shown(os.fsencode(passed_over[0]))}")
     return found, names
 
@@ -150,7 +150,7 @@ def _check_classes(top: Path, train: list[tuple[Path, int]], names: Sequence[str
         raise ValueError(f"has only the class {names[0]!r}: two or more folders of classes are needed")
     counts = np.bincount([label for _, label in train], minlength=len(names))
     if counts.max() > UNBALANCED * counts.min():
-        screen.say(f"note: classes are unbalanced: {names[counts.argmax()]!r} has {counts.max()} training images, "
+        console.say(f"note: classes are unbalanced: {names[counts.argmax()]!r} has {counts.max()} training images, "
                    f"{names[counts.argmin()]!r} has {counts.min()}; accuracy says little of small classes")
 
 

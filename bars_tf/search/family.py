@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bars_tf import console as screen
+from bars_tf import console
 from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
 from bars_tf.cost.tables import CostTables
 from bars_tf.errors import InputError, as_text
@@ -67,10 +67,10 @@ def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate
         ranked = found[limit]
         member = next((c for c in ranked if c.accuracy <= most), ranked[0])
         if member.accuracy > most:
-            screen.say(f"family  {limit:,.0f}: all its candidates score above that of the next budget; a higher "
+            console.say(f"family  {limit:,.0f}: all its candidates score above that of the next budget; a higher "
                        "--num_candidates may find a better one for that")
         elif member is not ranked[0]:
-            screen.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
+            console.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
                        "a higher --num_candidates may find a better one for that")
         found[limit] = [member, *(c for c in ranked if c is not member)]
         most = min(most, member.accuracy)

@@ -66,7 +66,7 @@ def measures(budget: Budget) -> list[str]:
 
 
 def rounded(probabilities: Any) -> Any:
-    """Nested lists, with digits enough for a picture."""
+    """Nested lists, with digits enough for a figure."""
     return probabilities.round(4).astype(float).round(4).tolist()
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bars_tf import console as screen
+from bars_tf import console
 from bars_tf.errors import InputError, one_line
 from bars_tf.legacy_keras import tf
 
@@ -119,7 +119,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         for path in reversed(found):
             # Read as a whole before anything is changed.
             if problem := _damage(path):
-                screen.say(f"checkpoint {path} is damaged ({problem}); using the one before")
+                console.say(f"checkpoint {path} is damaged ({problem}); using the one before")
                 continue
             try:
                 self._checkpoint.restore(path).assert_consumed()
