@@ -34,6 +34,7 @@ _MODULES = {
     "backbones": "space.backbones",
     "callbacks": "search.phases",
     "complexity": "cost.tables",
+    "conversion": "export.conversion",
     "data": "data",
     "derive": "search.derivation.candidates",
     "genotype": "space.genotype",

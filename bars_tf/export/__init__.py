@@ -1,1 +1,1 @@
-"""Hand-over of a trained network: Larq Zoo module, deployment file and the proof of both."""
+"""Hand-over of a trained network: a Larq Zoo model, a deployment file, and the proof that both compute the network."""

@@ -1,4 +1,4 @@
-"""From a Keras model to a file of the Larq Compute Engine, and the predictions of such a file."""
+"""Conversion of a Keras model to a file of the Larq Compute Engine, and the predictions of such a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bars_tf.network.builder import build
 from bars_tf.network.keras_network import KerasFactory
 from bars_tf.space.genotype import Genotype
 
-# Tensors are called after the model and cut to 50 characters: a short name leaves room for that of the layer.
+# Names of tensors begin with that of the model and are cut to 50 characters: a short one leaves room for the layer's.
 MODEL_NAME = "net"
 MISSING = ("larq-compute-engine is not installed; it is the extra `deploy`: pip install 'bars_tf[deploy]', or set "
            "BARS_EXTRAS=deploy for programs of bin/")
@@ -28,19 +28,22 @@ def is_available() -> bool:
 
 
 class DirectConv2D(lq.layers.QuantConv2D):
-    """Dilates the kernel. `tf.nn.convolution` splits the image into a batch of subsampled ones instead, which the
-    converter undoes only where a single convolution reads them: two on one node would become float convolutions."""
+    """A binary convolution that dilates its kernel.
+
+    Keras's `tf.nn.convolution` splits the image into a batch of subsampled ones instead. The converter undoes that only
+    where a single convolution reads them; two on one node would become float convolutions.
+    """
 
     def convolution_op(self, inputs, kernel):
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
 
 class FusibleFactory(KerasFactory):
-    """The same network, arranged for the converter.
+    """The layer factory of the same network, arranged for the converter.
 
-    ReLU and batch norm stand on each half of a factorized convolution, before these are concatenated: there the
-    converter fuses them into the binary convolutions. A tensor in halves is a tuple. Channels are cut by a slice, for
-    which Keras has no layer that a file could hold.
+    ReLU and batch norm stand on each half of a factorized convolution, before the halves are concatenated, because
+    there the converter fuses them into the binary convolutions. A tensor in halves is a tuple. Channels are cut by a
+    slice, for which no stock Keras layer exists.
     """
 
     binary_layer = DirectConv2D
@@ -68,7 +71,13 @@ def _half_name(batch_norm: str, place: str) -> str:
 
 
 def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
-    """The network of a genotype with the weights of `model`, its layers arranged for the converter."""
+    """Arranges the layers of a network for the converter.
+
+    Args:
+        genotype: of the network.
+        model: the trained model of `build_network`.
+    Returns: a model that computes the same, with the same weights.
+    """
     image = tf.keras.layers.Input(model.input_shape[1:])
     logits = build(FusibleFactory(genotype, model.output_shape[-1]), image, image.shape[-1])
     arranged = tf.keras.Model(image, logits, name=MODEL_NAME)
@@ -84,11 +93,14 @@ def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
 
 
 class EngineBatchNorm(tf.keras.layers.BatchNormalization):
-    """Batch norm as a binary convolution of the engine computes it.
+    """Batch norm with the rounding of the engine's binary convolution (its `output_transform.h`).
 
-    The engine counts the products that are -1. From twice their number, which is `products` - x for a sum of products
-    x, it comes to the result by one multiplication and one addition, whose constant holds `products` times the scale:
-    that is large, and rounds about a hundred times as coarsely as x does (its `output_transform.h`).
+    The engine counts the products that are -1. For a sum x of `products` products, twice that count is products - x,
+    and the result is
+
+        (products - x) * -scale + (shift + products * scale),
+
+    whose constant in parentheses is large and rounds about a hundred times as coarsely as x.
     """
 
     def __init__(self, products: int, **options):
@@ -102,9 +114,9 @@ class EngineBatchNorm(tf.keras.layers.BatchNormalization):
 
 
 def with_engine_rounding(model: tf.keras.Model) -> tf.keras.Model:
-    """The same network, which rounds where and as the engine does: it tells rounding from a fault of the file.
+    """The same network with the engine's rounding, which separates rounding from a fault of the file.
 
-    For kernels that are signs alone; scaled ones stay as they are.
+    Only for kernels that are signs; layers with scaled kernels stay as they are.
     """
 
     def copy(layer):
@@ -119,7 +131,7 @@ def with_engine_rounding(model: tf.keras.Model) -> tf.keras.Model:
 
 
 def _fused_products(batch_norm: tf.keras.layers.Layer) -> int | None:
-    """Of how many products the sums are that the engine normalises with its binary convolution; None without one."""
+    """The number of products in a sum before a batch norm that the engine fuses into a binary convolution, or None."""
     source = _source(batch_norm)
     if isinstance(source, tf.keras.layers.ReLU):
         source = _source(source)
@@ -134,10 +146,8 @@ def _source(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
 
 
 def convert(model: tf.keras.Model) -> bytes:
-    """The `.tflite` of a model, for one image a call.
-
-    Only the computation is handed over, not Keras's model: that takes a fifth of the time.
-    """
+    """Converts a model to the bytes of a `.tflite` file for one image a call."""
+    # From the traced function alone, which takes a fifth of the time that the Keras model takes.
     from larq_compute_engine import convert_saved_model
 
     signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")]
@@ -150,9 +160,10 @@ def convert(model: tf.keras.Model) -> bytes:
 
 
 def interpreter(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from images [B, H, W, C] to logits [B, classes], by the Larq Compute Engine's interpreter.
+    """Loads a `.tflite` file into the interpreter of the Larq Compute Engine.
 
-    Raises: RuntimeError where it does not take the file.
+    Returns: a function from images [batch, height, width, channels] to logits [batch, classes].
+    Raises: RuntimeError if the interpreter does not take the file.
     """
     from larq_compute_engine.tflite.python.interpreter import Interpreter
 

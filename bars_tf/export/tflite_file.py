@@ -1,6 +1,6 @@
-"""Reads a `.tflite` file: its operations, and the bytes of each, from the FlatBuffer itself.
+"""The operations of a `.tflite` file and the bytes of each, read from the FlatBuffer itself.
 
-Nothing is run, and the Larq Compute Engine is not needed. Its operations are custom ones: LceQuantize (sign and
+Reading runs nothing and does not need the Larq Compute Engine, whose operations are custom ones: LceQuantize (sign and
 packing, 32 channels an int32), LceBconv2d (binary convolution), LceDequantize, LceBMaxPool2d.
 """
 
@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 2**30
 BINARY_CONVOLUTION = "LceBconv2d"
 FLOAT_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D")
 FLOAT32 = 0  # of the schema's TensorType
-# By these ends of its name a layer with weights is told from what is fused into it.
+# Endings of the names of layers with weights; other layers are fused into these.
 LAYER_ENDINGS = ("_conv", "_bn", "_even", "_odd")
 
 
@@ -28,15 +28,15 @@ class Operation:
     """An operation of the graph.
 
     Attributes:
-        kind: TensorFlow Lite's name, or that of a custom operation.
-        name: the layer that it computes, as far as the file tells (a name may have been cut off).
-        kernel: weights of a convolution or a dense layer: [outputs, height, width, inputs], or int32 with 32 inputs in
-            each value where the convolution is binary; None otherwise.
-        input_channels: of a binary convolution, 0 of others.
-        constant_bytes: of all constants that no operation before has used.
+        kind: name in TensorFlow Lite, or of the custom operation.
+        name: the layer that it computes; the converter may have cut the name.
+        kernel: weights of a convolution or a dense layer, [outputs, height, width, inputs]; of a binary convolution
+            int32, 32 inputs in each value; None for other operations.
+        input_channels: number of input channels of a binary convolution, 0 for other operations.
+        constant_bytes: size of the constants that no operation before has used.
         binary_weights: number of weights of one bit.
         float_values: number of all other constants.
-        is_batch_norm: a multiplication by a constant a channel, which no convolution could take up.
+        is_batch_norm: whether it multiplies by a constant a channel, which was not fused into a convolution.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Operation:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a file holds: its operations in order, the shapes of its input and output, and its size in bytes."""
+    """The contents of a file: operations in order, shapes of input and output, and size in bytes."""
 
     operations: tuple[Operation, ...]
     input_shape: tuple[int, ...]
@@ -72,12 +72,12 @@ class Contents:
 
     @property
     def kinds(self) -> dict[str, int]:
-        """How many operations there are of each kind, the most frequent first."""
+        """Number of operations of each kind, the most frequent first."""
         return dict(collections.Counter(op.kind for op in self.operations).most_common())
 
     @property
     def unfused(self) -> dict[str, int]:
-        """Operations that stayed apart instead of becoming a part of a convolution."""
+        """Number of operations that the converter could have fused into a convolution, but did not."""
         return {"batch norm": sum(op.is_batch_norm for op in self.operations), "ReLU": self.kinds.get("RELU", 0),
                 "Pad": self.kinds.get("PAD", 0) + self.kinds.get("PADV2", 0)}
 
@@ -91,7 +91,7 @@ class Contents:
 
     @property
     def structure_bytes(self) -> int:
-        """All that is no constant: the graph, names, options, alignment."""
+        """Size of the rest: graph, names, options, alignment."""
         return self.size_bytes - self.constant_bytes
 
     @property
@@ -110,7 +110,7 @@ class Contents:
 
 
 def read(path: str | os.PathLike) -> Contents:
-    """Raises: ValueError if the file is too large, none of this kind or damaged; OSError if it cannot be read."""
+    """Reads a file. Raises: ValueError if it is too large, of another kind or damaged; OSError if it is unreadable."""
     if os.path.getsize(path) > MAX_FILE_BYTES:
         raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
     with open(path, "rb") as file:
@@ -118,8 +118,8 @@ def read(path: str | os.PathLike) -> Contents:
 
 
 def parse(data: bytes) -> Contents:
-    """The contents of a file that has been read. Raises: ValueError."""
-    # Imported late: it makes `--help` and genotypes wait for a second otherwise.
+    """Parses the bytes of a file. Raises: ValueError if they are of another kind or damaged."""
+    # Imported late, because it takes a second.
     from tensorflow.lite.python import schema_py_generated as schema
 
     if data[4:8] != b"TFL3":
@@ -153,7 +153,7 @@ def _shape(graph: Any, tensors: Any) -> tuple[int, ...]:
 
 
 def _operation(model: Any, graph: Any, op: Any, kind: str, seen: set[int]) -> Operation:
-    """`seen`: buffers that operations before this one use; it is added to."""
+    """`seen`: buffers of the operations before this one, which are counted there; the function adds to it."""
     kernel, is_batch_norm, counts = None, False, collections.Counter()
     for place, index in enumerate(op.inputs):
         if index < 0:  # an optional input that is absent
@@ -179,14 +179,14 @@ def _operation(model: Any, graph: Any, op: Any, kind: str, seen: set[int]) -> Op
     name, channels = _layer_name(output.name.decode()), 0
     if kind == BINARY_CONVOLUTION:
         channels = _options(op)["channels_in"]
-        # What is packed already is called after the convolution that it is for.
+        # A packed output has the name of the convolution that reads it.
         name = name if output.type == FLOAT32 else f"before {name}"
     return Operation(kind, name, kernel, channels, counts["bytes"], counts["binary"], counts["float"],
                      bool(is_batch_norm))
 
 
 def _is_shape(kind: str, place: int) -> bool:
-    """Whether an input says where instead of what: sizes, axes, paddings."""
+    """Whether an input of an operation holds sizes, axes or paddings instead of values."""
     return kind not in (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED", "MUL", "ADD", "SUB") and place > 0
 
 
@@ -197,7 +197,8 @@ def _options(op: Any) -> dict[str, int]:
 
 
 def _layer_name(tensor: str) -> str:
-    """A tensor is called after what was fused, MODEL/LAYER/OPERATION;MODEL/LAYER/..., cut to 50 characters."""
+    """The layer in the name of a tensor, which lists all that was fused, MODEL/LAYER/OPERATION;MODEL/LAYER/...,
+    cut to 50 characters."""
     layers = [part.split("/")[1] if "/" in part else part for part in tensor.split(";") if part]
     name = next((name for name in layers if name.endswith(LAYER_ENDINGS)), layers[0] if layers else "")
     return "output" if name.startswith("StatefulPartitionedCall") else name.removesuffix("_bn").removesuffix("_conv")
