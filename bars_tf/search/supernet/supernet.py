@@ -35,8 +35,7 @@ class Supernet(tf.keras.Model):
     """A Keras model that holds the shared weights and the alphas (logits of all choices) of a search space.
 
     `fit` takes batches ((images, labels), (images, labels)): the first pair trains the weights, the second the alphas
-    (first-order bilevel optimization, as in BARS). `evaluate` takes (images, labels), and evaluates the most probable
-    choices.
+    (first-order bilevel optimization, as in BARS). `evaluate` takes (images, labels), under the most probable choices.
 
     Args:
         space: the search space.
@@ -124,14 +123,13 @@ class Supernet(tf.keras.Model):
         """Configures the search.
 
         Args:
-            weight_optimizer, arch_optimizer: Keras optimizers of the two variable sets.
+            weight_optimizer, arch_optimizer: Keras optimizers of the two sets of variables.
             budget: limits that steer the alphas, and that derived genotypes keep; None: no limits.
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through; computes the sampled candidates).
             cost_exponent: exponent of `objective.cost_factor`.
             uniform_share: fraction of the weight steps that train networks drawn uniformly near the budget
-                (`uniform_draws`), whatever the alphas are. The other steps draw by the alphas, as in BARS, which trains
-                the networks that these prefer more than others, so that they score above better ones (our choice; SPOS,
-                arXiv 1904.00420, draws all uniformly).
+                (our choice; SPOS, arXiv 1904.00420, draws all so). Steps that draw by the alphas, as in BARS, train the
+                networks that these prefer more than others, which then score above better ones.
             **kwargs: further arguments of `tf.keras.Model.compile`.
 
         Raises:
@@ -239,8 +237,8 @@ class Supernet(tf.keras.Model):
 def _halves(data):
     pairs = isinstance(data, (tuple, list)) and [isinstance(half, (tuple, list)) and len(half) == 2 for half in data]
     if pairs != [True, True]:
-        raise ValueError("a batch of a search is ((images, labels), (images, labels)), of which the first are for the "
-                         "weights, the others for the alphas: bars_tf.data.bilevel makes such")
+        raise ValueError("a batch of a search is ((images, labels), (images, labels)), for the weights and for the "
+                         "alphas: bars_tf.data.bilevel makes such")
     for _, labels in data:
         if labels.shape.rank is not None and labels.shape.rank > 1 and labels.shape[-1] != 1:
             raise ValueError(f"labels have shape {labels.shape}: they are numbers of classes [B], not one-hot")
