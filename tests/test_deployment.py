@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import ROOT
-from test_laws import CLASSES, NASB, ODD_SHAPE, SMALL, TINY_NASB, TWO_PATHS, sampled_genotypes
+from small_spaces import CLASSES, NASB, ODD_SHAPE, SMALL, TINY_NASB, TWO_PATHS, sampled_genotypes
 
 from bars_tf.cli import summary
 from bars_tf.cli.command_line import parse

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_laws import with_random_batch_norm
+from small_spaces import with_random_batch_norm
 
 from bars_tf.cost.tables import cost_of
 from bars_tf.legacy_keras import lq, tf
