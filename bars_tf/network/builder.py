@@ -34,8 +34,8 @@ def stem(factory: LayerFactory, image: Tensor, image_channels: int) -> Tensor:
     layers = STEMS[space.stem]
     last = [i for i, layer in enumerate(layers) if layer != MAX_POOL][-1]
     for i, layer in enumerate(layers):
-        if layer == MAX_POOL:
-            x = factory.pool(x, MAX_POOL, 3, stride=2)
+        if isinstance(layer, str):
+            x = factory.pool(x, layer, 3, stride=2)
             continue
         kernel, stride = layer
         target = space.path_channels(0) if i == last else Channels(space.stem_channels or space.init_channels)

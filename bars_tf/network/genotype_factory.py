@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bars_tf.network.blocks import primitive_branch
+from bars_tf.network.factory import LayerFactory
 from bars_tf.space.channels import Channels
 from bars_tf.space.genotype import Genotype
 
@@ -53,7 +54,8 @@ class GenotypeFactory:
         terms = []
         if primitive.branch != "none":
             name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
-            terms.append(primitive_branch(self, primitive, x, identity, source, target, stride, name))
+            factory: LayerFactory = self  # type: ignore[assignment]  # a subclass is one
+            terms.append(primitive_branch(factory, primitive, x, identity, source, target, stride, name))
         if primitive.shortcut:
             terms.append(identity)
         return self.add(terms)

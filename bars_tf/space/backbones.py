@@ -31,8 +31,8 @@ def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpa
                for channels, _ in stages):
         raise FieldError("width_multiplier", width_multiplier, "must make whole numbers of "
                          f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")
-    stages = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
-    return NASB.replace(stem=stem, init_channels=stages[0][0], backbone=residual_groups(stages))
+    multiplied = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
+    return NASB.replace(stem=stem, init_channels=multiplied[0][0], backbone=residual_groups(multiplied))
 
 
 def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:

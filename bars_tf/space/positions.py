@@ -17,7 +17,7 @@ class CellPosition(NamedTuple):
         stride: 2 where it halves height and width.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     stage: int
     source_stage: int
     depth: int

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from bars_tf.errors import FieldError
 from bars_tf.space.channels import Channels
-from bars_tf.space.fields import MAX_POOL, STEMS, Group, check_field, check_primitives, groups
+from bars_tf.space.fields import STEMS, Group, check_field, check_primitives, groups
 from bars_tf.space.positions import CellPosition, cell_positions
 from bars_tf.space.primitives import PRIMITIVES, Primitive, own_primitives
 
@@ -236,7 +236,7 @@ class SearchSpace:
     def check_image(self, image_shape: Sequence[int]) -> None:
         """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join, or,
         without a backbone, leave the last cell of stride 2 a single one, as its shifted convolution takes two."""
-        stem = math.prod(2 if layer == MAX_POOL else layer[1] for layer in STEMS[self.stem])
+        stem = math.prod(2 if isinstance(layer, str) else layer[1] for layer in STEMS[self.stem])
         cells = math.prod(position.stride for position in self.cells())
         factor, least = stem * cells, stem * cells
         if not self.backbone:
