@@ -1,4 +1,4 @@
-"""From the text of a flag to its value. Each function raises a ValueError that says what the text must be."""
+"""Parsers of flags. Each raises a ValueError that says what the text must be, which absl's own parsers do not."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ COUNT = checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at lea
 COUNT_OR_0 = checked(int, lambda n: 0 <= n < 2**31, "must be a whole number of at least 0")
 POSITIVE = checked(float, lambda x: 0 < x < math.inf, "must be a number above 0")
 POSITIVE_OR_0 = checked(float, lambda x: 0 <= x < math.inf, "must be a number of at least 0")
-PART = checked(float, lambda x: 0 < x < 1, "must lie between 0 and 1")
-PART_OR_ALL = checked(float, lambda x: 0 <= x <= 1, "must be from 0 to 1")
-PART_OR_0 = checked(float, lambda x: 0 <= x < 1, "must be at least 0 and below 1")
+FRACTION = checked(float, lambda x: 0 < x < 1, "must lie between 0 and 1")
+FRACTION_OR_ALL = checked(float, lambda x: 0 <= x <= 1, "must be from 0 to 1")
+FRACTION_OR_0 = checked(float, lambda x: 0 <= x < 1, "must be at least 0 and below 1")
 IMAGE_SIZE = checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224, or 0 for the data set's own")
 
 
