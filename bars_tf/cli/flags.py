@@ -150,9 +150,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_size": Flag(parse_quantity, "Limit of the bytes of the weights, one bit a binary weight.", "no limit"),
         "budget_peak": Flag(parse_quantity, "Limit of the bytes of float activations that one image needs at one time. "
                             "A cell with any edge counts as a cell with all edges.", "no limit"),
-        "budgets": Flag(parse_family, "Family of networks from one search, one for each increasing limit: 300k,400k,600k "
-                        "(OPs), bops:5M,10M or params:100k,200k. Replaces the limit of that measure; the largest "
-                        "network is trained.", "one network"),
+        "budgets": Flag(parse_family, "Family of networks from one search, one for each increasing limit: "
+                        "300k,400k,600k (OPs), bops:5M,10M or params:100k,200k. Replaces the limit of that measure; "
+                        "the largest network is trained.", "one network"),
         "max_overhead": Flag(overhead_text, "Allowed excess over the operations and bytes of a backbone, as a "
                              "fraction: 0.1 for ops, bops and size, or some as ops:0.1,size:0.2; none for no limit.",
                              "0.1 with a backbone"),
