@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, blame
-from bars_tf.search.benchmark import Benchmark, print_results, run_benchmark
+from bars_tf.report.text_table import print_table
+from bars_tf.search.benchmark import run_benchmark
+from bars_tf.search.benchmark_steps import Benchmark
 from bars_tf.training import environment
 
 # What `--quick` changes, where no flag does.
@@ -34,3 +37,26 @@ def main(settings: Settings) -> int:
     else:
         print_results(results)
     return 0
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """Prints the results of a benchmark as a table."""
+    runs_on = results["machine"]
+    print(f"{runs_on['processor']}, {runs_on['cores']} cores, {runs_on['gpus']} GPUs; Python {runs_on['python']}, "
+          f"TensorFlow {runs_on['tensorflow']}")
+    rows = []
+    for name, value in results.items():
+        if name in ("settings", "machine"):
+            continue
+        if name.endswith("_bytes"):
+            value = f"{value / 1e9:.2f} GB"
+        elif isinstance(value, dict):
+            value = ", ".join(f"{k}: {v:.3f}" for k, v in value.items())
+        elif isinstance(value, list):
+            value = " to ".join(f"{v:.3f}" for v in value)
+        elif name.endswith("_share"):
+            value = f"{value:.0%}"
+        else:
+            value = f"{value:,.3f}" if value < 1e4 else f"{value:,.0f}"
+        rows.append((name.replace("_", " "), value))
+    print_table(rows, left=(0, 1))

@@ -9,7 +9,7 @@ from bars_tf.cost.tables import cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import FieldError, InputError, as_text, blame
 from bars_tf.search import family
-from bars_tf.search.workflow import check_budget
+from bars_tf.search.task import check_budget
 
 
 def given_budget(settings: Settings, images: ImageSplits) -> Budget:

@@ -16,7 +16,7 @@ from bars_tf.compare.rank_correlation import CANDIDATES, FinishedSearch
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.report.run_files import CONFIG, NETWORKS
-from bars_tf.search.workflow import Search
+from bars_tf.search.task import Search
 from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
 from bars_tf.training.stages import check_teacher

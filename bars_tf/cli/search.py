@@ -7,7 +7,8 @@ from bars_tf.cli.budget import checked_budget, given_budget
 from bars_tf.cli.finish import finish
 from bars_tf.cli.settings import Settings
 from bars_tf.data.splits import load_splits
-from bars_tf.search.workflow import Search, run_search
+from bars_tf.search.task import Search
+from bars_tf.search.workflow import run_search
 from bars_tf.training import environment
 from bars_tf.training.inputs import check_sharing, steps_per_epoch
 from bars_tf.training.stages import check_teacher

@@ -16,7 +16,8 @@ from bars_tf.files import read_json, sha256, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.search.workflow import Search, restored
+from bars_tf.search.supernet_training import restored
+from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training.inputs import validation_batches
 

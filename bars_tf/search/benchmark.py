@@ -1,8 +1,7 @@
-"""`bin/bench`: speed and memory of the search and of training, beside what the machine needs for the convolutions."""
+"""Speed and memory of search and training, against the time of the bare convolutions on this machine."""
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 import sys
 import time
@@ -12,53 +11,18 @@ from typing import Any
 import numpy as np
 
 from bars_tf.data import pipeline as data
-from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
-from bars_tf.legacy_keras import tf
-from bars_tf.report.text_table import print_table
 from bars_tf.search import roofline
+from bars_tf.search.benchmark_steps import Benchmark, SupernetSteps, train_step
 from bars_tf.search.roofline import KINDS, Roofline
-from bars_tf.search.supernet.supernet import Supernet
-from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training import environment as machine
-from bars_tf.training.fit import loss_function, optimizer, trainable_network
 from bars_tf.training.inputs import steps_per_epoch
-from bars_tf.training.settings import TrainingSettings
 
-CLASSES, GENOTYPES, SURE = 10, 6, 40.0
+GENOTYPES = 6  # drawn networks that are timed
 # Spaces with more candidates replay the draws of the smallest, which only cost more if the others are computed.
 MORE = ("bin_conv_1x1", "bin_conv_5x5", "bin_dil_conv_3x3", "bin_dil_conv_5x5", "max_pool_3x3", "avg_pool_3x3")
 CANDIDATES = (3, 5, 8)
-
-
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """One call of the benchmark.
-
-    Attributes:
-        space: the search space; all is measured at its full width and depth.
-        input_shape: (height, width, channels) of an image.
-        batch_size: images in a step.
-        rounds: how often everything is timed, in turn with the bare convolutions.
-        seed: of the draws and of the noise images.
-        training: settings of the trained network (`xla`, `mixed_precision`).
-        data: images of the measurement "pipeline".
-    """
-
-    space: SearchSpace
-    input_shape: tuple[int, int, int]
-    batch_size: int
-    rounds: int
-    seed: int
-    training: TrainingSettings
-    data: DataSettings
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON."""
-        return {"space": self.space.to_dict(), "input_shape": self.input_shape, "rounds": self.rounds,
-                "batch_size": self.batch_size, "seed": self.seed, "xla": self.training.xla,
-                "mixed_precision": self.training.mixed_precision}
 
 
 def run_benchmark(benchmark: Benchmark, measurements: Sequence[str]) -> dict[str, Any]:
@@ -68,37 +32,6 @@ def run_benchmark(benchmark: Benchmark, measurements: Sequence[str]) -> dict[str
         print(f"bench   {name} ...", file=sys.stderr, flush=True)
         results |= MEASUREMENTS[name](benchmark)
     return results
-
-
-class Search:
-    """A supernet of the space at a batch of noise, whose draws are set."""
-
-    def __init__(self, benchmark: Benchmark, space: SearchSpace, sampling: str):
-        self.space = space
-        self.supernet = Supernet(space, benchmark.input_shape, CLASSES, benchmark.seed)
-        self.supernet.compile(optimizer("adam", 1e-3, 10**6, 0, 5.0),
-                              tf.keras.optimizers.legacy.Adam(0.0), sampling=sampling, uniform_share=0.0)
-        rng = np.random.default_rng(benchmark.seed)
-        self.images = tf.constant(rng.normal(size=(benchmark.batch_size, *benchmark.input_shape)), tf.float32)
-        self.labels = tf.constant(rng.integers(0, CLASSES, benchmark.batch_size))
-        self._weight, self._arch = (tf.function(f, autograph=False)
-                                    for f in (self.supernet.weight_step, self.supernet.arch_step))
-
-    def force(self, picked: np.ndarray | None) -> None:
-        """Makes the next draws full width and depth with `picked` primitives; None: uniform draws."""
-        width, depth, edge = self.supernet.arch_variables
-        for variable, index in ((width, -1), (depth, self.supernet.depth_choices.argmax(-1)), (edge, picked)):
-            value = np.zeros(variable.shape)
-            if picked is not None:
-                value += SURE * np.eye(variable.shape[-1])[index]
-            variable.assign(value)
-
-    def weight(self) -> None:
-        self.supernet.search_step.assign_add(1)
-        self._weight(self.images, self.labels)["loss"].numpy()
-
-    def arch(self) -> None:
-        self._arch(self.images, self.labels)[0].numpy()
 
 
 def draws(space: SearchSpace, seed: int) -> list[np.ndarray]:
@@ -120,7 +53,7 @@ def times(benchmark: Benchmark, runs: Sequence[Callable[[], None]], rates: Roofl
     return seconds[:, 1:]
 
 
-def pair(benchmark: Benchmark, search: Search, picks: Sequence[np.ndarray | None],
+def pair(benchmark: Benchmark, search: SupernetSteps, picks: Sequence[np.ndarray | None],
          rates: Roofline | None = None) -> np.ndarray:
     """Seconds [2, picks, rounds] of the weight and of the arch step."""
     def run(step: Callable[[], None], picked: np.ndarray | None) -> Callable[[], None]:
@@ -134,7 +67,7 @@ def pair(benchmark: Benchmark, search: Search, picks: Sequence[np.ndarray | None
     return times(benchmark, runs, rates).reshape(len(picks), 2, -1).transpose(1, 0, 2)
 
 
-def told(prefix: str, seconds: np.ndarray) -> dict[str, Any]:
+def summary_of(prefix: str, seconds: np.ndarray) -> dict[str, Any]:
     """Median and spread of the mean over the genotypes, for each of two steps and the pair."""
     weight, arch = seconds.mean(1)
     return {f"{prefix}_weight_seconds": float(np.median(weight)), f"{prefix}_arch_seconds": float(np.median(arch)),
@@ -148,9 +81,9 @@ def sampled(benchmark: Benchmark) -> dict[str, Any]:
     picks = draws(space, benchmark.seed)
     networks = [roofline.shapes(space, benchmark.input_shape, picked) for picked in picks]
     rates = Roofline(set().union(*networks), benchmark.batch_size)
-    search = Search(benchmark, space, "gumbel_hard")
-    result = told("sampled", pair(benchmark, search, picks, rates))
-    result |= told("joint", pair(benchmark, search, [None] * GENOTYPES))
+    search = SupernetSteps(benchmark, space, "gumbel_hard")
+    result = summary_of("sampled", pair(benchmark, search, picks, rates))
+    result |= summary_of("joint", pair(benchmark, search, [None] * GENOTYPES))
     best = float(np.mean([rates.seconds(n, KINDS) + rates.seconds(n, KINDS[:2]) for n in networks]))
     return result | {"roofline_gflops": rates.gflops(sum(networks, start=type(networks[0])())),
                      "sampled_roofline_seconds": best,
@@ -168,7 +101,7 @@ def soft(benchmark: Benchmark) -> dict[str, Any]:
     network = roofline.shapes(space, benchmark.input_shape)
     rates = Roofline(set(network), benchmark.batch_size)
     picks = draws(space, benchmark.seed)
-    result = told("soft", pair(benchmark, Search(benchmark, space, "gumbel"), picks[:1], rates))
+    result = summary_of("soft", pair(benchmark, SupernetSteps(benchmark, space, "gumbel"), picks[:1], rates))
     best = rates.seconds(network, KINDS) + rates.seconds(network, KINDS[:2])
     mean = np.mean([macs(roofline.shapes(space, benchmark.input_shape, picked)) for picked in picks])
     return result | {"soft_roofline_share": best / result["soft_pair_seconds"],
@@ -183,17 +116,9 @@ def candidates(benchmark: Benchmark) -> dict[str, Any]:
         if number <= len(names):
             wider = space.replace(primitives=names[:number])
             picks = draws(wider, benchmark.seed) if picks is None else picks
-            seconds = pair(benchmark, Search(benchmark, wider, "gumbel_hard"), picks)
-            found[str(number)] = told("wider", seconds)["wider_pair_seconds"]
+            seconds = pair(benchmark, SupernetSteps(benchmark, wider, "gumbel_hard"), picks)
+            found[str(number)] = summary_of("wider", seconds)["wider_pair_seconds"]
     return {"sampled_pair_seconds_by_candidates": found}
-
-
-def largest(space: SearchSpace) -> Genotype:
-    """Full width and depth with the last convolution on every edge."""
-    primitive = space.convolutions()[-1]
-    topology = tuple(tuple((i, primitive) for i in range(j)) for j in range(1, space.num_nodes + 1))
-    return Genotype(space, (1.0,) * space.num_stages, tuple(max(space.depths(s)) for s in range(space.num_stages)),
-                    (topology,) * len(space.groups))
 
 
 def train(benchmark: Benchmark) -> dict[str, Any]:
@@ -208,20 +133,6 @@ def train(benchmark: Benchmark) -> dict[str, Any]:
             "train_roofline_share": rates.seconds(network, KINDS) / float(seconds),
             "inference_roofline_share": rates.seconds(network, KINDS[:1]) / float(inference),
             "train_images_per_second": benchmark.batch_size / float(seconds)}
-
-
-def train_step(benchmark: Benchmark) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A training step and an inference of the largest derived network on a batch of noise."""
-    model = trainable_network(benchmark.training, largest(benchmark.space), benchmark.input_shape, CLASSES)
-    model.compile(optimizer("adam", 1e-3, 10**6, 0, 5.0), loss_function(CLASSES, 0.0),
-                  metrics=["accuracy"], jit_compile=benchmark.training.xla)
-    rng = np.random.default_rng(benchmark.seed)
-    images = tf.constant(rng.normal(size=(benchmark.batch_size, *benchmark.input_shape)), tf.float32)
-    labels = tf.constant(rng.integers(0, CLASSES, benchmark.batch_size))
-    options = {"autograph": False, "jit_compile": benchmark.training.xla or None}
-    step = tf.function(lambda: model.train_step((images, labels)), **options)
-    infer = tf.function(lambda: model(images, training=False), **options)
-    return lambda: step()["loss"].numpy(), lambda: infer().numpy()
 
 
 def pipeline(benchmark: Benchmark) -> dict[str, Any]:
@@ -256,7 +167,7 @@ def memory(benchmark: Benchmark) -> dict[str, Any]:
 
 def _search_memory(benchmark, sender):
     start = time.perf_counter()
-    search = Search(benchmark, benchmark.space, "gumbel_hard")
+    search = SupernetSteps(benchmark, benchmark.space, "gumbel_hard")
     search.weight(), search.arch()
     first = time.perf_counter() - start
     for picked in draws(benchmark.space, benchmark.seed):
@@ -272,27 +183,5 @@ def _train_memory(benchmark, sender):
     sender.send({"train_peak_bytes": machine.peak_bytes()})
 
 
-def print_results(results: dict[str, Any]) -> None:
-    runs_on = results["machine"]
-    print(f"{runs_on['processor']}, {runs_on['cores']} cores, {runs_on['gpus']} GPUs; Python {runs_on['python']}, "
-          f"TensorFlow {runs_on['tensorflow']}")
-    rows = []
-    for name, value in results.items():
-        if name in ("settings", "machine"):
-            continue
-        if name.endswith("_bytes"):
-            value = f"{value / 1e9:.2f} GB"
-        elif isinstance(value, dict):
-            value = ", ".join(f"{k}: {v:.3f}" for k, v in value.items())
-        elif isinstance(value, list):
-            value = " to ".join(f"{v:.3f}" for v in value)
-        elif name.endswith("_share"):
-            value = f"{value:.0%}"
-        else:
-            value = f"{value:,.3f}" if value < 1e4 else f"{value:,.0f}"
-        rows.append((name.replace("_", " "), value))
-    print_table(rows, left=(0, 1))
-
-
 MEASUREMENTS = {"memory": memory, "sampled": sampled, "soft": soft, "candidates": candidates, "train": train,
-         "pipeline": pipeline}
+                "pipeline": pipeline}

@@ -1,0 +1,82 @@
+"""The task of a search: what is searched, on which images, under which budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+from bars_tf import console
+from bars_tf.config import RunSettings
+from bars_tf.cost import deployment
+from bars_tf.cost.budget import Budget, Family
+from bars_tf.cost.tables import CostTables, cost_tables
+from bars_tf.data.image_data import ImageData
+from bars_tf.data.splits import ImageSplits
+from bars_tf.errors import blame
+from bars_tf.search.derivation import reach
+from bars_tf.search.settings import SearchSettings
+from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.inputs import steps_per_epoch
+from bars_tf.training.settings import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A search: its settings, images and work directory.
+
+    Attributes:
+        budget: limits of every derived network; those of `family` come on top.
+        family: budgets for one network each; None for one network.
+        training: settings of the training that follows, which finals begin.
+        directory: work directory.
+    """
+
+    space: SearchSpace
+    settings: SearchSettings
+    budget: Budget
+    family: Family | None
+    training: TrainingSettings
+    run: RunSettings
+    images: ImageSplits
+    directory: Path
+
+    @property
+    def limits(self) -> Budget:
+        """The budget of the network that is trained: the largest one of a family."""
+        return list(self.family.budgets(self.budget).values())[-1] if self.family else self.budget
+
+    @property
+    def steering(self) -> Budget:
+        """The budget that steers the alphas."""
+        return self.family.steering(self.budget) if self.family else self.budget
+
+    @property
+    def tables(self) -> CostTables:
+        return cost_tables(self.space, self.images.image_shape, self.images.num_classes)
+
+    @functools.cached_property
+    def parts(self) -> tuple[ImageData, ...]:
+        """The training images of the weights and those of the alphas."""
+        fraction = self.settings.arch_split
+        with blame("arch_split", fraction):
+            return self.images.train.split(self.run.seed + 1, (1 - fraction, fraction))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return steps_per_epoch("batch_size", self.settings.batch_size, self.run.max_steps, *self.parts)
+
+
+def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) -> None:
+    """Refuses a budget that no network keeps, before any work, and notes one that leaves out no network.
+
+    Raises: ValueError with the reachable range.
+    """
+    for note in deployment.notes(space):
+        console.say(f"note: {note}")
+    largest = {name: reach.cost_range(cost_tables, name)[1] for name in budget.limits()}
+    if largest and all(limit >= largest[name] for name, limit in budget.limits().items()):
+        sizes = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
+        console.say(f"note: the budget leaves out no network: the largest of the space has {sizes}")
+    reach.check_budget(cost_tables, budget)
