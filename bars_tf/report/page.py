@@ -55,7 +55,7 @@ def write(directory: Path) -> Path:
                 for name, (title, text) in titles.items() if shown[name]]
     write_bytes(directory / PAGE, html.render(
         "report.html", title=title_of(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
-        sections=sections, classes=classes(run), parts=parts(run), commands=commands(run), settings=settings(run),
+        sections=sections, classes=classes(run), units=UNITS, commands=commands(run), settings=settings(run),
         versions=versions(run), version=__version__, directory=str(directory.resolve()), problems=problems,
         now=datetime.datetime.now().strftime("%Y-%m-%d %H:%M")).encode())
     return directory / PAGE
@@ -93,15 +93,15 @@ def facts(run: Run) -> list[tuple[str, str]]:
     values = run.summary
     cost = values.get("cost") or (run.costs[-1][1].to_dict() if run.costs else {})
     rows = []
-    if number(values.get("test_accuracy")) is not None:
+    if values.get("test_accuracy") is not None:
         rows.append(("test accuracy", f"{values['test_accuracy']:.2%} of {values.get('test_images') or 0:,} images"))
     elif run.train_log and "val_accuracy" in run.train_log[-1]:
         rows.append(("validation accuracy so far", f"{run.train_log[-1]['val_accuracy']:.2%}"))
-    if number(values.get("search_accuracy")) is not None:
+    if values.get("search_accuracy") is not None:
         rows.append(("accuracy in its trial" if "tuner" in values else "accuracy by the supernet",
                      f"{values['search_accuracy']:.2%}"))
     for name, unit in UNITS.items():
-        if number(cost.get(name)) is not None:
+        if name in cost:
             limit = run.budget.get(name)
             rows.append((unit, f"{cost[name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
         elif name in run.budget:
@@ -111,7 +111,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
                   if number(tuner.get(name)) is not None]
         rows.append(("tuner", ", ".join([str(tuner.get("tuner")), *counts])))
     for name, word in (("search_seconds", "search took"), ("train_seconds", "training took")):
-        if number(values.get(name)) is not None:
+        if values.get(name) is not None:
             rows.append((word, duration(values[name])))
     return rows
 
@@ -129,12 +129,6 @@ def classes(run: Run) -> list[dict[str, Any]]:
         rows.append({"number": i, "name": name, "images": f"{row.sum():,}", "mistaken": ", ".join(most),
                      "accuracy": f"{row[i] / row.sum():.1%}" if row.sum() else ""})
     return rows
-
-
-def parts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The cost of each part of the network, and of all, by measure."""
-    return [(name, [(UNITS[key], f"{value:,.0f}") for key, value in cost.to_dict().items()])
-            for name, cost in run.costs]
 
 
 def commands(run: Run) -> list[tuple[str, str]]:
