@@ -184,7 +184,7 @@ def _named_space(values: Mapping[str, Any]) -> tuple[str, SearchSpace]:
     name = values["space"]
     if name.endswith(".json"):
         with blame("space", name):
-            found = (folder / name for folder in (Path(), *config_directories()))
+            found = (folder / name for folder in (Path(), *(place / "spaces" for place in config_directories())))
             path = next((path.resolve() for path in found if path.is_file()), Path(name))
             return str(path), SearchSpace.from_dict(read_json(path))
     if name in SPACES:

@@ -82,7 +82,7 @@ def test_one_hot_law_of_other_spaces(changes, rng):
 @pytest.mark.parametrize("name", ["sensor16", "dilated"])
 def test_laws_hold(name, rng):
     """One-hot law, cost law, and what a genotype file tells."""
-    space = SearchSpace.from_dict(json.loads((ROOT / "configs" / f"{name}_space.json").read_text()))
+    space = SearchSpace.from_dict(json.loads((ROOT / "configs" / "spaces" / f"{name}_space.json").read_text()))
     space = space.replace(init_channels=8)  # the same space, smaller
     shape, classes = (12, 12, 1), 3
     supernet = with_random_batch_norm(Supernet(space, shape, classes), rng)

@@ -64,7 +64,7 @@ def test_durations(seconds, text):
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_programs_run_with_closed_streams(closed):
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    command = f"bin/summary --genotype=configs/quickstart_seed0.json {closed}"
+    command = f"bin/summary --genotype=configs/genotypes/quickstart_seed0.json {closed}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False,
                           env={**os.environ, "PATH": path})
     assert done.returncode == 0 and ("OPs" in done.stdout) == (closed == "2>&-") and not done.stderr
