@@ -61,7 +61,8 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
 
 def quicknet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
     """The widest QuickNet with the stages of a space."""
-    return _widest(lambda steps: quicknet_of(space, steps, blocks or QUICKNET_BLOCKS), space, fits, used)
+    return _widest(lambda steps: quicknet_of(space, steps, blocks or QUICKNET_BLOCKS), space.num_stages, fits,
+                   used)
 
 
 def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKNET_BLOCKS) -> Genotype:
@@ -90,7 +91,7 @@ def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKN
 
 def bars_uniform(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
     """All cells of a space, with the same convolution on every edge, as wide as fits."""
-    return _widest(lambda steps: uniform_of(space, steps), space, fits, used)
+    return _widest(lambda steps: uniform_of(space, steps), space.num_stages, fits, used)
 
 
 def uniform_of(space: SearchSpace, steps: tuple[int, ...]) -> Genotype:
@@ -113,7 +114,7 @@ def uniform_of(space: SearchSpace, steps: tuple[int, ...]) -> Genotype:
 
 def resnet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
     """The widest binary residual network as Bi-Real Net's, of three stages."""
-    return _widest(lambda steps: residual_of(space, steps, blocks or RESNET_BLOCKS), space, fits, used, stages=3)
+    return _widest(lambda steps: residual_of(space, steps, blocks or RESNET_BLOCKS), 3, fits, used)
 
 
 def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = RESNET_BLOCKS) -> Genotype:
@@ -161,23 +162,20 @@ def _require_backbone(space: SearchSpace) -> None:
         raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
 
 
-def _widest(network: Callable[[tuple[int, ...]], Genotype], space: SearchSpace, fits: Fits, used: Used,
-            stages: int | None = None) -> Genotype | None:
-    """The widest network that fits, of steps in each stage; None if none does.
+def _widest(network: Callable[[tuple[int, ...]], Genotype], stages: int, fits: Fits, used: Used) -> Genotype | None:
+    """The widest network that fits, of a number of steps in each stage; None if none does.
 
     Where the next step does not fit for all stages, it is taken in those in which it brings the cost nearest to the
     budget.
     """
-    stages = stages or space.num_stages
-    limit = min(MAX_CHANNELS, MAX_NODE_CHANNELS >> (stages - 1)) - 1
-    if network((1,) * stages).space.backbone:
-        limit = (MAX_CHANNELS >> (stages - 1)) - 1
-    most = _largest(lambda n: fits(network((n,) * stages)), limit)
+    space = network((1,) * stages).space
+    limit = MAX_CHANNELS >> (stages - 1) if space.backbone else min(MAX_CHANNELS, MAX_NODE_CHANNELS >> (stages - 1))
+    most = _largest(lambda n: fits(network((n,) * stages)), limit - 1)
     if not most:
         return None
-    # The scale of magnitude-aware kernels needs all channels of a stage, which a backbone always has.
-    is_fixed = space.kernel_quantizer == "magnitude_aware_sign" and not network((1,) * stages).space.backbone
-    options = itertools.product(range(most, most + (1 if is_fixed else 2)), repeat=stages)
+    # Magnitude-aware kernels need all channels of a stage, which a backbone always has.
+    has_one_width = space.kernel_quantizer == "magnitude_aware_sign" and not space.backbone
+    options = itertools.product(range(most, most + (1 if has_one_width else 2)), repeat=stages)
     return max(filter(fits, map(network, options)), key=used)
 
 

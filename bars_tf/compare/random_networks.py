@@ -1,7 +1,11 @@
-"""Random networks that take nearly all of a budget: what a search has to be better than."""
+"""Random networks that use nearly all of a budget: the control of every search.
+
+No library draws uniformly from the networks of a space whose cost lies in a band, so this is our own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +22,12 @@ from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
-LOWEST = 0.95  # part of the budget
-BATCH = 256  # topologies that are drawn at once
-# After so many batches without a network in the band, other widths and depths are drawn.
-PATIENCE = 64
-# In a row, without a new network: of those drawn, and of those given up (of a walk, parts of `WALK` steps).
+LOWEST = 0.95  # fraction of the budget; the band reaches from there to 1
+BATCH = 256  # topologies drawn at once
+PATIENCE = 64  # batches without a network in the band, after which other widths and depths are drawn
+WALK = 500  # proposed steps of a walk from one network to the next
+# Limits without a new network: combinations of widths and depths drawn in a row, and given up in a row (on a walk,
+# `WALK` steps count as one).
 MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
 
 
@@ -30,11 +35,12 @@ class Draws(NamedTuple):
     """Random networks, and how they were found.
 
     Attributes:
-        macros: combinations of widths and depths that were drawn; `reachable`: those of them that the bounds of their
-            cost did not rule out; `given_up`: of these, those without a network in the band after many topologies.
-        topologies: sets of topologies that were drawn for the reachable ones.
-        is_walk: whether they are of a walk: `topologies` then are its proposed steps, `reachable` those taken.
-        acceptance: the part of these that lay in the band, given-up combinations included.
+        genotypes: the networks.
+        macros: number of combinations of widths and depths that were drawn.
+        reachable: number of those that the bounds of their cost did not rule out; on a walk, of accepted steps.
+        given_up: number of reachable ones without a network in the band among `PATIENCE` batches.
+        topologies: number of topologies that were drawn for the reachable ones; on a walk, of proposed steps.
+        is_walk: whether a walk found them.
     """
 
     genotypes: list[Genotype]
@@ -46,22 +52,30 @@ class Draws(NamedTuple):
 
     @property
     def acceptance(self) -> float:
+        """The fraction of topologies, or of proposed steps, that lay in the band."""
         return (self.reachable - self.given_up) / max(1, self.topologies)
 
     def to_dict(self) -> dict[str, float]:
+        """All but the networks, as `compare.json` has it."""
         counts = {name: value for name, value in self._asdict().items() if name != "genotypes"}
         return {"lowest_part_of_budget": LOWEST, **counts, "acceptance": self.acceptance}
 
 
 def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
-    """Different networks within the budget, whose nearest limit is used to 95 % at least.
+    """Draws different networks that keep a budget and use at least `LOWEST` of it.
 
-    Widths and depths are drawn uniformly from those with a network there; then the topologies uniformly from those that
-    bring the cost there, by rejection (of more inputs of a node than the space keeps any stay). More networks under the
-    same seed begin with the same ones. With a backbone, beside which next to no topology is so small, they are found by
-    a random walk.
+    Widths and depths are uniform among those with a network in this band; then topologies are uniform among those that
+    bring the cost there, by rejection (of more inputs of a node than the space keeps, a random subset stays). Beside a
+    backbone hardly any topology is so small: there a random walk finds them.
 
-    Raises: ValueError if the space has none, or fewer than `count`.
+    Args:
+        tables: costs of the space.
+        budget: at least one limit.
+        count: number of networks; a larger one begins with the same networks.
+        seed: of all draws.
+
+    Raises:
+        ValueError: The space has fewer networks in the band, or too few to be found.
     """
     rng = np.random.default_rng(seed)
     space, found = tables.space, {}
@@ -94,16 +108,12 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
     return Draws(list(found.values()), macros, reachable, given_up, topologies)
 
 
-WALK = 500  # proposed steps from one network to the next
-
-
 def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generator) -> Draws:
-    """Networks along a walk whose steps are mutations that stay in the band: about uniform among all that lie there."""
+    """Networks along a walk whose steps are mutations that stay in the band: nearly uniform among all in the band."""
     here, found, accepted, proposed, failures = backbones.backbone(tables.space), {}, 0, 0, 0
-
     alphas = Choices(*map(rng.random, shapes(tables.space)))
 
-    def inside(genotype):
+    def inside(genotype: Genotype) -> bool:
         return LOWEST <= budget.used(cost_of(genotype, tables)) <= 1
 
     while len(found) < count and failures < MOST_GIVEN_UP:
@@ -125,18 +135,18 @@ def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
     ranges = {name: cost_range(tables, name) for name in budget.limits()}
     reach = ", ".join(f"{name} from {low:,.0f} to {high:,.0f}" for name, (low, high) in ranges.items())
     return (f"random draws find {found} of {count} different networks at {LOWEST:.0%} to 100% of the budget; the space "
-            f"reaches {reach}, with too few networks just there")
+            f"reaches {reach}, with too few networks in that band")
 
 
 class _TopologyCosts:
-    """Costs of all topologies under given widths and depths (indices), as parts of the limits of a budget."""
+    """Costs of all topologies under fixed widths and depths (indices [stages]), as fractions of the limits."""
 
-    def __init__(self, tables: CostTables, budget: Budget, widths, depths):
+    def __init__(self, tables: CostTables, budget: Budget, widths: Sequence[int], depths: Sequence[int]):
         space = self.space = tables.space
         weights, limits = budget.sums()
         macro = MacroCosts(tables, widths, depths, weights / limits[:, None])
         self.fixed = macro.fixed
-        # Memory is the largest of the parts: of those without edges, and of the groups of cells that have any.
+        # Memory is a maximum: of what is there without edges, and of the groups of cells that have any.
         most_bytes = budget.peak_bytes or np.inf
         self.peak = macro.peak / most_bytes
         self.peaks = np.zeros(len(space.groups))
@@ -148,7 +158,7 @@ class _TopologyCosts:
             self.peaks[group] = macro.full_peak(name) / most_bytes
 
     def reach(self) -> bool:
-        """False where no topology can bring the cost to `LOWEST` of the budget."""
+        """Whether the bounds of the cost leave room for a topology in the band."""
         if max(self.peak, *self.fixed, 0) > 1 or self.too_large.any() and "none" not in self.space.primitives:
             return False
         some = ~self.too_large
@@ -156,7 +166,7 @@ class _TopologyCosts:
         return bool(max(most, default=max(self.peak, *self.peaks[some], 0)) >= LOWEST)
 
     def used(self, picks: np.ndarray) -> np.ndarray:
-        """The part of the budget that is used by topologies [B, groups, edges], as indices of primitives."""
+        """The fraction of the budget [B] that topologies use, given as indices of primitives [B, groups, edges]."""
         one_hot = np.eye(len(self.space.primitives))[picks]
         count, groups = picks.shape[:2]
         active, any_active = activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
@@ -168,19 +178,19 @@ class _TopologyCosts:
 
     @property
     def too_large(self) -> np.ndarray:
-        """The groups that no edge of theirs would keep the budget of memory [groups]."""
+        """Whether any edge in a group exceeds the limit of memory [groups]."""
         return self.peaks > 1
 
     def without_too_large(self, picks: np.ndarray) -> np.ndarray:
-        """Topologies [B, groups, edges] without edges in those groups."""
+        """The topologies [B, groups, edges] without the edges of these groups."""
         if self.too_large.any():
             picks[:, self.too_large] = self.space.primitives.index("none")
         return picks
 
 
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
-    """Topologies [BATCH, groups, edges], as indices of primitives, each drawn uniformly; none for those beyond the
-    inputs that a node keeps."""
+    """Topologies as indices of primitives [BATCH, groups, edges], each drawn uniformly; "none" for inputs beyond the
+    number that a node keeps."""
     picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
     if space.most_inputs < space.num_nodes:
         none = space.primitives.index("none")

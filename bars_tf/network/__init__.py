@@ -1,1 +1,1 @@
-"""One builder of networks, parametrized by a layer factory: Keras layers or a symbolic list of layers."""
+"""One builder of networks over a layer factory, which makes Keras layers or a symbolic list of layers."""

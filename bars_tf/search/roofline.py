@@ -58,9 +58,9 @@ def shapes(space: SearchSpace, input_shape: tuple[int, int, int], picked: np.nda
 
 
 class Roofline:
-    """Times each convolution, forward and both gradients, as often as `measure` is called."""
+    """Times each convolution, forward and both gradients, once for every call of `measure`."""
 
-    CALLS = 4  # a function call computes so many, each waiting for the last, as layers do
+    CALLS = 4  # convolutions of one function call, each waiting for the last, as layers do
 
     def __init__(self, convolutions: set[Shape], batch_size: int):
         self.batch_size, self._runs = batch_size, {}
@@ -101,18 +101,18 @@ class Roofline:
         return run
 
     def measure(self) -> None:
-        """One more time of everything."""
+        """Times every convolution once more."""
         for key, run in self._runs.items():
             start = time.perf_counter()
             run().numpy()
             self._seconds[key].append((time.perf_counter() - start) / self.CALLS)
 
     def seconds(self, convolutions: Counter[Shape], kinds: tuple[str, ...]) -> float:
-        """Seconds for a batch of all the convolutions, by the medians."""
+        """The sum of the median seconds of all the convolutions, for one batch."""
         return sum(count * float(np.median(self._seconds[shape, kind]))
                    for shape, count in convolutions.items() for kind in kinds)
 
     def gflops(self, convolutions: Counter[Shape]) -> float:
-        """10^9 operations a second, 2 a multiply-accumulate, forward and backward."""
+        """10^9 operations a second, two for each multiply-accumulate, forward and backward."""
         macs = len(KINDS) * self.batch_size * sum(count * shape.macs for shape, count in convolutions.items())
         return 2e-9 * macs / self.seconds(convolutions, KINDS)

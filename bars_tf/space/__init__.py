@@ -1,1 +1,1 @@
-"""What may be chosen and what was chosen: search spaces and genotypes as plain data."""
+"""Search spaces and genotypes: the choices that there are, and those that were made, as plain data."""

@@ -20,9 +20,14 @@ BACKBONES = {
 
 
 def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpace:
-    """The space of NASB for a backbone of `BACKBONES`, its channels multiplied.
+    """The space of NASB for a backbone.
 
-    Raises: ValueError on an unknown backbone, or a multiplier that leaves no whole numbers of channels.
+    Args:
+        backbone: a name in `BACKBONES`.
+        width_multiplier: factor of its numbers of channels.
+
+    Raises:
+        FieldError: The backbone is unknown, or the multiplier makes no whole numbers of channels.
     """
     if backbone not in BACKBONES:
         raise FieldError("backbone", backbone, f"must be one of {', '.join(BACKBONES)}")
@@ -36,8 +41,12 @@ def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpa
 
 
 def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
-    """A group for each residual block of two convolutions, from (channels, blocks) of each stage; every stage but the
-    first begins with stride 2."""
+    """The groups of a residual network: one for each block of two convolutions; all stages but the first begin with
+    stride 2.
+
+    Args:
+        stages: (channels, number of blocks) of each stage.
+    """
     return tuple(Group(channels, 2 if stage and not block else 1, 2)
                  for stage, (channels, blocks) in enumerate(stages) for block in range(blocks))
 

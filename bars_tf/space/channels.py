@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 
 class Channels(NamedTuple):
-    """The channels of a tensor: `blocks` concatenated blocks of `size` channels at full width.
+    """The channels of a tensor at full width.
 
-    A width choice of `stage` keeps a prefix *of each block*; channels without a stage have a fixed number.
+    Attributes:
+        size: channels of a block.
+        blocks: number of concatenated blocks.
+        stage: the stage whose width choice keeps a prefix *of each block*; None: the number of channels is fixed.
     """
 
     size: int
@@ -17,14 +20,15 @@ class Channels(NamedTuple):
 
     @property
     def total(self) -> int:
+        """Number of channels at full width."""
         return self.size * self.blocks
 
     def count(self, width: float = 1.0) -> int:
-        """Number of channels that `width` keeps."""
+        """Number of channels that a width choice keeps."""
         return self.blocks * round(self.size * width) if self.stage is not None else self.total
 
     def slots(self, width: float = 1.0) -> list[int]:
-        """Positions of the kept channels among all of them, in the order that the derived network has them in."""
+        """Positions of the kept channels among all of them, in their order in the derived network."""
         kept = self.count(width) // self.blocks
         return [block * self.size + i for block in range(self.blocks) for i in range(kept)]
 

@@ -1,10 +1,10 @@
-"""The values that the fields of a search space may have, each field alone."""
+"""The values that the fields of a search space may have."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.errors import FieldError
@@ -41,30 +41,37 @@ class Group(NamedTuple):
     repeats: int
 
 
-def check_field(name: str, value: Any) -> None:
-    """Checks the value of one field, lists being tuples already.
+def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> None:
+    """Checks the fields of a search space, each alone and those that depend on each other.
+
+    Args:
+        values: of all fields, by name; lists are tuples already.
+        known_primitives: names of the primitives of the package and of the space's own.
 
     Raises:
-        FieldError: The field may not have this value, whatever the other fields are.
+        FieldError: A field may not have its value.
     """
-    if value is None and name in NULLABLE:
-        return
-    for accepts, remedy in _RULES.get(name, ()):
-        if not accepts(value):
-            raise FieldError(name, value, remedy)
+    def require(holds: bool, field: str, remedy: str) -> None:
+        if not holds:
+            raise FieldError(field, values[field], remedy)
 
-
-def check_primitives(names: tuple[str, ...], known: Iterable[str]) -> None:
-    """Checks the names of the candidates of every edge against all that are known.
-
-    Raises:
-        FieldError: A name is unknown or stands twice.
-    """
-    known = tuple(known)
-    if unknown := [name for name in names if not isinstance(name, str) or name not in known]:
-        raise FieldError("primitives", names, f"{unknown[0]!r} is unknown; known are {', '.join(known)}")
-    if len(set(names)) < len(names):
-        raise FieldError("primitives", names, "must not name one twice")
+    for name, rules in _RULES.items():
+        for accepts, remedy in rules:
+            require(values[name] is None and name in NULLABLE or accepts(values[name]), name, remedy)
+    names, has_none = values["primitives"], "none" in values["primitives"]
+    for name in names:
+        require(isinstance(name, str) and name in known_primitives, "primitives",
+                f"{name!r} is unknown; known are {', '.join(known_primitives)}")
+    require(len(set(names)) == len(names), "primitives", "must not name one twice")
+    keeps_all_inputs = (values["max_inputs"] or values["num_nodes"]) >= values["num_nodes"]
+    require(keeps_all_inputs or has_none or bool(values["backbone"]), "max_inputs", "needs none among the primitives")
+    if values["backbone"]:
+        require(has_none, "primitives", "needs none with a backbone, which may be left as it is")
+        require(values["width_choices"] == (1.0,), "width_choices", "must be 1 with a backbone, which says the widths")
+        require(values["depth_choices"] is None, "depth_choices", "a backbone says the depths")
+    require(values["kernel_quantizer"] != "magnitude_aware_sign" or values["width_choices"] == (1.0,),
+            "kernel_quantizer",
+            "its scale would be computed over channels that a width leaves out; needs width_choices 1")
 
 
 def groups(values: Any) -> tuple[Group, ...]:

@@ -57,10 +57,11 @@ class Genotype:
         return tuple(p for p in self.space.cells() if p.depth <= self.depths[p.stage])
 
     def topology(self, group: str) -> Topology:
+        """The topology of a group of cells."""
         return self.topologies[self.space.groups.index(group)]
 
     def primitive(self, group: str, edge: tuple[int, int]) -> str:
-        """The primitive on an edge; "none" where there is none."""
+        """The primitive on an edge (source node, target node) of a group; "none" where there is none."""
         source, target = edge
         return dict(self.topology(group)[target - 1]).get(source, "none")
 
@@ -105,6 +106,7 @@ class Genotype:
         return notebook.as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
+        """The genotype as the content of a file."""
         topologies = {
             group: [[list(pair) for pair in node] for node in topology]
             for group, topology in zip(self.space.groups, self.topologies)
@@ -114,7 +116,11 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, values: Any) -> Genotype:
-        """Raises: ValueError naming what is wrong."""
+        """The genotype of the content of a file.
+
+        Raises:
+            ValueError: The content is no genotype; the message names the wrong key or value.
+        """
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
             raise ValueError(f"genotype: not a {FORMAT} object")
         expected = {"format", "space", "widths", "depths", "topologies"}
@@ -133,18 +139,24 @@ class Genotype:
 
     def save(self, path: str | os.PathLike, input_shape: Sequence[int] | None = None,
              num_classes: int | None = None) -> None:
-        """Writes JSON beside `path` and renames it, with what the genotype was made for if that is given."""
+        """Writes a file, with the shape (height, width, channels) and number of classes that the genotype is for."""
         made_for = {} if input_shape is None else {
             "made_for": {"input_shape": list(input_shape), "num_classes": num_classes}}
         write_json(path, {**self.to_dict(), **made_for})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
-        """Raises: ValueError naming the file and what is wrong with it; OSError if it cannot be read."""
+        """Reads a file.
+
+        Raises:
+            ValueError: The file is no genotype; the message names the file and its fault.
+            OSError: The file cannot be read.
+        """
         return cls.from_dict_of(path, read_json(path))
 
     @classmethod
     def from_dict_of(cls, path: str | os.PathLike, values: Any) -> Genotype:
+        """The same for content that was read already; errors name the path."""
         try:
             return cls.from_dict(values)
         except ValueError as error:

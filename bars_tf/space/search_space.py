@@ -1,8 +1,8 @@
-"""Search spaces as plain data: which cells stand where, and what may be chosen in them.
+"""Search spaces as plain data: the positions of the cells, and the choices that there are in them.
 
 A space has two levels (BARS, arXiv 2011.10804). *Micro*: the topology of a cell, one primitive on each edge.
 *Macro*: a width and a depth for each stage. A space with a backbone (NASB, arXiv 2008.03515) has the first level alone:
-what is searched stands beside the convolutions of a given network. Nothing here needs TensorFlow.
+the searched edges stand beside the convolutions of a given network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from bars_tf.errors import FieldError
 from bars_tf.space.channels import Channels
-from bars_tf.space.fields import STEMS, Group, check_field, check_primitives, groups
+from bars_tf.space.fields import STEMS, Group, check_fields, groups
 from bars_tf.space.positions import CellPosition, cell_positions
 from bars_tf.space.primitives import PRIMITIVES, Primitive, own_primitives
 
@@ -26,7 +26,7 @@ MAX_MACROS = 10**6  # combinations of widths and depths: derivation enumerates t
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """What a search may choose from.
+    """A search space.
 
     Attributes:
         stem: a name in `STEMS`.
@@ -39,8 +39,8 @@ class SearchSpace:
             `full_width_nodes` their sum.
         full_width_nodes: whether a node is as wide as the main path, which is node 0; the sum of the nodes is added to
             it, and the package's convolutions on edges have no further shortcut. False: as in BARS.
-        reduction_shortcut: what carries the main path past a reduction cell: "average", 2x2 averages whose
-            channels are repeated (BARS); "transition", max pooling, a blur and a float 1x1 convolution (QuickNet).
+        reduction_shortcut: the way of the main path past a reduction cell: "average", 2x2 averages whose channels are
+            repeated (BARS); "transition", max pooling, a blur and a float 1x1 convolution (QuickNet).
         reduction_kernel: kernel of the binary convolution beside that (3 in BARS); 0: none.
         primitives: names in `PRIMITIVES` or in `own_primitives`, the candidates of every edge.
         sharing: which cells share a topology. "reduction": the reduction cells share one, each normal cell has its
@@ -50,16 +50,19 @@ class SearchSpace:
         depth_choices: numbers of normal cells that a stage may keep; those above its chain do not apply to it; None:
             0 to the length of the chain.
         input_quantizer, kernel_quantizer: Larq quantizers of every binary convolution.
-        latent_clip: latent weights are clipped to this after each step.
+        latent_clip: latent weights are clipped to [-latent_clip, latent_clip] after each step.
         own_primitives: further primitives by name, as the fields of `Primitive`.
-        head_activation: between the last cell and the classifier, "none" or "relu".
         backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
             convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
             stage. Empty: cells of BARS, as the layout says.
         plain_convolutions: whether the package's convolutions stand on edges without ReLU and shortcut of their own.
         max_inputs: inputs that derivation keeps at a node, at most; None: all.
-        num_paths: every binary convolution stands so many times in parallel, each with weights, batch norm and a
-            learnt shift before its sign of its own.
+        num_paths: number of parallel copies of every binary convolution, each with weights, batch norm and a learned
+            shift before its sign of its own.
+        head_activation: between the last cell and the classifier, "none" or "relu".
+
+    Raises:
+        FieldError: A field has a value that it cannot have, or that does not go with the other fields.
     """
 
     name: str = "bars"
@@ -93,25 +96,11 @@ class SearchSpace:
             if isinstance(value, list):
                 object.__setattr__(self, field, tuple(value))
         object.__setattr__(self, "backbone", groups(self.backbone))
-        for field in dataclasses.fields(self):
-            check_field(field.name, getattr(self, field.name))
-        check_primitives(self.primitives, (*PRIMITIVES, *dict(self.own_primitives)))
-        self._check_combinations()
+        check_fields(vars(self), (*PRIMITIVES, *dict(self.own_primitives)))
+        self._check_depths()
         self._check_channels()
 
-    def _check_combinations(self) -> None:
-        """Raises: FieldError where two fields do not go together."""
-        if self.backbone and "none" not in self.primitives:
-            self._refuse("primitives", "needs none with a backbone, which may be left as it is")
-        if self.most_inputs < self.num_nodes and "none" not in self.primitives:
-            self._refuse("max_inputs", "needs none among the primitives")
-        if self.backbone and self.width_choices != (1.0,):
-            self._refuse("width_choices", "must be 1 with a backbone, which says the widths")
-        if self.backbone and self.depth_choices is not None:
-            self._refuse("depth_choices", "a backbone says the depths")
-        if self.kernel_quantizer == "magnitude_aware_sign" and self.width_choices != (1.0,):
-            self._refuse("kernel_quantizer", "its scale would be computed over channels that a width leaves out; needs "
-                         "width_choices 1")
+    def _check_depths(self) -> None:
         for stage in range(self.num_stages):
             if not self.depths(stage):
                 self._refuse("depth_choices", f"none is at most {len(self.chain(stage))}, the normal cells of stage "
@@ -122,8 +111,7 @@ class SearchSpace:
                          "width_choices or depth_choices are needed")
 
     def _check_channels(self) -> None:
-        """Raises: FieldError where a width is no number of channels, which two halves must make where a convolution of
-        stride 2 is factorized."""
+        # Even, because two halves make the convolutions of stride 2.
         for width, stage in itertools.product(self.width_choices, range(self.num_stages)):
             size = self.node_channels(stage).size
             channels = round(size * width)
@@ -147,6 +135,7 @@ class SearchSpace:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
+        """All fields as the content of a file."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
         return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives},
@@ -154,12 +143,18 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpace:
+        """The space of the content of a file; fields that are missing have their defaults.
+
+        Raises:
+            ValueError: The content is no space.
+        """
         if not isinstance(values, Mapping):
             raise ValueError("search space: expected an object with its fields")
         return cls().replace(**values)
 
     @property
     def num_stages(self) -> int:
+        """Number of stages: one more than cells that open one."""
         return self.cells()[-1].stage + 1
 
     @property
@@ -169,7 +164,7 @@ class SearchSpace:
 
     @property
     def most_inputs(self) -> int:
-        """Inputs that a node keeps, at most."""
+        """The largest number of inputs that a node keeps."""
         return min(self.max_inputs or self.num_nodes, self.num_nodes)
 
     def cells(self) -> tuple[CellPosition, ...]:
@@ -197,7 +192,7 @@ class SearchSpace:
         return tuple(p for p in self.cells() if p.stage == stage and p.depth)
 
     def depths(self, stage: int) -> tuple[int, ...]:
-        """The depth choices of a stage."""
+        """The depth choices of a stage, increasing."""
         longest = len(self.chain(stage))
         if self.backbone:
             return (longest,)
@@ -210,7 +205,7 @@ class SearchSpace:
         return tuple(name for name in self.primitives if self.primitive(name).branch == "bin_conv")
 
     def primitive(self, name: str) -> Primitive:
-        """What a candidate of this space is."""
+        """The primitive of a name, as it stands in this space."""
         if name not in PRIMITIVES:
             return dict(self.own_primitives)[name]
         found = PRIMITIVES[name]
@@ -234,8 +229,12 @@ class SearchSpace:
         return self.node_channels(stage)._replace(blocks=blocks)
 
     def check_image(self, image_shape: Sequence[int]) -> None:
-        """Raises: ValueError if images (height, width, channels) have fewer pixels a side than the strides join, or,
-        without a backbone, leave the last cell of stride 2 a single one, as its shifted convolution takes two."""
+        """Checks that images (height, width, channels) have as many pixels a side as the strides join into one, and,
+        without a backbone, leave two to the last cell of stride 2, for its shifted convolution.
+
+        Raises:
+            ValueError: They have fewer.
+        """
         stem = math.prod(2 if isinstance(layer, str) else layer[1] for layer in STEMS[self.stem])
         cells = math.prod(position.stride for position in self.cells())
         factor, least = stem * cells, stem * cells
