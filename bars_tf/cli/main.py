@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -22,60 +23,15 @@ from bars_tf.errors import Failure, InputError
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
-_MODULES = {
-    "search": "cli.search", "train": "cli.train", "evaluate": "cli.evaluate",
-    "summary": "cli.summary", "bench": "cli.bench", "report": "cli.report", "export": "cli.export",
-    "runs": "cli.runs", "tune": "cli.tune", "compare": "cli.compare",
-}
+def run(program: str, main: Callable[[Settings], int | None] | None = None,
+        arguments: Sequence[str] | None = None) -> int:
+    """Runs a program, and turns what it raises into one line and an exit status.
 
-
-def search() -> int:
-    return run("search", lambda settings: _main("search", settings))
-
-
-def train() -> int:
-    return run("train", lambda settings: _main("train", settings))
-
-
-def evaluate() -> int:
-    return run("evaluate", lambda settings: _main("evaluate", settings))
-
-
-def summary() -> int:
-    return run("summary", lambda settings: _main("summary", settings))
-
-
-def bench() -> int:
-    return run("bench", lambda settings: _main("bench", settings))
-
-
-def report() -> int:
-    return run("report", lambda settings: _main("report", settings))
-
-
-def export() -> int:
-    return run("export", lambda settings: _main("export", settings))
-
-
-def runs() -> int:
-    return run("runs", lambda settings: _main("runs", settings))
-
-
-def tune() -> int:
-    return run("tune", lambda settings: _main("tune", settings))
-
-
-def compare() -> int:
-    return run("compare", lambda settings: _main("compare", settings))
-
-
-def _main(module: str, settings: Settings) -> int:
-    # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
-    return importlib.import_module(f"bars_tf.{_MODULES[module]}").main(settings)
-
-
-def run(program: str, main: Callable[[Settings], int | None], arguments: Sequence[str] | None = None) -> int:
-    """Parses flags, calls `main` with the settings, and turns what it raises into one line and an exit status."""
+    Args:
+        program: name of the program.
+        main: function that gets the settings; None for that of the module `bars_tf.cli.PROGRAM`.
+        arguments: command line without the name of the program; None for that of this process.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
@@ -88,6 +44,8 @@ def run(program: str, main: Callable[[Settings], int | None], arguments: Sequenc
         settings = command_line.parse(program, arguments)
         verbose = settings.values["verbosity"] > 0
         _set_verbosity(program, verbose)
+        # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
+        main = main or importlib.import_module(f"bars_tf.cli.{program}").main
         status = main(settings) or 0
         sys.stdout.flush()
         return status
@@ -135,3 +93,8 @@ def _set_verbosity(program: str, verbose: bool) -> None:
     warnings.filterwarnings("always", module=r"bars_tf(\.|$)")
     warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
     warnings.showwarning = lambda message, *_, **__: console.say(f"{program}: warning: {message}")
+
+
+search, train, evaluate, summary, bench, report, export, runs, tune, compare = (
+    functools.partial(run, name) for name in (
+        "search", "train", "evaluate", "summary", "bench", "report", "export", "runs", "tune", "compare"))
