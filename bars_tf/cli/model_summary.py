@@ -14,14 +14,15 @@ from bars_tf.report.text_table import print_table
 from bars_tf.training import evaluation as evaluate
 
 
-def main(config: Settings) -> int:
-    if config.model.endswith(evaluate.TFLITE):
-        with blame("model", config.model):
-            contents = tflite.read(config.model)
-        print(json.dumps(contents.to_dict())) if config.json else _print_tflite(contents)
+def main(settings: Settings) -> int:
+    values = settings.values
+    if values["model"].endswith(evaluate.TFLITE):
+        with blame("model", values["model"]):
+            contents = tflite.read(values["model"])
+        print(json.dumps(contents.to_dict())) if values["json"] else _print_tflite(contents)
     else:
-        model = load_model(config.model)
-        print(json.dumps(_h5_to_dict(model, config.model))) if config.json else _print_h5(model, config.model)
+        model = load_model(values["model"])
+        print(json.dumps(_h5_to_dict(model, values["model"]))) if values["json"] else _print_h5(model, values["model"])
     return 0
 
 

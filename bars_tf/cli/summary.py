@@ -19,22 +19,23 @@ from bars_tf.space.genotype import Genotype, made_for
 DEFAULT_SHAPE, DEFAULT_CLASSES = (32, 32, 3), 10
 
 
-def main(config: Settings) -> int:
-    if bool(config.genotype) == bool(config.model):
+def main(settings: Settings) -> int:
+    values = settings.values
+    if bool(values["genotype"]) == bool(values["model"]):
         raise InputError("--genotype, --model: one of them is needed, as in `bin/summary --model=runs/NAME/model.h5`")
-    if config.model:
-        return importlib.import_module("bars_tf.cli.model_summary").main(config)
-    with blame("genotype", config.genotype):
-        values = read_json(config.genotype)
-        genotype = Genotype.from_dict_of(config.genotype, values)
-        shape, classes = made_for(values) or (DEFAULT_SHAPE, DEFAULT_CLASSES)
-        if config.image_size:
-            shape = (config.image_size, config.image_size, shape[2])
+    if values["model"]:
+        return importlib.import_module("bars_tf.cli.model_summary").main(settings)
+    with blame("genotype", values["genotype"]):
+        content = read_json(values["genotype"])
+        genotype = Genotype.from_dict_of(values["genotype"], content)
+        shape, classes = made_for(content) or (DEFAULT_SHAPE, DEFAULT_CLASSES)
+        if values["image_size"]:
+            shape = (values["image_size"], values["image_size"], shape[2])
         genotype.space.check_image(shape)
     tables = cost_tables(genotype.space, shape, classes)
     rows = cost_by_cell(genotype, tables)
     total, deployed = cost_of(genotype, tables), deployment.deployment_cost(genotype, shape, classes)
-    if config.json:
+    if values["json"]:
         print(json.dumps({
             "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
             "parts": [{"name": name, **cost.to_dict()} for name, cost in rows], "deployment": deployed._asdict()}))
