@@ -10,11 +10,13 @@ from typing import Any
 
 from absl import flags as absl_flags
 
+from bars_tf import console
 from bars_tf.cli.flag_values import Parse, boolean
 from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS
 from bars_tf.cli.settings import DEFAULTS, Settings
 from bars_tf.config import config_directories
 from bars_tf.errors import InputError, as_text
+from bars_tf.report.run_files import CONFIG, LOCK
 
 
 class _Parser(absl_flags.ArgumentParser):
@@ -36,7 +38,8 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
                                boolean=ALL[name].parse is boolean)
         absl_flags.DEFINE_flag(flag, values)
     typed: set[str] = set()
-    for origin, chunk in _expand(arguments):
+    files: list[Path] = []
+    for origin, chunk in _expand(arguments, files):
         if not origin:
             typed.update(map(_flag_name, chunk))
         # A flagfile serves all programs: what others take is passed over there.
@@ -59,6 +62,11 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
     given = {name: value for name, value in values.flag_values_dict().items() if value is not None}
     if "dataset" in typed and "image_dir" not in typed:  # which a flagfile names, as that of a run on other data
         given.pop("image_dir", None)
+    if "workdir" not in typed and "workdir" in given:
+        for run in [path.parent for path in files if path.name == CONFIG and (path.parent / LOCK).exists()]:
+            if run != Path(given["workdir"]).resolve():
+                console.say(f"note: the run has moved; --workdir={run} in place of {given['workdir']}")
+                given["workdir"] = str(run)
     for name in PROGRAMS[program].required:
         if name not in given:
             raise InputError(f"--{name}: is needed, as in `{PROGRAMS[program].example}`")
@@ -86,9 +94,13 @@ def _unknown(name: str, program: str) -> str:
 # Flagfiles
 
 
-def _expand(arguments: Sequence[str], origin: str = "", inside: tuple[Path, ...] = ()) -> Iterator[
-        tuple[str, list[str]]]:
-    """The arguments with flagfiles replaced by their lines, each with "FILE:LINE: " for messages."""
+def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", inside: tuple[Path, ...] = ()
+            ) -> Iterator[tuple[str, list[str]]]:
+    """The arguments with flagfiles replaced by their lines, each with "FILE:LINE: " for messages.
+
+    Args:
+        files: the paths of all flagfiles are added to it.
+    """
     chunk, remaining = [], iter(arguments)
     for argument in remaining:
         name, sign, value = argument.partition("=")
@@ -101,11 +113,19 @@ def _expand(arguments: Sequence[str], origin: str = "", inside: tuple[Path, ...]
         path = find_flagfile(value if sign else next(remaining, ""), [path.parent for path in inside])
         if path in inside:
             raise InputError(f"{origin}--flagfile={value}: the file includes itself")
+        files.append(path)
         for number, line in enumerate(_read(path), start=1):
             if line.strip() and not line.lstrip().startswith(("#", "//")):
-                yield from _expand([line.strip()], f"{path.name}:{number}: ", (*inside, path))
+                yield from _expand([_unquoted(line.strip())], files, f"{path.name}:{number}: ", (*inside, path))
     if chunk:
         yield origin, chunk
+
+
+def _unquoted(line: str) -> str:
+    """A line without the quotes around its value, which a shell would take off."""
+    name, sign, value = line.partition("=")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return name + sign + value[1:-1] if quoted else line
 
 
 def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
@@ -122,7 +142,7 @@ def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin with a byte-order mark
     except OSError as error:
         raise InputError(f"--flagfile={path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,16 @@ def boolean(text: str) -> bool:
     return words[text.lower()]
 
 
-TEXT = checked(str, lambda text: text.strip() and text.isprintable(), "must not be empty")
+def text(value: str) -> str:
+    """A text or a path: any but an empty one, or one with control characters, such as a line break."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("must not contain control characters such as line breaks")
+    return value
+
+
+TEXT = text
 COUNT = checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at least 1")
 COUNT_OR_0 = checked(int, lambda n: 0 <= n < 2**31, "must be a whole number of at least 0")
 POSITIVE = checked(float, lambda x: 0 < x < math.inf, "must be a number above 0")

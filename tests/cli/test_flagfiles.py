@@ -1,0 +1,53 @@
+"""Flag files as people and editors write them, and runs that have moved."""
+
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+from bars_tf.cli import workdir
+from bars_tf.cli.command_line import parse
+from bars_tf.errors import InputError
+
+
+@pytest.mark.parametrize("content, values", [
+    ("\ufeff--seed=3\n", {"seed": 3}),
+    ('--data_dir="/data sets/a"\n', {"data_dir": "/data sets/a"}),
+    ("--data_dir='/data'\n--workdir=\"r'un\"\n", {"data_dir": "/data", "workdir": "r'un"}),
+    ("--data_dir=/a\"b\"\n", {"data_dir": '/a"b"'}),
+    ("--data_dir=/\u5199\u771f\u3000\u00a02024\n", {"data_dir": "/\u5199\u771f\u3000\u00a02024"}),
+    ("\r\n--seed=4\r\n\r\n", {"seed": 4}),
+])
+def test_flagfiles_as_they_are_written(content, values, tmp_path):
+    path = tmp_path / "some.flags"
+    path.write_bytes(content.encode())
+    found = parse("search", [f"--flagfile={path}"]).values
+    assert {name: found[name] for name in values} == values
+
+
+@pytest.mark.parametrize("value", ["", "   ", "a\nb", "a\x00b"])
+def test_what_is_no_path(value):
+    with pytest.raises(InputError, match="(?s)--workdir=.*: must not"):
+        parse("search", [f"--workdir={value}"])
+
+
+def test_a_run_that_has_moved_resumes_where_it_is(tmp_path, capsys):
+    old, new = tmp_path / "old", tmp_path / "new"
+    workdir.claim(parse("search", [f"--workdir={old}"]))
+    workdir.keep(parse("search", [f"--workdir={old}"]))
+    assert parse("search", [f"--flagfile={old}/config.flags"]).run.workdir == str(old)
+    old.rename(new)
+    assert parse("search", [f"--flagfile={new}/config.flags"]).run.workdir == str(new)
+    assert f"--workdir={new} in place of {old}" in capsys.readouterr().err
+    assert parse("search", [f"--flagfile={new}/config.flags", f"--workdir={old}"]).run.workdir == str(old)
+
+
+def test_programs_of_the_package_by_name():
+    def started(*arguments):
+        return subprocess.run([sys.executable, "-m", "bars_tf", *arguments], cwd=ROOT, capture_output=True, text=True,
+                              check=False)
+
+    assert "--genotype" in started("summary", "--help").stdout
+    wrong = started("serach")
+    assert wrong.returncode == 2 and "usage: python -m bars_tf {search," in wrong.stderr
