@@ -19,7 +19,7 @@ _NAMES = {
     "BARS": "space.presets",
     "BARS_PAPER": "space.presets",
     "BARS_SMALL": "space.presets",
-    "Budget": "cost.tables",
+    "Budget": "cost.budget",
     "Genotype": "space.genotype",
     "SearchSpace": "space.search_space",
     "Supernet": "search.supernet.supernet",

@@ -9,10 +9,11 @@ import numpy as np
 from bars_tf.cli import main as programs
 from bars_tf.data import pipeline as data
 from bars_tf.legacy_keras import tf
+from bars_tf.search import phases
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
-from bars_tf.training import callbacks, distribution, schedules
 from bars_tf.training import checkpoints as resume
+from bars_tf.training import distribution, schedules
 
 BATCH, STEPS, EPOCHS = 32, 10, 2
 SPACE = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
@@ -50,7 +51,7 @@ def steps(strategy, directory):
     draws = Draws()
     resume.fit(supernet, lambda p: distribution.distribute(strategy, BATCH, lambda shard: data.bilevel(
         parts, BATCH, start_epoch=p.epoch, start_step=p.step, steps=STEPS, shard=shard)), EPOCHS, checkpoints,
-        [callbacks.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)), draws])
+        [phases.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)), draws])
     for each in draws.drawn:
         for by_replica in each:
             assert all(np.array_equal(by_replica[0], other) for other in by_replica)

@@ -16,10 +16,11 @@ import pytest
 from bars_tf.data import pipeline as data
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
+from bars_tf.search import phases
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
-from bars_tf.training import callbacks, schedules
 from bars_tf.training import checkpoints as resume
+from bars_tf.training import schedules
 
 # Everything that has a state, as small as can be: dropout, saving after every step.
 SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2", "--num_nodes=1", "--layout=NR",
@@ -165,8 +166,8 @@ def searched(parts, directory, stop_after=None):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     resume.fit(supernet, lambda p: data.bilevel(parts, 16, start_epoch=p.epoch, start_step=p.step, steps=STEPS), EPOCHS,
-               checkpoints, [callbacks.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)),
-                             callbacks.Log(str(directory / "log.csv")), Terminate()])
+               checkpoints, [phases.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)),
+                             phases.Log(str(directory / "log.csv")), Terminate()])
     return supernet, first
 
 
