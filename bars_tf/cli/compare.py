@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 from bars_tf import console
@@ -11,7 +12,6 @@ from bars_tf.cli.budget import checked_budget
 from bars_tf.cli.search import search_of
 from bars_tf.cli.settings import Settings
 from bars_tf.compare import contenders, tables, trainings
-from bars_tf.compare.contenders import Contender
 from bars_tf.compare.rank_correlation import CANDIDATES, FinishedSearch
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
@@ -46,7 +46,7 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def _keep_settings(settings: Settings, directory: Path, contender: Contender, seed: int) -> None:
+def _keep_settings(settings: Settings, directory: Path, seed: int) -> None:
     """Writes the flags by which bin/train repeats a training of the comparison."""
     workdir.write_flagfile(directory / CONFIG, settings.replace(
         seed=seed, workdir=str(directory), genotype=str(directory / "genotype.json")), "train")
@@ -58,15 +58,11 @@ def finished_searches(settings: Settings) -> dict[str, FinishedSearch]:
     Reports why the supernet of a work directory cannot.
     """
     found = {}
-    for path in settings.comparison.genotypes:
-        if Path(path).is_dir():
-            try:
-                search = _search_settings(Path(path), settings)
-            except (ValueError, OSError) as error:
-                console.say(f"compare: note: --genotypes={path}: its supernet will not score the random networks: "
-                            f"{error}")
-            else:
-                found[path] = FinishedSearch(Path(path), functools.partial(_load, search))
+    for path in filter(os.path.isdir, settings.comparison.genotypes):
+        try:
+            found[path] = FinishedSearch(Path(path), functools.partial(_load, _search_settings(Path(path), settings)))
+        except (ValueError, OSError) as error:
+            console.say(f"compare: note: --genotypes={path}: its supernet will not score the random networks: {error}")
     return found
 
 
@@ -74,8 +70,7 @@ def _search_settings(directory: Path, settings: Settings) -> Settings:
     for name in (CONFIG, CANDIDATES):
         if not (directory / name).exists():
             raise ValueError(f"it has no {name}, which a finished search leaves")
-    search = workdir.settings_of(directory / CONFIG, "search", f"--workdir={directory}",
-                                 "--strategy=one_device")
+    search = workdir.settings_of(directory / CONFIG, "search", f"--workdir={directory}", "--strategy=one_device")
     if search.search_space != settings.search_space:
         raise ValueError("the search was in another space")
     if search.data.name != settings.data.name:

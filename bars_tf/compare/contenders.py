@@ -18,7 +18,7 @@ from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import CostTables, cost_at, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, blame
-from bars_tf.files import read_json
+from bars_tf.report.run_files import SUMMARY, number, read_object
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -95,10 +95,8 @@ def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int]
 
 
 def _search_seconds(directory: Path) -> float | None:
-    for file in (directory / "summary.json", directory / "candidates.json"):
-        values = read_json(file, 2**28) if file.exists() else {}
-        seconds = values.get("search_seconds") if isinstance(values, dict) else None
-        if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0:
+    for file in (directory / SUMMARY, directory / "candidates.json"):
+        if file.exists() and (seconds := number(read_object(file).get("search_seconds"))):
             return seconds
     return None
 

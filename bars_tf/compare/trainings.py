@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bars_tf import console
 from bars_tf.compare import rank_correlation, tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
@@ -38,8 +40,7 @@ class Comparison(NamedTuple):
         images: of all trainings.
         space_name: name of the search space.
         budget: limits that all networks keep.
-        keep_settings: writes the settings of a training into its directory, given that directory, the network and the
-            seed.
+        keep_settings: writes the settings of the training in a directory, given its seed.
     """
 
     contenders: Sequence[Contender]
@@ -50,21 +51,34 @@ class Comparison(NamedTuple):
     images: ImageSplits
     space_name: str
     budget: Budget
-    keep_settings: Callable[[Path, Contender, int], None]
+    keep_settings: Callable[[Path, int], None]
 
 
 def run(comparison: Comparison) -> None:
     """Trains all networks that are not trained yet, and writes the results (`tables.write`) after each of them."""
-    jobs, rows, pace = ordered(comparison.contenders), [], _Pace()
+    jobs, rows, seconds = ordered(comparison.contenders), [], []
     results, scores = Path(comparison.run.workdir), None
     subject = {"dataset": comparison.images.settings.name, "space": comparison.space_name,
                "budget": comparison.budget.limits()}
     while len(rows) < len(jobs):
         contender, number = jobs[len(rows)]
-        rows.append(_trained(comparison, contender, number, pace, len(rows), len(jobs)))
-        if pace.worked or len(rows) == len(jobs):
+        seed = comparison.run.seed + number
+        directory = results / NETWORKS / f"{contender.name}_seed{seed}"
+        _keep_genotype(contender, directory, comparison.images)
+        summary, started = finished(directory, comparison.training.train_epochs), time.monotonic()
+        left = f", about {console.duration(np.mean(seconds) * (len(jobs) - len(rows)))} left" if seconds else ""
+        console.say(f"compare  network {len(rows) + 1} of {len(jobs)}: {contender.name}, seed {seed}, "
+                    f"{'is trained' if summary else 'begins'}{left}")
+        if is_new := not summary:
+            comparison.keep_settings(directory, seed)
+            summary = _train(comparison, contender, seed, directory)
+            seconds.append(time.monotonic() - started)
+        discard_states(directory)
+        rows.append(_row(contender, number, summary, directory))
+        is_last = len(rows) == len(jobs)
+        if is_new or is_last:
             tables.write(results, rows, len(jobs), comparison.draws, scores or {}, subject)
-        if len(rows) == len(jobs):
+        if is_last:
             if scores is None and (scores := _scores(comparison.contenders, results / "scores")):
                 tables.write(results, rows, len(jobs), comparison.draws, scores, subject)
             jobs += _selected(comparison, rows, scores)
@@ -102,49 +116,31 @@ def _scores(contenders: Sequence[Contender], directory: Path) -> Scores:
     return scores
 
 
-def _trained(comparison: Comparison, contender: Contender, number: int, pace: _Pace, before: int, total: int) -> Row:
-    """Trains a network with seed number `number`, unless it is trained, and returns its row of `compare.json`."""
-    images, network, seed = comparison.images, contender.network, comparison.run.seed + number
-    directory = Path(comparison.run.workdir, NETWORKS, f"{contender.name}_seed{seed}")
+def _keep_genotype(contender: Contender, directory: Path, images: ImageSplits) -> None:
+    """Writes the genotype of a training, unless another one is trained there."""
     file = directory / "genotype.json"
-    if file.exists() and Genotype.load(file) != network:
+    if file.exists() and Genotype.load(file) != contender.network:
         raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
                             "choose another --workdir, or append to --genotypes in place of changing them")
-    network.save(file, images.image_shape, images.num_classes)
-    summary = finished(directory, comparison.training.train_epochs)
-    pace.begin(f"{contender.name}, seed {seed}", summary is not None, before, total)
-    if not summary:
-        comparison.keep_settings(directory, contender, seed)
-        summary = train_and_test(
-            comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)), images,
-            network, directory, comparison.budget.limits(), kind=contender.kind,
-            **({"reference": contender.name} if contender.kind == REFERENCE else {}))
-        tf.keras.backend.clear_session()
-    discard_states(directory)
-    pace.end()
+    contender.network.save(file, images.image_shape, images.num_classes)
+
+
+def _train(comparison: Comparison, contender: Contender, seed: int, directory: Path) -> Row:
+    """Trains and tests a network; returns its `summary.json`."""
+    found = {"reference": contender.name} if contender.kind == REFERENCE else {}
+    summary = train_and_test(
+        comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)), comparison.images,
+        contender.network, directory, comparison.budget.limits(), kind=contender.kind, **found)
+    tf.keras.backend.clear_session()
+    return summary
+
+
+def _row(contender: Contender, number: int, summary: Mapping[str, Any], directory: Path) -> Row:
+    """The entry of a training in `compare.json`."""
     optional = {"search_seconds": contender.search_seconds, "chosen": number >= contender.num_seeds or None}
-    return {"name": contender.name, "kind": contender.kind, "genotype": network.to_dict(), "seed": seed,
-            "epochs": comparison.training.train_epochs, "cost": contender.cost.to_dict(),
+    return {"name": contender.name, "kind": contender.kind, "genotype": contender.network.to_dict(),
+            "cost": contender.cost.to_dict(), "seed": summary["seed"], "epochs": summary["train_epochs"],
             "test_accuracy": summary["test_accuracy"],
             "validation_accuracy": read_log(directory / "train" / "log.csv")[-1]["val_accuracy"],
             "train_seconds": summary["train_seconds"],
             **{name: value for name, value in optional.items() if value is not None}}
-
-
-class _Pace:
-    """Reports each training and estimates the remaining time from the trainings of this start."""
-
-    def __init__(self) -> None:
-        self.seconds, self.worked = [], False
-
-    def begin(self, what: str, is_trained: bool, before: int, total: int) -> None:
-        self.started, self.worked = time.monotonic(), not is_trained
-        left = ""
-        if self.seconds:
-            left = f", about {console.duration(sum(self.seconds) / len(self.seconds) * (total - before))} left"
-        state = "is trained" if is_trained else "begins"
-        console.say(f"compare  network {before + 1} of {total}: {what}, {state}{left}")
-
-    def end(self) -> None:
-        if self.worked:
-            self.seconds.append(time.monotonic() - self.started)

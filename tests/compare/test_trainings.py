@@ -32,7 +32,7 @@ def compare(tmp_path, monkeypatch, capsys):
         assert directory == Path(run.workdir) and budget == {"bops": 400e3}
         write_json(directory / "summary.json", {
             "test_accuracy": ACCURACIES[directory.name.partition("_seed")[0]] + run.seed / 100,
-            "train_seconds": 1.0, "train_epochs": training.train_epochs, **found})
+            "train_seconds": 1.0, "train_epochs": training.train_epochs, "seed": run.seed, **found})
         (directory / "train" / "checkpoints").mkdir(parents=True)
         (directory / "train" / "log.csv").write_text("epoch,val_accuracy\n1,0.25\n2,0.5\n")
         return read_json(directory / "summary.json")
@@ -46,7 +46,7 @@ def compare(tmp_path, monkeypatch, capsys):
         trainings.run(trainings.Comparison(
             contenders, draws, train_seeds, TrainingSettings(train_epochs=2),
             RunSettings(str(tmp_path)), IMAGES, "bars", Budget(bops=400e3),
-            lambda where, contender, seed: (where / "config.flags").write_text(f"{contender.name} {seed}")))
+            lambda where, seed: (where / "config.flags").write_text(f"seed {seed}")))
         return read_json(tmp_path / "compare.json"), capsys.readouterr().err
 
     return run
@@ -83,7 +83,7 @@ def test_the_best_random_network_is_trained_as_often_as_a_searched_one(compare, 
         ("random_0", 0, None), ("random_1", 0, None), ("random_2", 0, None), ("random_2", 1, None),
         ("found", 0, None), ("found", 1, None), ("random_1", 1, True)]
     assert "network 6 of 6: found" in printed and "network 7 of 7: random_1, seed 1, begins" in printed
-    assert (tmp_path / "networks" / "random_1_seed1" / "config.flags").read_text() == "random_1 1"
+    assert (tmp_path / "networks" / "random_1_seed1" / "config.flags").read_text() == "seed 1"
     assert found["trainings"] == 7 and found["random"]["repeated"] == 1
 
 
