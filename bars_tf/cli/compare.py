@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from bars_tf import console
@@ -11,8 +12,9 @@ from bars_tf.cli import workdir
 from bars_tf.cli.budget import checked_budget
 from bars_tf.cli.search import search_of
 from bars_tf.cli.settings import Settings
-from bars_tf.compare import contenders, tables, trainings
-from bars_tf.compare.rank_correlation import CANDIDATES, FinishedSearch
+from bars_tf.compare import tables, trainings
+from bars_tf.compare.gather import gather
+from bars_tf.compare.supernet_scores import CANDIDATES
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.report.run_files import CONFIG, NETWORKS
@@ -32,14 +34,14 @@ def main(settings: Settings) -> int:
     budget = checked_budget(settings, images)
     check_teacher(settings.training, images)
     steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
-    found, draws = contenders.gather(settings.comparison, settings.search_space, budget, images, settings.run.seed,
-                                     finished_searches(settings))
+    contenders, draws = gather(settings.comparison, settings.search_space, budget, images, settings.run.seed)
+    searches = finished_searches(settings)
     images.read()
     workdir.keep(settings, "compare", images.train.sha256)
     (directory / NETWORKS).mkdir(exist_ok=True)  # from now on the directory belongs to these settings
     trainings.run(trainings.Comparison(
-        found, draws, settings.comparison.train_seeds, settings.training, settings.run, images,
-        settings.search_space.name, budget, functools.partial(_keep_settings, settings)))
+        contenders, draws, settings.comparison.train_seeds, settings.training, settings.run, images,
+        settings.search_space.name, budget, searches, functools.partial(_keep_settings, settings)))
     print((directory / tables.TABLE).read_text(encoding="utf-8").partition("## Figures")[0].strip())
     files = (tables.JSON, tables.TABLE, *tables.FIGURES.values(), f"{NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")
@@ -52,15 +54,15 @@ def _keep_settings(settings: Settings, directory: Path, seed: int) -> None:
         seed=seed, workdir=str(directory), genotype=str(directory / "genotype.json")), "train")
 
 
-def finished_searches(settings: Settings) -> dict[str, FinishedSearch]:
-    """The searches among `--genotypes` whose supernets can score the networks of this comparison, by path.
+def finished_searches(settings: Settings) -> dict[str, Callable[[], Search]]:
+    """By path of `--genotypes`, returns a search whose supernet can score the networks of this comparison.
 
     Reports why the supernet of a work directory cannot.
     """
     found = {}
     for path in filter(os.path.isdir, settings.comparison.genotypes):
         try:
-            found[path] = FinishedSearch(Path(path), functools.partial(_load, _search_settings(Path(path), settings)))
+            found[path] = functools.partial(_load, _search_settings(Path(path), settings))
         except (ValueError, OSError) as error:
             console.say(f"compare: note: --genotypes={path}: its supernet will not score the random networks: {error}")
     return found

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
-from bars_tf.compare import rank_correlation, tables
+from bars_tf.compare import supernet_scores, tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
 from bars_tf.compare.differences import selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
@@ -22,6 +22,7 @@ from bars_tf.errors import InputError
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
 from bars_tf.report.run_files import NETWORKS, read_log
+from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training.outcome import finished, train_and_test
 from bars_tf.training.settings import TrainingSettings
@@ -40,6 +41,7 @@ class Comparison(NamedTuple):
         images: of all trainings.
         space_name: name of the search space.
         budget: limits that all networks keep.
+        searches: by path of a searched network, returns its search, whose supernet can score the random networks.
         keep_settings: writes the settings of the training in a directory, given its seed.
     """
 
@@ -51,6 +53,7 @@ class Comparison(NamedTuple):
     images: ImageSplits
     space_name: str
     budget: Budget
+    searches: Mapping[str, Callable[[], Search]]
     keep_settings: Callable[[Path, int], None]
 
 
@@ -79,7 +82,7 @@ def run(comparison: Comparison) -> None:
         if is_new or is_last:
             tables.write(results, rows, len(jobs), comparison.draws, scores or {}, subject)
         if is_last:
-            if scores is None and (scores := _scores(comparison.contenders, results / "scores")):
+            if scores is None and (scores := _scores(comparison, results / "scores")):
                 tables.write(results, rows, len(jobs), comparison.draws, scores, subject)
             jobs += _selected(comparison, rows, scores)
 
@@ -102,17 +105,18 @@ def _selected(comparison: Comparison, rows: Sequence[Row], scores: Scores) -> li
             if contender.name in selected and trained.count(contender.name) < comparison.train_seeds]
 
 
-def _scores(contenders: Sequence[Contender], directory: Path) -> Scores:
+def _scores(comparison: Comparison, directory: Path) -> Scores:
     """Scores of the random networks by the supernet of each search; empty if there are too few networks."""
-    randoms, scores = {c.name: c.network for c in contenders if c.kind == RANDOM}, {}
-    for contender in contenders:
-        if contender.search and len(randoms) >= MIN_NETWORKS:
+    randoms, scores = {c.name: c.network for c in comparison.contenders if c.kind == RANDOM}, {}
+    for contender in comparison.contenders:
+        if contender.path in comparison.searches and len(randoms) >= MIN_NETWORKS:
+            file = directory / f"{contender.name}.json"
             try:
-                scores[contender.name] = rank_correlation.score(contender.search, randoms,
-                                                                directory / f"{contender.name}.json")
+                scores[contender.name] = supernet_scores.score(
+                    Path(contender.path), comparison.searches[contender.path], randoms, file)
             except (ValueError, OSError) as error:
-                console.say(f"compare: note: the supernet of {contender.search.directory} does not score the random "
-                            f"networks: {error}")
+                console.say(f"compare: note: the supernet of {contender.path} does not score the random networks: "
+                            f"{error}")
     return scores
 
 

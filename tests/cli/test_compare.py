@@ -21,9 +21,9 @@ def test_searches_whose_supernets_can_score(tmp_path, capsys):
     (tmp_path / "genotype.json").write_text("{}")
     paths = [tmp_path / name for name in ("same", "space", "data", "new", "genotype.json")]
     found = compare.finished_searches(parse(f"--genotypes={','.join(map(str, paths))}", "--data_dir=moved"))
-    (search,) = found.values()
-    (settings,) = search.load.args
-    assert list(found) == [str(paths[0])] and search.directory == paths[0]
+    (load,) = found.values()
+    (settings,) = load.args
+    assert list(found) == [str(paths[0])] and settings.run.workdir == str(paths[0])
     assert settings.data.data_dir == "moved" and settings.search_space == parse().search_space
     printed = capsys.readouterr().err
     for words in ("space: its supernet will not score the random networks: the search was in another space",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bars_tf.compare import baselines, rank_correlation, tables, trainings
+from bars_tf.compare import baselines, supernet_scores, tables, trainings
 from bars_tf.compare.contenders import Contender
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
@@ -46,6 +46,7 @@ def compare(tmp_path, monkeypatch, capsys):
         trainings.run(trainings.Comparison(
             contenders, draws, train_seeds, TrainingSettings(train_epochs=2),
             RunSettings(str(tmp_path)), IMAGES, "bars", Budget(bops=400e3),
+            {"search": None, "broken": None},
             lambda where, seed: (where / "config.flags").write_text(f"seed {seed}")))
         return read_json(tmp_path / "compare.json"), capsys.readouterr().err
 
@@ -89,16 +90,16 @@ def test_the_best_random_network_is_trained_as_often_as_a_searched_one(compare, 
 
 def test_scores_of_supernets(compare, monkeypatch):
     """The best network by a supernet is trained as often as a searched one. A supernet that cannot score is named."""
-    def score(search, networks, file):
-        if search.directory == Path("broken"):
+    def score(directory, load, networks, file):
+        if directory == Path("broken"):
             raise ValueError("the directory has no checkpoint of its supernet")
         assert file.parts[-2:] == ("scores", "found.json")
         return {name: {"accuracy": 0.9 if name == "random_3" else 0.1, "loss": 1.0} for name in networks}
 
-    monkeypatch.setattr(rank_correlation, "score", score)
+    monkeypatch.setattr(supernet_scores, "score", score)
     randoms = [contender(f"random_{i}", "random", 3 + i) for i in range(4)]
-    searched = [contender(name, "searched", 7, 2, search=rank_correlation.FinishedSearch(Path(where), None))
-                for name, where in (("found", "search"), ("resnet", "broken"))]
+    searched = [contender(name, "searched", 7, 2, path=path)
+                for name, path in (("found", "search"), ("resnet", "broken"))]
     found, printed = compare([*randoms, *searched], train_seeds=2)
     assert "note: the supernet of broken does not score the random networks: the directory has no" in printed
     assert [search["search"] for search in found["ranking"]["searches"]] == ["found"]

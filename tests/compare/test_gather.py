@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bars_tf.compare import baselines, contenders
+from bars_tf.compare import baselines
+from bars_tf.compare.gather import gather
 from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_at
@@ -15,8 +16,8 @@ SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout
 IMAGES = SimpleNamespace(image_shape=(28, 28, 1), num_classes=10)
 
 
-def gather(budget=400e3, space=SPACE, searches=None, **settings):
-    return contenders.gather(ComparisonSettings(**settings), space, Budget(bops=budget), IMAGES, 0, searches or {})
+def gathered(budget=400e3, space=SPACE, **settings):
+    return gather(ComparisonSettings(**settings), space, Budget(bops=budget), IMAGES, 0)
 
 
 def test_networks_of_each_kind(tmp_path, capsys):
@@ -24,16 +25,15 @@ def test_networks_of_each_kind(tmp_path, capsys):
     small.save(tmp_path / "small.json")
     small.save(directory / "genotype.json")
     (directory / "candidates.json").write_text('{"search_seconds": 12.5, "candidates": []}')
-    search = object()
-    found, draws = gather(genotypes=(str(tmp_path / "small.json"), str(directory)), num_random=3, repeat_random=1,
-                          references=("quicknet",), train_seeds=4, searches={str(directory): search})
+    found, draws = gathered(genotypes=(str(tmp_path / "small.json"), str(directory)), num_random=3, repeat_random=1,
+                          references=("quicknet",), train_seeds=4)
     assert [(c.name, c.kind, c.num_seeds) for c in found] == [
         ("quicknet", "reference", 4), ("random_0", "random", 2), ("random_1", "random", 1), ("random_2", "random", 1),
         ("small", "searched", 4), ("quicknet_2", "searched", 4)]
-    assert found[-1].network == small and found[-1].search_seconds == 12.5 and found[-1].search is search
-    assert found[-2].search_seconds is None and found[-2].search is None
+    assert found[-1].network == small and found[-1].search_seconds == 12.5 and found[-1].path == str(directory)
+    assert found[-2].search_seconds is None and found[0].path is None
     assert all(c.cost == cost_at(c.network, (28, 28, 1), 10) for c in found)
-    assert draws["topologies"] > 0 and gather(num_random=3)[1] == draws
+    assert draws["topologies"] > 0 and gathered(num_random=3)[1] == draws
     printed = capsys.readouterr().err
     assert "warning: --genotypes: small uses" in printed and "compare  3 random networks at 95% to 100%" in printed
 
@@ -54,12 +54,12 @@ def test_refused_networks(settings, words, tmp_path):
     if "genotypes" in settings:
         settings = settings | {"genotypes": tuple(path.format(path=tmp_path) for path in settings["genotypes"])}
     with pytest.raises(InputError, match=words):
-        gather(**settings)
+        gathered(**settings)
 
 
 def test_random_networks_are_the_same_for_a_seed():
-    found, _ = gather(num_random=2)
-    more, _ = gather(num_random=4)
+    found, _ = gathered(num_random=2)
+    more, _ = gathered(num_random=4)
     assert [c.network for c in more[:2]] == [c.network for c in found]
     assert all(0.95 <= Budget(bops=400e3).used(c.cost) <= 1 for c in more)
 

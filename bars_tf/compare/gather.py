@@ -1,0 +1,105 @@
+"""Gathers the networks of a comparison: searched ones, random ones and hand-made ones.
+
+All of them are read, drawn and checked before any training. The same settings give the same networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bars_tf import console
+from bars_tf.compare import baselines, random_networks
+from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
+from bars_tf.compare.settings import ComparisonSettings
+from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.tables import CostTables, cost_at, cost_of, cost_tables
+from bars_tf.data.splits import ImageSplits
+from bars_tf.errors import InputError, blame
+from bars_tf.report.run_files import SUMMARY, number, read_object
+from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import SearchSpace
+
+
+def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, images: ImageSplits, seed: int
+           ) -> tuple[list[Contender], dict[str, Any]]:
+    """Reads the searched networks, draws the random ones and makes the hand-made ones.
+
+    Args:
+        settings: which networks there are.
+        space: of the random networks; the hand-made ones have its stem and quantizers.
+        budget: limits that all networks keep.
+        images: whose shape and classes the networks are for.
+        seed: of the random networks.
+
+    Returns:
+        The networks, and how the random ones were drawn (`random_networks.Draws.to_dict`; empty without any).
+
+    Raises:
+        InputError: a file is broken, a network does not keep the budget, or the space has too few networks near it.
+    """
+    shape = images.image_shape, images.num_classes
+    searched = [_searched(path, budget, shape, settings.train_seeds) for path in settings.genotypes]
+    hand_made = []
+    for name in settings.references:
+        with blame("references", name):
+            network = baselines.make(name, space, budget, *shape)
+        hand_made.append(Contender(name, REFERENCE, network, cost_at(network, *shape), settings.train_seeds))
+    for flag, contenders in (("genotypes", searched), ("references", hand_made)):
+        for contender in contenders:
+            if (used := budget.used(contender.cost)) < NEARLY_ALL:
+                console.say(f"compare: warning: --{flag}: {contender.name} uses {used:.0%} of the budget, less than "
+                            f"{NEARLY_ALL:.0%}: the comparison is not at equal cost")
+    randoms, draws = _random(settings, budget, cost_tables(space, *shape), seed)
+    return _uniquely_named([*hand_made, *randoms, *searched]), draws
+
+
+def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int], num_seeds: int
+              ) -> Contender:
+    directory = Path(path)
+    with blame("genotypes", path):
+        genotype = Genotype.load(directory / "genotype.json" if directory.is_dir() else directory)
+        genotype.space.check_image(shape[0])
+        found = cost_at(genotype, *shape)
+        for name, limit in budget.exceeded(found).items():
+            raise ValueError(f"its {name} are {getattr(found, name):,.0f}, above the budget of {limit:,.0f}")
+        seconds = _search_seconds(directory)
+    return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, found, num_seeds, seconds, path)
+
+
+def _search_seconds(directory: Path) -> float | None:
+    for file in (directory / SUMMARY, directory / "candidates.json"):
+        if file.exists() and (seconds := number(read_object(file).get("search_seconds"))):
+            return seconds
+    return None
+
+
+def _random(settings: ComparisonSettings, budget: Budget, tables: CostTables, seed: int
+            ) -> tuple[list[Contender], dict[str, Any]]:
+    count, lowest = settings.num_random, f"{random_networks.LOWEST:.0%}"
+    if not count:
+        return [], {}
+    try:
+        drawn = random_networks.draw(tables, budget, count, seed)
+    except ValueError as error:
+        raise InputError.of("num_random", count, f"{error}; another budget or fewer random networks are needed"
+                            ) from None
+    how = "on a random walk" if drawn.is_walk else (
+        f"from {drawn.topologies:,} topologies, {drawn.acceptance:.3%} of them accepted; {drawn.given_up} of "
+        f"{drawn.reachable} combinations of widths and depths given up")
+    console.say(f"compare  {count} random networks at {lowest} to 100% of the budget drawn {how}")
+    seeds = [2 if i < settings.repeat_random else 1 for i in range(count)]
+    return [Contender(f"random_{i}", RANDOM, genotype, cost_of(genotype, tables), seeds[i])
+            for i, genotype in enumerate(drawn.genotypes)], drawn.to_dict()
+
+
+def _uniquely_named(contenders: Sequence[Contender]) -> list[Contender]:
+    """Appends a number to names that an earlier network has."""
+    named: dict[str, Contender] = {}
+    for contender in contenders:
+        name, number = contender.name, 2
+        while name in named:
+            name, number = f"{contender.name}_{number}", number + 1
+        named[name] = contender._replace(name=name)
+    return list(named.values())
