@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +80,13 @@ def discard_states(directory: Path) -> None:
     """Removes the checkpoints and best models of finished trainings below a directory."""
     for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def without_patterns(directory: str, place: str) -> str:
+    """The directory, or a link to it in `place`: TensorFlow takes a path with [, * or ? for a pattern of names."""
+    if not re.search(r"[][*?{}\\]", os.path.abspath(directory)):
+        return directory
+    os.makedirs(directory, exist_ok=True)
+    link = os.path.join(place, "checkpoints")
+    os.symlink(os.path.abspath(directory), link)
+    return link

@@ -24,6 +24,7 @@ import numpy as np
 
 from bars_tf import console
 from bars_tf.errors import InputError, one_line
+from bars_tf.files import without_patterns
 from bars_tf.legacy_keras import tf
 
 
@@ -95,7 +96,9 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._listed = os.path.exists(os.path.join(directory, "checkpoint"))
         if self._listed and writes:
             _mend_list(Path(directory))
-        self._manager = tf.train.CheckpointManager(self._checkpoint, directory, max_to_keep=2)
+        self._link = tempfile.TemporaryDirectory()
+        self._manager = tf.train.CheckpointManager(self._checkpoint, without_patterns(directory, self._link.name),
+                                                   max_to_keep=2)
         self._saver = self._manager
         if not writes:  # saving takes all processes, as some variables are sums over them: these save to nowhere
             self._unused = tempfile.TemporaryDirectory()
