@@ -74,17 +74,15 @@ def _largest(names: list[str], values: np.ndarray, unit: str) -> str:
 
 def _search(run: Run) -> Iterator[ReportFigure]:
     log = run.search_log
-    accuracies = _series(log, {"accuracy": "images of the weights", "arch_accuracy": "images of the alphas"})
-    yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", accuracies, percent=True)
+    yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", log, {
+        "accuracy": "images of the weights", "arch_accuracy": "images of the alphas"}, percent=True)
     for name in LIMITED:
-        series = _series(log, {f"expected_{name}": "expected", f"derived_{name}": "derived"})
         limits = {"budget": run.budget[name]} if name in run.budget else {}
-        yield from _lines("search", f"search_{name}", f"{UNITS[name]}, expected and of the derived network", series,
-                          limits=limits, zero=True)
-    yield from _lines("search", "entropy", "Entropy of the choices as a fraction of its maximum",
-                      _series(log, {f"{level}_entropy": level for level in ("width", "depth", "micro")}), percent=True,
-                      zero=True)
-    yield from _lines("search", "temperature", "Temperature", _series(log, {"temperature": "temperature"}), zero=True)
+        yield from _lines("search", f"search_{name}", f"{UNITS[name]}, expected and of the derived network", log, {
+            f"expected_{name}": "expected", f"derived_{name}": "derived"}, limits=limits, zero=True)
+    yield from _lines("search", "entropy", "Entropy of the choices as a fraction of its maximum", log, {
+        "width_entropy": "widths", "depth_entropy": "depths", "micro_entropy": "primitives"}, percent=True, zero=True)
+    yield from _lines("search", "temperature", "Temperature", log, {"temperature": "temperature"}, zero=True)
 
 
 def _choices(run: Run) -> Iterator[ReportFigure]:
@@ -95,30 +93,26 @@ def _choices(run: Run) -> Iterator[ReportFigure]:
     names = [f"{p}_share" for p in primitives]
     rows = [row for row in run.search_log if all(name in row for name in names)]
     if rows:
-        probabilities = np.array([[row[name] for name in names] for row in rows])
-        alt = "Mean of all edges, first and last epoch: " + _from_to(primitives, probabilities)
-        yield ReportFigure("choices", "primitives", "Primitives, mean of all edges", alt,
-                      charts.areas([int(row["epoch"]) for row in rows], {"": probabilities}, primitives, palette))
+        mean = np.array([[row[name] for name in names] for row in rows])
+        yield ReportFigure("choices", "primitives", "Primitives, mean of all edges",
+                           f"Mean of all edges, first and last epoch: {_from_to(primitives, mean)}",
+                           charts.areas([int(row["epoch"]) for row in rows], {"": mean}, primitives, palette))
     if not run.trajectory:
         return
     epochs = [int(line["epoch"]) for line in run.trajectory]
     widths, depths, edges = (np.array([line[key] for line in run.trajectory], float)
                              for key in ("widths", "depths", "edges"))
-    stages = [f"stage {s}" for s in range(space.num_stages)]
     for name, title, values, choices in (
             ("widths", "Width of each stage", widths, [f"{w:g}" for w in space.width_choices]),
-            ("depths", "Normal cells of each stage", depths, list(map(str, range(depths.shape[2]))))):
-        if name == "depths":
-            values, choices = _by_depth(space, values)
+            ("depths", "Normal cells of each stage", *_by_depth(space, depths))):
         if len(choices) > 1:
-            by_stage = {stage: values[:, s] for s, stage in enumerate(stages)}
-            alt = ". ".join(f"{stage}, first and last epoch: {_from_to(choices, v)}" for stage, v in by_stage.items())
-            yield ReportFigure("choices", name, title, alt, charts.areas(epochs, by_stage, choices))
+            stages = {f"stage {s}": values[:, s] for s in range(space.num_stages)}
+            alt = ". ".join(f"{stage}, first and last epoch: {_from_to(choices, v)}" for stage, v in stages.items())
+            yield ReportFigure("choices", name, title, alt, charts.areas(epochs, stages, choices))
     for g, group in enumerate(space.groups):
-        alt = "Mean of the edges, first and last epoch: " + _from_to(primitives, edges[:, g].mean(1))
-        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt,
-                      charts.mixtures(epochs, [f"{i or 'in'} to {j}" for i, j in space.edges], edges[:, g], primitives,
-                                      palette))
+        alt = f"Mean of the edges, first and last epoch: {_from_to(primitives, edges[:, g].mean(1))}"
+        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt, charts.mixtures(
+            epochs, [f"{i or 'in'} to {j}" for i, j in space.edges], edges[:, g], primitives, palette))
 
 
 def _by_depth(space: Any, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -157,11 +151,9 @@ def _candidates(run: Run) -> Iterator[ReportFigure]:
 
 
 def _training(run: Run) -> Iterator[ReportFigure]:
-    yield from _lines("training", "train_accuracy", "Accuracy of the derived network",
-                      _series(run.train_log, {"accuracy": "training images", "val_accuracy": "validation images"}),
-                      percent=True)
-    yield from _lines("training", "train_loss", "Loss of the derived network",
-                      _series(run.train_log, {"loss": "training images", "val_loss": "validation images"}))
+    for name, title, percent in (("accuracy", "Accuracy", True), ("loss", "Loss", False)):
+        yield from _lines("training", f"train_{name}", f"{title} of the network", run.train_log, {
+            name: "training images", f"val_{name}": "validation images"}, percent=percent)
 
 
 def _confusion(run: Run) -> Iterator[ReportFigure]:
@@ -171,24 +163,20 @@ def _confusion(run: Run) -> Iterator[ReportFigure]:
         yield ReportFigure("confusion", "confusion", "Confusion matrix of the test images", alt, charts.matrix(counts))
 
 
-def _series(log: list[dict[str, float]], names: dict[str, str]) -> dict[str, tuple]:
-    found = {}
-    for name, label in names.items():
-        rows = [row for row in log if name in row and "epoch" in row]
+def _lines(section: str, name: str, title: str, log: list[dict[str, float]], columns: dict[str, str], *,
+           percent: bool = False, limits: dict[str, float] | None = None, zero: bool = False) -> Iterator[ReportFigure]:
+    """A chart of some columns of a log, with their labels, unless it has none of them."""
+    series = {}
+    for column, label in columns.items():
+        rows = [row for row in log if column in row and "epoch" in row]
         if rows:
-            found[label] = ([row["epoch"] for row in rows], [row[name] for row in rows])
-    return found
-
-
-def _lines(section: str, name: str, title: str, series: dict[str, tuple], *, percent: bool = False,
-           **options: Any) -> Iterator[ReportFigure]:
-    series = {label: points for label, points in series.items() if len(points[0])}
+            series[label] = ([row["epoch"] for row in rows], [row[column] for row in rows])
     if series:
         number = "{:.1%}".format if percent else "{:,.4g}".format
-        alt = "; ".join(f"{label}: {number(ys[0])} at epoch {xs[0]:.0f}, {number(ys[-1])} at epoch {xs[-1]:.0f}"
-                        for label, (xs, ys) in series.items())
-        limits = "".join(f"; {k}: {v:,.0f}" for k, v in (options.get("limits") or {}).items())
-        yield ReportFigure(section, name, title, alt + limits, charts.lines(series, percent=percent, **options))
+        alt = [f"{label}: {number(ys[0])} at epoch {xs[0]:.0f}, {number(ys[-1])} at epoch {xs[-1]:.0f}"
+               for label, (xs, ys) in series.items()] + [f"{k}: {v:,.0f}" for k, v in (limits or {}).items()]
+        yield ReportFigure(section, name, title, "; ".join(alt),
+                           charts.lines(series, percent=percent, limits=limits, zero=zero))
 
 
 # In the order of the page; each gives the figures that the files of a run allow.

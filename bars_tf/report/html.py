@@ -8,6 +8,7 @@ import io
 from typing import Any
 
 import jinja2
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -31,11 +32,11 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
     By Agg itself, without pyplot: the backend that a notebook or a desktop has chosen plays no part.
     """
     figure.set_dpi(dpi)
-    full, small = io.BytesIO(), io.BytesIO()
-    FigureCanvasAgg(figure).print_png(full)
-    image = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    image.save(small, format="png", optimize=True)
-    return small.getvalue()
+    canvas, content = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image.save(content, format="png", optimize=True)
+    return content.getvalue()
 
 
 def data_uri(content: bytes) -> str:

@@ -1,8 +1,8 @@
 """Fixtures: the files of a run, several runs, and a parser that reads a page as a browser would."""
 
-import html.parser
 import json
 import shutil
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_tables
 from bars_tf.files import write_json
+from bars_tf.report import html
 from bars_tf.search.derivation import candidates as derive
 from bars_tf.space import presets
 from bars_tf.space.encoding import Choices, depth_grid
@@ -19,7 +20,7 @@ SPACE = presets.BARS_SMALL.replace(num_nodes=2, layout="NNRN")
 SHAPE = (28, 28, 1)
 
 
-class Page(html.parser.HTMLParser):
+class Page(HTMLParser):
     """Elements, text and images of a page."""
 
     def __init__(self, path):
@@ -37,6 +38,12 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.words.append(data)
+
+
+@pytest.fixture
+def placeholders(monkeypatch):
+    """Pages get the same few bytes for every figure, which saves seconds."""
+    monkeypatch.setattr(html, "png", lambda figure, dpi=160: b"PNG")
 
 
 @pytest.fixture
