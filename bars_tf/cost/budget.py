@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -94,26 +93,6 @@ class Family:
     def __str__(self) -> str:
         name = next(name for name, measure in BUDGETS.items() if measure == self.measure)
         return f"{name}:{as_text(self.limits)}"
-
-
-@dataclasses.dataclass(frozen=True)
-class BudgetSettings:
-    """What limits the networks of a search.
-
-    Attributes:
-        limits: the limits that were given.
-        family: of several networks from one search; None: one network.
-        max_overhead: the fraction by which each measure may exceed that of the backbone; None: any.
-    """
-
-    limits: Budget = Budget()
-    family: Family | None = None
-    max_overhead: Mapping[str, float] | None = None
-
-    @property
-    def has_budget(self) -> bool:
-        """Whether anything limits the cost of a network."""
-        return bool(self.limits.limits() or self.family or self.max_overhead)
 
 
 def parse_quantity(text: str) -> float:
