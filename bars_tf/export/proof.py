@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,34 +105,29 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
     enough: on the same input the converter computes them once, and if another one were float, the number of float
     convolutions would differ.
     """
-    found = defaultdict(int)
-    for operation in contents.operations:
-        if operation.is_binary:
-            found[_key(unpacked_signs(operation))] += 1
-    lines, needed, floats, matched = [], 0, 0, set()
+    unmatched = Counter(_key(_signs(operation)) for operation in contents.operations if operation.is_binary)
+    lines, floats, matched = [], 0, set()
     for layer in model.layers:
         if not isinstance(layer, CONVOLUTIONS):
             continue
-        if quantizer(layer, "kernel") is None and quantizer(layer, "depthwise") is None:
+        if _quantizer(layer, "kernel") is None and _quantizer(layer, "depthwise") is None:
             floats += 1
             continue
         key = _key(np.moveaxis(layer.get_weights()[0] < 0, -1, 0))
-        if found[key]:
-            found[key] -= 1
-            needed += 1
+        if unmatched[key]:
+            unmatched[key] -= 1
             matched.add(key)
         elif key not in matched:
             lines.append(f"layer {layer.name} is no LceBconv2d: {_reason(layer)}")
     in_file = [op for op in contents.operations if op.is_float_convolution]
     if not lines and len(in_file) != floats:
         lines.append(f"{len(in_file)} float convolutions instead of {floats}: {', '.join(op.name for op in in_file)}")
-    surplus = sum(op.is_binary for op in contents.operations) - needed
-    if not lines and surplus:
+    if not lines and (surplus := unmatched.total()):
         lines.append(f"{surplus} binary convolutions that are no layers of the network")
     return lines
 
 
-def unpacked_signs(operation: Operation) -> np.ndarray:
+def _signs(operation: Operation) -> np.ndarray:
     """Whether each weight of an LceBconv2d is negative: bool [outputs, height, width, inputs]."""
     # A bit a weight, inputs packed to 32.
     data = np.ascontiguousarray(operation.kernel).view(np.uint8)
@@ -144,7 +139,7 @@ def _key(negative: np.ndarray) -> tuple:
     return negative.shape, np.packbits(negative ^ negative[:, :1, :1, :1]).tobytes()
 
 
-def quantizer(layer: tf.keras.layers.Layer, of: str) -> object:
+def _quantizer(layer: tf.keras.layers.Layer, of: str) -> object:
     """The quantizer of a layer's "input", "kernel" or "depthwise" kernel, None where it has none."""
     return getattr(layer, f"{of}_quantizer", None)
 
@@ -156,7 +151,7 @@ def _reason(layer: tf.keras.layers.Layer) -> str:
     if layer.groups > 1 and inputs % PACKED:
         return f"a group has {inputs} input channels, which must be a multiple of {PACKED}; use no groups"
     for of in ("input", "kernel"):
-        name = getattr(quantizer(layer, of), "name", None) or str(quantizer(layer, of))
+        name = getattr(_quantizer(layer, of), "name", None) or str(_quantizer(layer, of))
         if not name.startswith(SIGNS):
             return f"its {of} quantizer is {name}, which is no sign; use one of {', '.join(SIGNS[:2])}"
     return "the converter gave no reason that is known here; --verbosity=1 shows its messages"
