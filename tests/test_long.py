@@ -16,7 +16,7 @@ from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
 from bars_tf.search.derivation.candidates import candidates
-from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.derivation.optimum import cost_range
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet

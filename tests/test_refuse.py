@@ -23,8 +23,8 @@ from bars_tf.cli import command_line, summary, workdir
 from bars_tf.cli import main as programs
 from bars_tf.cli import search as cli_search
 from bars_tf.cli import train as cli_train
-from bars_tf.cli.budget import checked_budget
 from bars_tf.cli.flags import PROGRAMS
+from bars_tf.cli.inputs import checked_budget
 from bars_tf.cli.settings import Settings
 from bars_tf.data import pipeline as data
 from bars_tf.data import records, splits

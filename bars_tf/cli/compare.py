@@ -9,8 +9,7 @@ from pathlib import Path
 
 from bars_tf import console
 from bars_tf.cli import workdir
-from bars_tf.cli.budget import checked_budget
-from bars_tf.cli.search import search_of
+from bars_tf.cli.inputs import checked_budget, search_of
 from bars_tf.cli.settings import Settings
 from bars_tf.compare import tables, trainings
 from bars_tf.compare.gather import gather

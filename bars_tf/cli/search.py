@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bars_tf.cli import workdir
-from bars_tf.cli.budget import checked_budget, given_budget
 from bars_tf.cli.finish import finish
+from bars_tf.cli.inputs import checked_budget, search_of
 from bars_tf.cli.settings import Settings
 from bars_tf.data.splits import load_splits
-from bars_tf.search.task import Search
 from bars_tf.search.workflow import run_search
 from bars_tf.training import environment
 from bars_tf.training.inputs import check_sharing, steps_per_epoch
@@ -30,9 +29,3 @@ def main(settings: Settings) -> int:
     genotype, found = run_search(search, strategy)
     finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits.limits(), **found)
     return 0
-
-
-def search_of(settings: Settings, images, directory) -> Search:
-    """The search that the flags ask for."""
-    return Search(settings.search_space, settings.search, given_budget(settings, images), settings.values["budgets"],
-                  settings.training, settings.run, images, directory)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bars_tf import console
 from bars_tf.cli import workdir
-from bars_tf.cli.budget import given_budget
 from bars_tf.cli.finish import finish
+from bars_tf.cli.inputs import given_budget, read_genotype
 from bars_tf.cli.settings import Settings, budget_flag
 from bars_tf.compare import baselines
 from bars_tf.cost.tables import cost_at
@@ -48,18 +48,6 @@ def main(settings: Settings) -> int:
            (limits if values["network"] else settings.limits).limits(),
            **({"reference": values["network"]} if values["network"] else {}))
     return 0
-
-
-def read_genotype(settings: Settings) -> Genotype:
-    """The genotype of `--genotype`. Says which flags of the space ask for another one."""
-    path = settings.values["genotype"]
-    with blame("genotype", path):
-        genotype = Genotype.load(path)
-    others = [f"--{name}={as_text(value)}" for name, value in settings.space_overrides.items()
-              if getattr(genotype.space, name) != value]
-    if others:
-        console.say(f"note: the network is that of --genotype: no effect of {', '.join(others)}")
-    return genotype
 
 
 def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from bars_tf import console
 from bars_tf.cli import workdir
-from bars_tf.cli.budget import checked_budget, given_budget
 from bars_tf.cli.finish import finish
+from bars_tf.cli.inputs import checked_budget, given_budget, read_genotype
 from bars_tf.cli.settings import Settings
-from bars_tf.cli.train import read_genotype
 from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
 from bars_tf.data.splits import load_splits

@@ -15,8 +15,7 @@ from bars_tf.cost.expected import activity
 from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.growth import grow_to_budget
-from bars_tf.search.derivation.optimum import MacroCosts
-from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.derivation.optimum import MacroCosts, cost_range
 from bars_tf.space import backbones
 from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype

@@ -19,8 +19,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from bars_tf.cost.memory import peak_activation_bytes
-from bars_tf.network.layer_list import Layer, Layers, layers_of
+from bars_tf.network.layer_list import Layer, Layers, layers_of, peak_activation_bytes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 

@@ -7,9 +7,15 @@ from typing import Any, Protocol
 
 from bars_tf.space.channels import Channels
 from bars_tf.space.positions import CellPosition
-from bars_tf.space.search_space import SearchSpace
 
 Tensor = Any  # what the factory's methods take and return
+
+
+class BlockOptions(Protocol):
+    """The fields of a search space that shape its blocks."""
+
+    num_paths: int
+    backbone: Sequence[Any]
 
 
 class LayerFactory(Protocol):
@@ -24,7 +30,7 @@ class LayerFactory(Protocol):
     it; only the supernet does so.
     """
 
-    space: SearchSpace
+    space: BlockOptions
 
     # Layers with weights
 

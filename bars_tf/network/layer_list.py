@@ -11,6 +11,7 @@ from bars_tf.network.genotype_factory import GenotypeFactory
 from bars_tf.space.genotype import Genotype
 
 BYTES = 4  # of an element of a float tensor
+IN_PLACE = ("relu", "batch_norm")  # layers that overwrite their input
 
 
 class Candidate(NamedTuple):
@@ -190,3 +191,20 @@ class LayerListFactory(GenotypeFactory):
         height, width, channels = self.layers[x].shape
         self.layers.append(Layer("pool", (x,), (1, 1, channels), channels, (height, width)))
         return self._add("dense", len(self.layers) - 1, channels=self.num_classes, name="head")
+
+
+def peak_activation_bytes(layers: Layers) -> int:
+    """The largest sum of bytes of tensors that live at one time, the layers run one by one in the order of the list.
+
+    A tensor lives from the layer that makes it to the last that reads it, both included. ReLU and batch norm overwrite
+    their input if they are the last that read it. Signs are not stored: a binary convolution reads them off the float
+    tensor, as the Keras model does. This way of counting is our choice.
+    """
+    last = last_reads(layers, max(layers))
+    living = peak = 0
+    for number, layer in layers.items():
+        dying = sum(layers[i].bytes for i in set(layer.inputs) if last[i] == number)
+        living += layer.bytes
+        peak = max(peak, living - (dying if layer.kind in IN_PLACE else 0))
+        living -= dying
+    return peak

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from bars_tf import console
-from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
-from bars_tf.cost.tables import CostTables
-from bars_tf.errors import InputError, as_text
+from bars_tf.cost.budget import Budget
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.derivation.reach import cost_range
-from bars_tf.search.ranking import rank
-from bars_tf.search.supernet.scoring import Scorer
-from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import Genotype
 
 # Children that evolution adds to the candidates of a budget, more in each round, while the best of them scores below
@@ -20,37 +14,24 @@ from bars_tf.space.genotype import Genotype
 CHILDREN = (0, 16, 24)
 
 
-def check(family: Family, tables: CostTables) -> None:
-    """Checks that every limit has a network that keeps it and uses `NEARLY_ALL` of it.
-
-    Raises:
-        InputError: that names the reachable limits.
-    """
-    smallest, largest = cost_range(tables, family.measure)
-    reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
-    if len(reachable) < len(family.limits):
-        within = ", ".join(map(as_text, reachable)) or "none of these"
-        raise InputError.of("budgets", family, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
-                            f"within its reach: {within}")
-
-
-def rank_members(supernet: Supernet, batches: Iterable, budgets: Mapping[float, Budget], num_samples: int,
-                 known: Mapping[Genotype, tuple[float, float]] | None = None,
-                 progress: Callable[[Candidate, int, int], None] | None = None) -> dict[float, list[Candidate]]:
+def rank_members(rank: Callable[..., list[Candidate]], budgets: Mapping[float, Budget],
+                 known: Mapping[Genotype, tuple[float, float]] | None = None) -> dict[float, list[Candidate]]:
     """Ranks the candidates of each budget and returns them, the member of the family first.
 
     A member uses `NEARLY_ALL` of its budget if any candidate does, and scores no worse than the members of smaller
     budgets.
 
     Args:
+        rank: `ranking.rank` for one supernet and its images, to be called with `known`, `budget`, `relatives` and
+            `num_children`.
         budgets: by limit, increasing.
-        supernet, batches, num_samples, known, progress: as in `ranking.rank`.
+        known: accuracy and loss of genotypes that were scored before.
     """
-    scorer, found, relatives, known = Scorer(supernet), {}, [], dict(known or {})
+    found, relatives, known = {}, [], dict(known or {})
     for limit, budget in budgets.items():
         best_smaller = max((ranked[0].accuracy for ranked in found.values()), default=0.0)
         for num_children in CHILDREN:
-            ranked = rank(supernet, batches, num_samples, progress, known, budget, relatives, scorer, num_children)
+            ranked = rank(known=known, budget=budget, relatives=relatives, num_children=num_children)
             known |= {c.genotype: (c.accuracy, c.loss) for c in ranked}
             if ranked[0].accuracy >= best_smaller:
                 break

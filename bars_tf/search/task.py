@@ -9,12 +9,12 @@ from pathlib import Path
 from bars_tf import console
 from bars_tf.config import RunSettings
 from bars_tf.cost import deployment
-from bars_tf.cost.budget import Budget, Family
+from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
 from bars_tf.cost.tables import CostTables, cost_tables
 from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import ImageSplits
-from bars_tf.errors import blame
-from bars_tf.search.derivation import reach
+from bars_tf.errors import InputError, as_text, blame
+from bars_tf.search.derivation import optimum
 from bars_tf.search.settings import SearchSettings
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.inputs import steps_per_epoch
@@ -75,8 +75,21 @@ def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) ->
     """
     for note in deployment.notes(space):
         console.say(f"note: {note}")
-    largest = {name: reach.cost_range(cost_tables, name)[1] for name in budget.limits()}
+    largest = {name: optimum.cost_range(cost_tables, name)[1] for name in budget.limits()}
     if largest and all(limit >= largest[name] for name, limit in budget.limits().items()):
         sizes = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
         console.say(f"note: the budget leaves out no network: the largest of the space has {sizes}")
-    reach.check_budget(cost_tables, budget)
+    optimum.check_budget(cost_tables, budget)
+
+
+def check_family(family: Family, cost_tables: CostTables) -> None:
+    """Checks that every limit has a network that keeps it and uses `NEARLY_ALL` of it.
+
+    Raises: InputError that names the reachable limits.
+    """
+    smallest, largest = optimum.cost_range(cost_tables, family.measure)
+    reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
+    if len(reachable) < len(family.limits):
+        within = ", ".join(map(as_text, reachable)) or "none of these"
+        raise InputError.of("budgets", family, f"the space reaches from {smallest:.6g} to {largest:.6g}; "
+                            f"within its reach: {within}")

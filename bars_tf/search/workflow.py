@@ -5,6 +5,7 @@ Every step resumes where an earlier start was stopped.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from bars_tf.search import family, successive_halving
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.ranking import rank
 from bars_tf.search.score_cache import ScoreCache, candidate_row
+from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.supernet_training import train_supernet, warn_if_undecided
 from bars_tf.search.task import Search
@@ -83,8 +85,9 @@ def derive_family(search: Search, supernet: Supernet, batches: tf.data.Dataset, 
         The candidates of the largest budget.
     """
     measure = search.family.measure
-    found = family.rank_members(supernet, batches, search.family.budgets(search.budget),
-                                search.settings.num_candidates - 1, scores.known, scores.add)
+    ranked = functools.partial(rank, supernet, batches, search.settings.num_candidates - 1, scores.add,
+                               scorer=Scorer(supernet))
+    found = family.rank_members(ranked, search.family.budgets(search.budget), scores.known)
     (search.directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
         path = search.directory / "family" / family.file_name(limit)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from bars_tf.cli import workdir
-from bars_tf.cli.search import search_of
+from bars_tf.cli.inputs import search_of
 from bars_tf.compare.supernet_scores import score
 from bars_tf.data.splits import load_splits
 from bars_tf.space.encoding import random_genotype

@@ -15,7 +15,7 @@ from bars_tf.cost import deployment
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
-from bars_tf.search.derivation.reach import check_budget, cost_range
+from bars_tf.search.derivation.optimum import check_budget, cost_range
 from bars_tf.space.presets import BARS, BARS_PAPER
 
 

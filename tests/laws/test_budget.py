@@ -11,8 +11,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.candidates import candidates
-from bars_tf.search.derivation.optimum import most_probable
-from bars_tf.search.derivation.reach import check_budget, cost_range
+from bars_tf.search.derivation.optimum import check_budget, cost_range, most_probable
 from bars_tf.space import backbones
 from bars_tf.space.backbones import nasb
 from bars_tf.space.presets import BARS_PAPER

@@ -21,7 +21,7 @@ from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.search.derivation.candidates import candidates
-from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.derivation.optimum import cost_range
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.backbones import BACKBONES, nasb
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype

@@ -1,6 +1,8 @@
 """Rankings, and families of networks from one search."""
 
 
+import functools
+
 import numpy as np
 import pytest
 from small_spaces import random_alphas
@@ -9,6 +11,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.legacy_keras import tf
 from bars_tf.search import family
 from bars_tf.search.ranking import rank
+from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
 
@@ -52,7 +55,8 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
     for variable, alphas in zip(supernet.arch_variables, random_alphas(SPACE, np.random.default_rng(seed))):
         variable.assign(alphas)
     limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
-    found = family.rank_members(supernet, batches, {limit: Budget(ops=limit) for limit in limits}, num)
+    ranked = functools.partial(rank, supernet, batches, num, scorer=Scorer(supernet))
+    found = family.rank_members(ranked, {limit: Budget(ops=limit) for limit in limits})
     members = [ranked[0] for ranked in found.values()]
     assert tuple(found) == limits
     for limit, member in zip(limits, members):

@@ -10,8 +10,7 @@ from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.growth import grow_to_budget
-from bars_tf.search.derivation.optimum import most_probable
-from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.derivation.optimum import cost_range, most_probable
 from bars_tf.space.encoding import Choices, one_hot
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL

@@ -7,7 +7,7 @@ from small_spaces import TINY, random_alphas, softmax
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import PEAK, Cost
 from bars_tf.legacy_keras import tf
-from bars_tf.search.derivation.reach import cost_range
+from bars_tf.search.derivation.optimum import cost_range
 from bars_tf.search.supernet import objective
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.encoding import Choices

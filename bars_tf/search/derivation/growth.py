@@ -12,8 +12,8 @@ import numpy as np
 
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.tables import CostTables, cost_of
+from bars_tf.search.derivation.optimum import cost_range
 from bars_tf.search.derivation.pareto import group_front
-from bars_tf.search.derivation.reach import cost_range
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace

@@ -13,7 +13,7 @@ from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import cost_tables
 from bars_tf.legacy_keras import tf
 from bars_tf.network.builder import build
-from bars_tf.search.derivation.reach import check_budget
+from bars_tf.search.derivation.optimum import check_budget
 from bars_tf.search.supernet import objective
 from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.search.supernet.layers import replicas

@@ -9,8 +9,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import LIMITED
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.errors import FieldError
-from bars_tf.search.derivation.optimum import most_probable
-from bars_tf.search.derivation.reach import check_budget, cost_range
+from bars_tf.search.derivation.optimum import check_budget, cost_range, most_probable
 from bars_tf.space.encoding import Choices, one_hot
 
 TABLES = cost_tables(SMALL, (16, 16, 3), 10)
