@@ -55,8 +55,7 @@ def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, ima
     return _uniquely_named([*hand_made, *randoms, *searched]), draws
 
 
-def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int], num_seeds: int
-              ) -> Contender:
+def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int], num_seeds: int) -> Contender:
     directory = Path(path)
     with blame("genotypes", path):
         genotype = Genotype.load(directory / "genotype.json" if directory.is_dir() else directory)
@@ -98,8 +97,8 @@ def _uniquely_named(contenders: Sequence[Contender]) -> list[Contender]:
     """Appends a number to names that an earlier network has."""
     named: dict[str, Contender] = {}
     for contender in contenders:
-        name, number = contender.name, 2
+        name, suffix = contender.name, 2
         while name in named:
-            name, number = f"{contender.name}_{number}", number + 1
+            name, suffix = f"{contender.name}_{suffix}", suffix + 1
         named[name] = contender._replace(name=name)
     return list(named.values())
