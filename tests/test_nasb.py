@@ -135,7 +135,7 @@ def test_the_float_twin_of_a_backbone_is_not_linear(rng):
     (["--teacher="], "must not be empty"),
     (["--teacher=nowhere.h5"], "--teacher="),
     (["--width_choices=0.5,1"], "--width_choices=0.5,1: must be 1 with a backbone"),
-    (["--layout=NR"], "the backbone says which cells there are"),
+    (["--layout=NR"], "a backbone fixes the cells"),
     (["--primitives=skip,bin_conv_3x3"], "needs none with a backbone"),
     (["--budgets=200k,220k"], "takes the place of the overhead"),
     (["--space=bars", "--backbone=resnet20"], "needs --space=nasb"),

@@ -73,7 +73,7 @@ def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKN
     order inside a block, convolution, ReLU, batch norm, is the same there.
 
     Args:
-        space: the space beside which it stands.
+        space: the space of the search that it is compared with.
         steps: stage s has steps[s] * 2**s channels.
         blocks: blocks of each stage.
     """
@@ -129,7 +129,7 @@ def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = RESNET
 
 
 def backbone(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """The backbone of a space as it is: it costs less than the budget by what the search may add."""
+    """The backbone of a space as it is: it costs less than the budget by the overhead that a search may add."""
     _require_backbone(space)
     found = backbones.backbone(space)
     return found if fits(found) else None

@@ -145,7 +145,7 @@ class _TopologyCosts:
         weights, limits = budget.sums()
         macro = MacroCosts(tables, widths, depths, weights / limits[:, None])
         self.fixed = macro.fixed
-        # Memory is a maximum: of what is there without edges, and of the groups of cells that have any.
+        # Memory is a maximum: of the network without edges, and of the groups of cells that have any.
         most_bytes = budget.peak_bytes or np.inf
         self.peak = macro.peak / most_bytes
         self.peaks = np.zeros(len(space.groups))

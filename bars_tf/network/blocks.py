@@ -61,7 +61,7 @@ def binary_branch(factory: LayerFactory, x: Tensor, source: Channels, target: Ch
 
 def primitive_branch(factory: LayerFactory, primitive: Primitive, x: Tensor, through: Tensor, source: Channels,
                      target: Channels, stride: int, name: str, scale: Any = None) -> Tensor:
-    """The branch of a primitive, without its shortcut: of x, or of what a shortcut would carry `through`."""
+    """The branch of a primitive, without its shortcut: of x, or for a pooling of `through`, the edge's identity."""
     if primitive.branch == "bin_conv":
         return binary_branch(factory, x, source, target, name, kernel=primitive.kernel, stride=stride,
                              dilation=primitive.dilation, activation=primitive.activation, scale=scale)
@@ -69,7 +69,7 @@ def primitive_branch(factory: LayerFactory, primitive: Primitive, x: Tensor, thr
 
 
 def identity(factory: LayerFactory, x: Tensor, source: Channels, target: Channels, stride: int) -> Tensor:
-    """What a shortcut carries: x itself, at stride 2 its 2x2 averages.
+    """The output of a shortcut: x itself, at stride 2 its 2x2 averages.
 
     Into another stage output channel j takes input channel j mod C_in, whatever the ratio of the widths (our rule; BARS
     concatenates the average with itself where channels double).

@@ -1,4 +1,4 @@
-"""What a layer factory has: the interface between the builder and what a network is built of."""
+"""The interface of layer factories, over which the builder builds networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from bars_tf.space.channels import Channels
 from bars_tf.space.positions import CellPosition
 
-Tensor = Any  # what the factory's methods take and return
+Tensor = Any  # a tensor of the factory: of Keras, of TensorFlow, or the number of a layer
 
 
 class BlockOptions(Protocol):
@@ -83,7 +83,7 @@ class LayerFactory(Protocol):
 
     def edge(self, position: CellPosition, edge: tuple[int, int], x: Tensor, identity: Tensor, source: Channels,
              target: Channels, stride: int) -> Tensor:
-        """The output of an edge (source node, target node) of a cell; `identity` is what its shortcut carries."""
+        """The output of an edge (source node, target node) of a cell; `identity` goes over its shortcut."""
 
     def normalized_sum(self, position: CellPosition, nodes: Sequence[Tensor], channels: Channels, name: str) -> Tensor:
         """The batch-normalized sum of the nodes that have inputs."""

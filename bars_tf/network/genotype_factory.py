@@ -16,7 +16,7 @@ def width_of(genotype: Genotype, channels: Channels) -> float:
 
 
 class GenotypeFactory:
-    """Implements the methods of `LayerFactory` that a genotype decides. None stands for a node without inputs.
+    """Implements the methods of `LayerFactory` that a genotype decides. A node without inputs is None.
 
     A subclass adds the layers, and `_sum` of at least two tensors, `_concatenate` of at least one, and `_zeros` of the
     shape of another tensor.

@@ -25,7 +25,7 @@ def latent_clip(space: SearchSpace):
     return lq.constraints.WeightClip(clip_value=space.latent_clip)
 
 
-# Not by AutoGraph: no layer here branches on a tensor, and to rewrite Larq's calls, layer by layer, takes a quarter of
+# Without AutoGraph: no layer here branches on a tensor, and rewriting Larq's calls, layer by layer, takes a quarter of
 # the time.
 @tf.autograph.experimental.do_not_convert
 def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, *,
@@ -52,7 +52,7 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
 
 def in_float32(model: tf.keras.Model) -> tf.keras.Model:
     """A network that was built under a policy of mixed precision, as one that computes in float32."""
-    def float32(config):  # that of quantizers, which are layers too, stands within
+    def float32(config):  # also of the quantizers, which are layers within layers
         if isinstance(config, dict):
             return {name: "float32" if name == "dtype" else float32(value) for name, value in config.items()}
         return [float32(value) for value in config] if isinstance(config, list) else config

@@ -54,8 +54,10 @@ def one_hot(genotype: Genotype) -> Choices:
 
 
 def chosen_edges(genotype: Genotype) -> list[list[tuple[int, int]]]:
-    """For each group the indices (edge, primitive) of what its topology holds. All these edges leave a node that has an
-    input: a genotype has no others."""
+    """The edges of a genotype: for each group the indices (edge, primitive) of all but "none".
+
+    All of them leave a node that has an input, as a genotype has no others.
+    """
     edges, primitives = genotype.space.edges, genotype.space.primitives
     return [[(edges.index((source, target)), primitives.index(primitive))
              for target, node in enumerate(topology, 1) for source, primitive in node]

@@ -67,8 +67,8 @@ def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> 
     require(keeps_all_inputs or has_none or bool(values["backbone"]), "max_inputs", "needs none among the primitives")
     if values["backbone"]:
         require(has_none, "primitives", "needs none with a backbone, which may be left as it is")
-        require(values["width_choices"] == (1.0,), "width_choices", "must be 1 with a backbone, which says the widths")
-        require(values["depth_choices"] is None, "depth_choices", "a backbone says the depths")
+        require(values["width_choices"] == (1.0,), "width_choices", "must be 1 with a backbone, which fixes the widths")
+        require(values["depth_choices"] is None, "depth_choices", "a backbone fixes the depths")
     require(values["kernel_quantizer"] != "magnitude_aware_sign" or values["width_choices"] == (1.0,),
             "kernel_quantizer",
             "its scale would be computed over channels that a width leaves out; needs width_choices 1")

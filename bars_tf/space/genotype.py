@@ -164,7 +164,7 @@ class Genotype:
 
 
 def made_for(values: Mapping[str, Any]) -> tuple[tuple[int, int, int], int] | None:
-    """Shape of an image and number of classes that a genotype file was made for; None if the file does not say.
+    """Shape of an image and number of classes that a genotype file was made for; None if they are not given.
 
     Raises: ValueError if they are none.
     """
@@ -222,7 +222,7 @@ def _check_topology(space: SearchSpace, group: str, topology: Topology) -> Topol
                 raise ValueError(f"genotype: topology {group!r}, node {target}: primitive {primitive!r} is not in the "
                                  f"space ({', '.join(space.primitives)})")
             if source in seen:
-                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source} stands twice")
+                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source} is given twice")
             seen.add(source)
         checked.append(tuple(sorted((s, p) for s, p in node if p != "none")))
     return tuple(checked)

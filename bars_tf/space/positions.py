@@ -1,4 +1,4 @@
-"""Where the cells of a space stand."""
+"""The positions of cells in a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class CellPosition(NamedTuple):
-    """Where a cell stands.
+    """The position of a cell.
 
     Attributes:
         index: its place among all cells at full depth.

@@ -6,7 +6,7 @@ from bars_tf.space.fields import Group
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.space.search_space import SearchSpace
 
-# The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code tells them.
+# The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code has them.
 BARS_PAPER = SearchSpace(name="bars_paper")
 # The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
 BARS = SearchSpace(

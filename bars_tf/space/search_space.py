@@ -2,7 +2,7 @@
 
 A space has two levels (BARS, arXiv 2011.10804). *Micro*: the topology of a cell, one primitive on each edge.
 *Macro*: a width and a depth for each stage. A space with a backbone (NASB, arXiv 2008.03515) has the first level alone:
-the searched edges stand beside the convolutions of a given network.
+the searched edges are beside the convolutions of a given network.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class SearchSpace:
         own_primitives: further primitives by name, as the fields of `Primitive`.
         backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
             convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
-            stage. Empty: cells of BARS, as the layout says.
-        plain_convolutions: whether the package's convolutions stand on edges without ReLU and shortcut of their own.
+            stage. Empty: cells of BARS, by the layout.
+        plain_convolutions: whether the package's convolutions have neither ReLU nor shortcut of their own on edges.
         max_inputs: inputs that derivation keeps at a node, at most; None: all.
         num_paths: number of parallel copies of every binary convolution, each with weights, batch norm and a learned
             shift before its sign of its own.
@@ -128,7 +128,7 @@ class SearchSpace:
     def replace(self, **changes: Any) -> SearchSpace:
         """A copy with some fields changed."""
         if "layout" in changes and (self.backbone or changes.get("backbone")) and changes["layout"] != self.layout:
-            raise FieldError("layout", changes["layout"], "the backbone says which cells there are")
+            raise FieldError("layout", changes["layout"], "a backbone fixes the cells")
         unknown = sorted(set(changes) - {f.name for f in dataclasses.fields(self)})
         if unknown:
             raise ValueError(f"search space: unknown field {unknown[0]!r}")

@@ -39,7 +39,7 @@ def test_uniform_networks_have_one_primitive_on_every_edge():
     ({"widths": (1.0,)}, "3 values, one a stage"), ({"topologies": ()}, "0 topologies, the space has"),
     ({"topologies": ((((1, "skip"),), ()),) * 4}, "source 1 is no earlier node"),
     ({"topologies": ((((0, "conv"),), ()),) * 4}, "primitive 'conv' is not in the space"),
-    ({"topologies": ((((0, "skip"), (0, "none")), ()),) * 4}, "source 0 stands twice")], ids=str)
+    ({"topologies": ((((0, "skip"), (0, "none")), ()),) * 4}, "source 0 is given twice")], ids=str)
 def test_broken_genotypes_are_refused(changes, words):
     assert len(SMALL.groups) == 4
     with pytest.raises(ValueError) as error:
