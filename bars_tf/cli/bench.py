@@ -42,8 +42,8 @@ def main(settings: Settings) -> int:
 def print_results(results: dict[str, Any]) -> None:
     """Prints the results of a benchmark as a table."""
     runs_on = results["machine"]
-    print(f"{runs_on['processor']}, {runs_on['cores']} cores, {runs_on['gpus']} GPUs; Python {runs_on['python']}, "
-          f"TensorFlow {runs_on['tensorflow']}")
+    print(f"{runs_on['processor']}, {runs_on['cores']} cores, {', '.join(runs_on['devices'])}; "
+          f"Python {runs_on['python']}, TensorFlow {runs_on['tensorflow']}")
     rows = []
     for name, value in results.items():
         if name in ("settings", "machine"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import io
 from typing import Any
@@ -13,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bars_tf import __version__
+
 
 @functools.cache
 def _environment() -> jinja2.Environment:
@@ -22,8 +25,9 @@ def _environment() -> jinja2.Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fills in the template of that name in `templates/`."""
-    return _environment().get_template(template).render(**values)
+    """Fills in the template of that name in `templates/`, which may show this version of bars_tf and the time too."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M")
+    return _environment().get_template(template).render(values, version=__version__, now=now)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bars_tf import __version__
 from bars_tf.console import duration
 from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes
@@ -118,8 +116,7 @@ def write_page(path: Path, entries: list[Entry], top: Path) -> None:
         "runs.html", title=f"Runs below {top.resolve().name}",
         heads=[(HEADS.get(name, name), name in NUMBERS) for name in SHOWN], rows=table,
         figures=[figures.as_image(figure, html.png(figure.figure)) for figure in _figures(entries)],
-        version=__version__, directory=str(top.resolve()), now=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
-    ).encode())
+        directory=str(top.resolve())).encode())
 
 
 def _link(run: Run, folder: Path) -> str:

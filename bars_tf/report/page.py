@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import __version__
 from bars_tf.console import duration
 from bars_tf.cost.measures import UNITS
 from bars_tf.files import write_bytes
@@ -56,8 +54,7 @@ def write(directory: Path) -> Path:
     write_bytes(directory / PAGE, html.render(
         "report.html", title=title_of(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
         sections=sections, classes=classes(run), units=UNITS, commands=commands(run), settings=settings(run),
-        versions=versions(run), version=__version__, directory=str(directory.resolve()), problems=problems,
-        now=datetime.datetime.now().strftime("%Y-%m-%d %H:%M")).encode())
+        versions=versions(run), directory=str(directory.resolve()), problems=problems).encode())
     return directory / PAGE
 
 

@@ -21,7 +21,7 @@ MAX_BYTES = 2**28
 def program_of(directory: Path) -> str:
     """The program whose run a work directory is, by the command in the first line of its settings."""
     path = directory / CONFIG
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.exists() else ""
     command = re.match(r"# .*`bin/(\w+) --flagfile=", text)
     return command[1] if command else "search"
 
@@ -34,11 +34,11 @@ def read_flags(path: Path) -> dict[str, str]:
         OSError: the file cannot be read.
     """
     flags = {}
-    for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()):
+    for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()):
         name, _, value = line.partition("=")
-        if name.startswith("--"):
-            flags[name[2:]] = value
-        elif line and not line.startswith("#"):
+        if name.startswith("-"):
+            flags[name.lstrip("-")] = value
+        elif line and not line.startswith(("#", "//")):
             raise ValueError(f"{line[:80]!r} is no setting of the form --name=value")
     for name in ("seed", "search_epochs", "train_epochs"):
         if not flags.get(name, "0").isdecimal():

@@ -16,7 +16,7 @@ from bars_tf.search import roofline
 from bars_tf.search.benchmark_steps import Benchmark, SupernetSteps, train_step
 from bars_tf.search.roofline import KINDS, Roofline
 from bars_tf.space.search_space import SearchSpace
-from bars_tf.training import environment as machine
+from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
 
 GENOTYPES = 6  # drawn networks that are timed
@@ -27,7 +27,8 @@ CANDIDATES = (3, 5, 8)
 
 def run_benchmark(benchmark: Benchmark, measurements: Sequence[str]) -> dict[str, Any]:
     """The results of some of `MEASUREMENTS`, by name."""
-    results: dict[str, Any] = {"settings": benchmark.to_dict(), "machine": machine.describe()}
+    results: dict[str, Any] = {"settings": benchmark.to_dict(), "machine": {
+        **environment.machine(), **environment.versions()}}
     for name in measurements:
         print(f"bench   {name} ...", file=sys.stderr, flush=True)
         results |= MEASUREMENTS[name](benchmark)
@@ -173,14 +174,14 @@ def _search_memory(benchmark, sender):
     for picked in draws(benchmark.space, benchmark.seed):
         search.force(picked)
         search.weight(), search.arch()
-    sender.send({"first_pair_seconds": first, "sampled_peak_bytes": machine.peak_bytes()})
+    sender.send({"first_pair_seconds": first, "sampled_peak_bytes": environment.peak_bytes()})
 
 
 def _train_memory(benchmark, sender):
     run, _ = train_step(benchmark)
     for _ in range(GENOTYPES):
         run()
-    sender.send({"train_peak_bytes": machine.peak_bytes()})
+    sender.send({"train_peak_bytes": environment.peak_bytes()})
 
 
 MEASUREMENTS = {"memory": memory, "sampled": sampled, "soft": soft, "candidates": candidates, "train": train,

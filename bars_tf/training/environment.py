@@ -17,19 +17,18 @@ from bars_tf.training import distribution
 PACKAGES = ("bars_tf", "tensorflow", "tf_keras", "larq", "larq-zoo", "tensorflow-datasets", "numpy")
 
 
-def describe() -> dict[str, Any]:
-    """Processor, cores, GPUs and versions."""
+def machine() -> dict[str, Any]:
+    """The processor, the number of cores that this process may use, the devices and the system."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
             name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": name, "cores": cores, "gpus": len(tf.config.list_physical_devices("GPU")),
-            "python": platform.python_version(), "tensorflow": tf.__version__}
+    return {"processor": name, "cores": cores, "devices": devices(), "system": platform.platform()}
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held."""
+    """The most memory that this process has held, in bytes."""
     if os.path.exists("/proc/self/status"):
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
@@ -55,20 +54,15 @@ def devices() -> list[str]:
     return [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus] or ["CPU"]
 
 
-def machine() -> dict[str, Any]:
-    """The machine, for `summary.json`."""
-    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "devices": devices(),
-            "system": platform.platform()}
-
-
 def versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    """The versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    return versions
+            found[package] = "not installed as a package"
+    return found
 
 
 def git_revision() -> str | None:

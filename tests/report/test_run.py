@@ -49,6 +49,14 @@ def test_a_wrong_setting_is_a_named_problem(run, text, problem):
     assert found.flags == {} and found.genotype and found.summary
 
 
+def test_settings_as_editors_and_people_write_them(run):
+    (run / "config.flags").write_text("\ufeff# Settings of a run. `bin/train --flagfile=x` resumes it.\r\n"
+                                      "// mine\r\n-seed=7\r\n--deterministic\r\n --space=a=b\r\n", encoding="utf-8")
+    found = runs.read(run)
+    assert (found.program, found.problems) == ("train", ())
+    assert found.flags == {"seed": "7", "deterministic": "", "space": "a=b"}
+
+
 @pytest.mark.parametrize("program", ["search", "train", "tune", "compare"])
 def test_the_program_of_a_run(tmp_path, program):
     assert run_files.program_of(tmp_path) == "search"
