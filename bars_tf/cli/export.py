@@ -13,7 +13,7 @@ from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export import package
 from bars_tf.export.settings import ExportSettings
-from bars_tf.report.run_files import CONFIG, program_of
+from bars_tf.report.run_files import CONFIG, MODEL, program_of
 
 
 def main(settings: Settings) -> int:
@@ -39,5 +39,5 @@ def _data_of(settings: Settings, flagfile: Path) -> DataSettings:
     """The data of the run, which may have moved since."""
     moved = {name: value for name in ("data_dir", "image_dir") if (value := settings.values[name])}
     # As settings of a program that reads nothing else of a run.
-    run = parse("evaluate", [f"--flagfile={flagfile}", f"--model={flagfile.with_name('model.h5')}"])
+    run = parse("evaluate", [f"--flagfile={flagfile}", f"--model={flagfile.with_name(MODEL)}"])
     return dataclasses.replace(run.data, **moved)

@@ -25,10 +25,11 @@ from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
+from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
 from bars_tf.space.genotype import Genotype
 
 PROOF_IMAGES = 512
-_STEPS = {"genotype.json": "search", "model.h5": "training", "summary.json": "test"}
+_STEPS = {GENOTYPE: "search", MODEL: "training", SUMMARY: "test"}
 
 
 class FinishedRun(NamedTuple):
@@ -56,16 +57,16 @@ def read_run(directory: Path, resume: str) -> FinishedRun:
         if not (directory / name).exists():
             refuse(f"has no {name}: its {step} has not finished; `{resume}` resumes it")
     with blame("workdir", directory):
-        genotype = Genotype.load(directory / "genotype.json")
-        summary = read_json(directory / "summary.json")
+        genotype = Genotype.load(directory / GENOTYPE)
+        summary = read_json(directory / SUMMARY)
         missing = {"test_accuracy", "test_images", "cost"} - set(summary if isinstance(summary, dict) else ())
         if missing:
-            raise ValueError(f"summary.json: has no {', '.join(sorted(missing))}")
+            raise ValueError(f"{SUMMARY}: has no {', '.join(sorted(missing))}")
     if summary.get("precision", "binary") != "binary":
         refuse("holds a float twin, which has no binary convolution to deploy; export the run of its genotype")
-    model = load_model(str(directory / "model.h5"), "workdir")
+    model = load_model(str(directory / MODEL), "workdir")
     if _layers(model) != _layers(build_network(genotype, model.input_shape[1:], model.output_shape[-1])):
-        refuse("model.h5 is not the network of genotype.json")
+        refuse(f"{MODEL} is not the network of {GENOTYPE}")
     return FinishedRun(directory, genotype, model, summary)
 
 
@@ -93,7 +94,7 @@ def export(settings: ExportSettings, run: FinishedRun, dataset: str, test: Image
         proven = _deploy(settings, run, directory, images, logits)
         zoo_files.write(directory, name, run.genotype, run.model, facts)
         _require_equal(directory, name, logits, images)
-        _say(f"model.h5, {name}.h5 and {name}() are equal to the last bit on {len(images)} test images")
+        _say(f"{MODEL}, {name}.h5 and {name}() are equal to the last bit on {len(images)} test images")
         zoo_files.add_to_json(directory / f"{name}.json", facts, proven)
         model_card.write(directory, name, run.genotype, facts, proven, commands)
         _move(directory, Path(settings.output), name)
@@ -103,7 +104,7 @@ def facts_of(run: FinishedRun, dataset: str, test: ImageData) -> Facts:
     """The figures and the data of a run. Raises: InputError if the model is not for such images."""
     shape, classes = run.model.input_shape[1:], run.model.output_shape[-1]
     if (test.image_shape, test.num_classes) != (shape, classes):
-        raise InputError.of("workdir", run.directory, f"model.h5 is for images {shape} of {classes} classes, its data "
+        raise InputError.of("workdir", run.directory, f"{MODEL} is for images {shape} of {classes} classes, its data "
                             f"set has {test.image_shape} of {test.num_classes}")
     cost = cost_of(run.genotype, cost_tables(run.genotype.space, shape, classes))
     return Facts(dataset, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
@@ -117,7 +118,7 @@ def _require_equal(directory: Path, name: str, logits: np.ndarray, images: np.nd
     for what, model in models.items():
         found = predict(model, images)
         if not np.array_equal(logits, found):
-            raise Failure(f"{what} is not model.h5: logits differ by up to {np.abs(logits - found).max():.3g} on "
+            raise Failure(f"{what} is not {MODEL}: logits differ by up to {np.abs(logits - found).max():.3g} on "
                           f"{(logits != found).any(axis=1).sum()} of {len(images)} test images")
 
 
