@@ -83,7 +83,7 @@ def is_worker() -> bool:
     """Whether this process only runs trials that another process, the chief, distributes.
 
     Raises:
-        InputError: the environment names the address of a chief without a part of it.
+        InputError: the environment has only some of the three variables.
     """
     names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
     if names[1] not in os.environ:

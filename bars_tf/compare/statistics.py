@@ -89,7 +89,7 @@ def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float |
 
     Returns:
         The standard deviation of the first accuracies of the clusters, and the square root of its variance minus that
-        between seeds (0 if the latter is larger). None for what too few networks or seeds do not give.
+        between seeds (0 if the latter is larger). Each is None if there are too few networks or seeds.
     """
     if len(group) < 2:
         return None, None

@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 class Comparison(NamedTuple):
-    """Networks, and what their trainings have in common.
+    """Networks, and the common settings of their trainings.
 
     Attributes:
         contenders: the networks.
@@ -97,7 +97,7 @@ def ordered(contenders: Sequence[Contender]) -> list[tuple[Contender, int]]:
 def _selected(comparison: Comparison, rows: Sequence[Row], scores: Scores) -> list[tuple[Contender, int]]:
     """Further trainings of the random networks that searched ones are compared with by name, up to `train_seeds`.
 
-    The best of many networks by one training each owes a part of its lead to chance; further seeds remove that.
+    The best of many networks by one training each leads partly by chance; further seeds remove that bias.
     """
     trained = [row["name"] for row in rows]
     selected = selected_random(rows, scores)

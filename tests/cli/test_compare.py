@@ -1,4 +1,4 @@
-"""`bin/compare` without its trainings: the searches whose supernets can score, and what is refused."""
+"""`bin/compare` without its trainings: searches whose supernets can score, and refused input."""
 
 import pytest
 

@@ -21,7 +21,7 @@ def parse(*flags):
 
 @pytest.fixture
 def tuned(monkeypatch):
-    """Replaces the trials and the training of the best one; returns what the latter was given."""
+    """Replaces the trials and the training of the best one; returns the arguments of the latter."""
     given = {}
 
     def run_trials(task, seconds, is_worker):

@@ -34,7 +34,7 @@ def test_differences_by_hand(rows):
 
 
 def test_further_trainings_of_a_selected_network_bias_no_mean(rows):
-    """The best of many networks by one training each owes a part of its lead to chance: it is trained again."""
+    """The best of many networks by one training each leads partly by chance: it is trained again."""
     drawn = rows("random", {"a": [0.5], "b": [0.8], "c": [0.7, 0.72], "d": [0.6]})
     searched = rows("searched", {"found": [0.75, 0.75]})
     assert selected_random(drawn, {}) == set()

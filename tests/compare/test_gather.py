@@ -1,4 +1,4 @@
-"""Networks of a comparison: what is refused, and what belongs to a network."""
+"""Gathering the networks of a comparison: names, kinds, seeds, and refused input."""
 
 from types import SimpleNamespace
 

@@ -29,7 +29,7 @@ def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     assert found["best"] == {key: pytest.approx(candidate[key], rel=1e-5) for key in ("accuracy", "loss")}
     assert len({values["loss"] for values in found.values()}) == 4
-    # What the file has is not computed again, but for another search.
+    # Scores in the file are not computed again, except for another search.
     copy = shutil.copytree(run, tmp_path / "copy")
     shutil.rmtree(copy / "search" / "checkpoints")
     assert scores(copy) == found

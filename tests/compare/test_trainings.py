@@ -1,4 +1,4 @@
-"""The order of the trainings of a comparison, resumption, and what is trained again; without real trainings."""
+"""Order, resumption and repetition of the trainings of a comparison, without real trainings."""
 
 from pathlib import Path
 from types import SimpleNamespace

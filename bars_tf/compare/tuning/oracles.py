@@ -1,6 +1,6 @@
 """Oracles of keras-tuner that skip and count proposals over the budget, and stop after a time over all starts.
 
-What they find does not depend on whether one process or several run the trials.
+The results do not depend on the number of processes that run the trials.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ TUNERS = ("random", "bayesian", "hyperband")
 
 @dataclasses.dataclass(frozen=True)
 class TuningSettings:
-    """What a tuner chooses, and how long it may take.
+    """Subject, algorithm and limits of a tuner.
 
     Attributes:
         what: one of `TUNED`: settings of the training of a genotype, or networks of a search space; None for neither.

@@ -34,10 +34,10 @@ PROJECT = "tune"  # subdirectory of keras-tuner's files
 
 
 class Task(NamedTuple):
-    """What all trials have in common.
+    """The common settings of all trials.
 
     Attributes:
-        settings: what is tuned, by which tuner, and for how many trials.
+        settings: subject, algorithm and limits of the tuner.
         genotype: the network whose training is tuned; None if networks of `space` are.
         space: search space.
         budget: limits of the networks of `space`.

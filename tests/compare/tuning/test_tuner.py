@@ -32,7 +32,7 @@ def task(directory, genotype=None, tuner="random", trials=3):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Trainings that take no time; what they were given."""
+    """Trainings that take no time, and their arguments."""
     given = []
 
     def train_network(training, run, images, genotype, directory):
