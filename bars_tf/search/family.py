@@ -47,12 +47,10 @@ def _monotone(found: dict[float, list[Candidate]]) -> dict[float, list[Candidate
     for limit in sorted(found, reverse=True):
         ranked = found[limit]
         member = next((c for c in ranked if c.accuracy <= most), ranked[0])
-        if member.accuracy > most:
-            console.say(f"family  {limit:,.0f}: all its candidates score above that of the next budget; a higher "
-                       "--num_candidates may find a better one for that")
-        elif member is not ranked[0]:
-            console.say(f"family  {limit:,.0f}: its best candidate scores above that of the next budget and gives way; "
-                       "a higher --num_candidates may find a better one for that")
+        if ranked[0].accuracy > most:
+            which = "all its candidates score" if member.accuracy > most else "its best candidate gives way: it scores"
+            console.say(f"family  {limit:,.0f}: {which} above the member of the next budget, for which a higher "
+                        "--num_candidates may find a better one")
         found[limit] = [member, *(c for c in ranked if c is not member)]
         most = min(most, member.accuracy)
     return found

@@ -40,8 +40,7 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
 
     Args:
         alphas: logits of all choices, arrays.
-        tables: costs of the space.
-        budget: the limits.
+        tables, budget: costs of the space, and the limits.
         num_samples: number of samples; fewer come where 4 times as many draws have no more different networks.
         seed: seed of the samples.
 

@@ -27,8 +27,7 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
     Args:
         scored: genotypes, the best first; the first `PARENTS` of them have children.
         seen: genotypes that are not new, nor are others of the same networks.
-        tables: costs of the space.
-        budget: the limits.
+        tables, budget: costs of the space, and the limits.
         rng: source of the draws.
     """
     parents, smaller, known = list(scored[:PARENTS]), None, {genotype.canonical() for genotype in seen}

@@ -31,8 +31,7 @@ def grow_to_budget(genotype: Genotype, alphas: Choices, tables: CostTables, budg
     Args:
         genotype: a genotype within the budget.
         alphas: logits of all choices, arrays.
-        tables: costs of the space.
-        budget: the limits.
+        tables, budget: costs of the space, and the limits.
         lowest: fraction of the budget from which on a genotype stays as it is.
     """
     space = genotype.space

@@ -36,8 +36,7 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
 
     Args:
         alphas: logits of all choices, arrays.
-        tables: costs of the space.
-        budget: the limits.
+        tables, budget: costs of the space, and the limits.
 
     Raises:
         ValueError: if no genotype keeps the budget.

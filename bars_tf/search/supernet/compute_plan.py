@@ -77,15 +77,10 @@ def _sub_batches_of(space, sample, batch_size):
 
 
 def _sub_batches(fraction, adds, learns, cell, batch_size, skips):
-    """A `SubBatch` for each element of `fraction`, by its index.
+    """A `SubBatch` for each element of `fraction` (of the batch), by its index.
 
-    Args:
-        fraction: fraction of the batch on which it is computed.
-        adds: above 0 where the result is added to something.
-        learns: above 0 where a gradient comes back.
-        cell: fraction of the batch on which the cell around it is computed.
-        batch_size: images of the batch.
-        skips: whether convolutions of which nothing is needed are skipped.
+    `adds` is above 0 where the result is added to something, `learns` where a gradient comes back; `cell` is the
+    fraction of the cell around it, and `skips` says whether convolutions of which nothing is needed are skipped.
     """
     fraction, adds, learns, cell = (tf.stop_gradient(t) for t in (fraction, adds, learns, cell))
     images, cell = (tf.maximum(tf.cast(tf.round(f * tf.cast(batch_size, f.dtype)), tf.int32), 1)

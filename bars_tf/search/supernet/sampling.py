@@ -21,18 +21,8 @@ SECOND_PATH = 4
 
 
 def stream_seed(seed: int, step: tf.Tensor, update: str, stream: str) -> tf.Tensor:
-    """Returns the seed of one random stream in one step, for the stateless functions of `tf.random`.
-
-    Not by `tf.random.experimental.stateless_fold_in`: every search would draw anew, and no earlier result be repeated.
-
-    Args:
-        seed: seed of the search.
-        step: number of the step, a scalar int64.
-        update: "weights" or "alphas", which the step updates.
-        stream: a name in `STREAMS`.
-    Returns:
-        A seed [2] int64.
-    """
+    """Returns the seed [2] int64 of a stream (a name in `STREAMS`) in a step that updates the "weights" or "alphas"."""
+    # Not by `tf.random.experimental.stateless_fold_in`: every trained search and golden number would change.
     position = 8 * ("weights", "alphas").index(update) + STREAMS.index(stream)
     return tf.stack([tf.constant(seed + 7919 * position, tf.int64), step])
 

@@ -20,10 +20,6 @@ def networks_near_budget(tables: CostTables, budget: Budget, seed: int) -> Choic
     """Draws networks uniformly and returns the quarter whose costs are nearest to the budget: later ones of such costs
     are compared.
 
-    Args:
-        tables: costs of the space.
-        budget: the limits; without any all networks are equally near.
-        seed: seed of the search.
     Returns:
         One-hot widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives].
     """
