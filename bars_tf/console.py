@@ -16,15 +16,11 @@ def open_closed_streams() -> None:
 
     Otherwise the next file that is opened would get the number of the stream, and with it what others write there.
     """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null == number:
-                os.set_inheritable(number, True)
-            else:
-                os.dup2(null, number)
-                os.close(null)
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - open as long as the process
+            null = open(os.devnull, mode)  # noqa: SIM115 - gets the lowest free number, which is that of the stream
+            os.set_inheritable(null.fileno(), True)
+            setattr(sys, name, null)
 
 
 def rewrite(line: str) -> None:

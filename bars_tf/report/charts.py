@@ -6,6 +6,7 @@ Texts from outside (names of classes) do not belong here: fonts lack glyphs, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,16 @@ Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name: (xs, ys)
 
 def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] | None = None,
           zero: bool = False) -> Figure:
-    """Lines over epochs. Limits are dashed lines; with `zero` the axis begins at 0."""
+    """Draws lines over epochs.
+
+    Args:
+        series: (epochs, values) by name.
+        percent: whether the values are fractions, which are shown in per cent.
+        limits: values of dashed horizontal lines, by name.
+        zero: whether the axis of values begins at 0.
+    """
     figure, axes = _figure(2.7)
-    for (name, (xs, ys)), color in zip(series.items(), LINES * 9):
+    for (name, (xs, ys)), color in zip(series.items(), cycle(LINES)):
         axes.plot(xs, ys, color=color, lw=1.8, label=name, marker="o" if len(xs) < 2 else None, ms=4)
     for name, limit in (limits or {}).items():
         axes.axhline(limit, color=RED, lw=1.2, ls="--", label=name)
@@ -41,7 +49,7 @@ def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] 
 
 def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence[str],
           colors: Sequence[Any] | None = None) -> Figure:
-    """Probabilities [epochs, choices] stacked, a row of the chart for each entry of `rows`."""
+    """Draws stacked probabilities [epochs, choices], one row of the chart for each entry of `rows`."""
     figure, grid = _figure(0.75 + 0.95 * len(rows), len(rows))
     colors = colors or shades(len(names))
     for axes, (title, values) in zip(np.atleast_1d(grid), rows.items()):
@@ -61,7 +69,7 @@ def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence
 
 def mixtures(epochs: Sequence[int], edges: Sequence[str], values: np.ndarray, names: Sequence[str],
              colors: Sequence[Any]) -> Figure:
-    """Probabilities [epochs, edges, choices] as mixed colours, one row for each edge and one column for each epoch."""
+    """Draws probabilities [epochs, edges, choices] as mixed colours, with a row for each edge and a column an epoch."""
     figure, axes = _figure(0.95 + 0.19 * len(edges))
     image = np.clip(values @ np.array([to_rgb(color) for color in colors]), 0, 1).transpose(1, 0, 2)
     first, last = epochs[0] - 0.5, epochs[-1] + 0.5
@@ -74,7 +82,7 @@ def mixtures(epochs: Sequence[int], edges: Sequence[str], values: np.ndarray, na
 
 
 def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str) -> Figure:
-    """Horizontal bars of stacked parts, the first label on top."""
+    """Draws horizontal bars of stacked parts, the first label on top."""
     figure, axes = _figure(1.2 + 0.24 * len(labels))
     left = np.zeros(len(labels))
     for (name, values), color in zip(parts.items(), (BLUE, ORANGE, GREEN)):
@@ -92,7 +100,7 @@ def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str)
 
 
 def fractions_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
-    """A bar for each measure (value, limit), as a fraction of its limit, which is a line at 100 %."""
+    """Draws a bar for each measure (value, limit): the fraction of its limit, which is a line at 100 %."""
     figure, axes = _figure(1.0 + 0.36 * len(rows))
     values = [value / limit for value, limit in rows.values()]
     axes.barh(range(len(rows)), values, color=[RED if v > 1 else BLUE for v in values], height=0.55)
@@ -107,12 +115,20 @@ def fractions_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figur
 def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str,
           limit: float | None = None, step: tuple[Sequence[float], Sequence[float]] | None = None,
           chosen: tuple[float, float] | None = None) -> Figure:
-    """Accuracy against cost: groups of points by name, the Pareto front as `step`, the budget as a dashed line."""
+    """Draws accuracy against cost.
+
+    Args:
+        points: (costs, accuracies) of groups of networks, by name.
+        xlabel, ylabel: labels of cost and accuracy.
+        limit: the budget, a dashed line.
+        step: (costs, accuracies) of the Pareto front.
+        chosen: (cost, accuracy) of the network that is marked.
+    """
     figure, axes = _figure(2.9)
     if step is not None and len(step[0]) > 1:
         axes.step(*step, where="post", color=GREY, lw=1, label="front")
     styles = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
-    for (name, (xs, ys)), (color, marker) in zip(points.items(), styles * 9):
+    for (name, (xs, ys)), (color, marker) in zip(points.items(), cycle(styles)):
         axes.scatter(xs, ys, c=color, marker=marker, s=32, label=name, zorder=3)
     if chosen is not None:
         axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
@@ -121,10 +137,15 @@ def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
 
 def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
            limit: float | None = None) -> Figure:
-    """Networks by kind, each (cost, accuracies by seed): the mean, with a bar from the lowest to the highest."""
+    """Draws mean accuracy against cost, with a bar from the lowest to the highest accuracy.
+
+    Args:
+        points: (cost, accuracies by seed) of each network, by kind of network.
+        xlabel, ylabel, limit: as in `front`.
+    """
     figure, axes = _figure(2.9)
     styles = ((BLUE, "o"), (GREY, "."), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), ("#8a5a44", "v"))
-    for (name, networks), (color, marker) in zip(points.items(), styles * 9):
+    for (name, networks), (color, marker) in zip(points.items(), cycle(styles)):
         ys = [np.mean(values) for _, values in networks]
         bars = [[y - min(values) for y, (_, values) in zip(ys, networks)],
                 [max(values) - y for y, (_, values) in zip(ys, networks)]]
@@ -150,7 +171,7 @@ def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: f
 
 
 def matrix(counts: np.ndarray) -> Figure:
-    """A confusion matrix by class numbers, rows as fractions of their sum; up to 12 classes with the counts."""
+    """Draws a confusion matrix [true, predicted], rows as fractions of their sum; up to 12 classes with the counts."""
     figure, axes = _figure(4.0)
     fractions = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
@@ -167,7 +188,7 @@ def matrix(counts: np.ndarray) -> Figure:
 
 
 def shades(count: int) -> list[Any]:
-    """Colours from light to dark, for choices that have an order."""
+    """Returns colours from light to dark, for choices that have an order."""
     return [colormaps["viridis_r"](x) for x in np.linspace(0.05, 0.95, count)] if count > 1 else [BLUE]
 
 
