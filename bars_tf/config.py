@@ -7,12 +7,9 @@ import json
 import os
 import sysconfig
 from pathlib import Path
-from typing import Any
 
 from bars_tf.errors import InputError
 
-# Until every room takes its own settings.
-SearchConfig = Any
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 

@@ -37,11 +37,11 @@ def test_every_setting_has_a_flag_with_a_right_default():
     assert set(ALL) == set().union(*(program.flags for program in PROGRAMS.values()))
     assert parse("search", []) == config
     for name, flag in ALL.items():
-        value = getattr(config, name)
+        value = config.values[name]
         if isinstance(value, (str, int, float)):
             assert flag.parse(str(value).lower() if isinstance(value, bool) else str(value)) == value, name
     for sampling in SAMPLING:
-        assert parse("search", [f"--sampling={sampling}"]).sampling == sampling
+        assert parse("search", [f"--sampling={sampling}"]).search.sampling == sampling
 
 
 def test_quantities():
@@ -92,17 +92,23 @@ def test_missing_flag():
         parse("evaluate", [])
 
 
+def test_the_name_of_an_export_is_judged_with_the_flags(tmp_path):
+    with pytest.raises(InputError, match="--name=class: is a word of Python"):
+        parse("export", ["--workdir=w", "--name=class", f"--output={tmp_path}/out"])
+
+
 def test_flagfile_lookup_and_override(tmp_path, monkeypatch):
     (tmp_path / "base.flags").write_text("# what\n\n--seed=1\n--batch_size=8\n--noflip\n")
     (tmp_path / "own.flags").write_text("--flagfile=base.flags\n  --seed=2\n--split=train\n")
     config = parse("search", ["--batch_size=4", f"--flagfile={tmp_path}/own.flags", "--search_epochs", "3"])
-    assert (config.seed, config.batch_size, config.flip, config.search_epochs) == (2, 8, False, 3)
+    assert (config.run.seed, config.data.flip) == (2, False)
+    assert (config.search.batch_size, config.search.search_epochs) == (8, 3)
     # The file serves other programs too, and passes over what they do not take; the command line does not.
-    assert parse("evaluate", [f"--flagfile={tmp_path}/own", "--model=m.h5"]).split == "train"
+    assert parse("evaluate", [f"--flagfile={tmp_path}/own", "--model=m.h5"]).values["split"] == "train"
     monkeypatch.chdir(tmp_path)
     assert find_flagfile("own") == tmp_path / "own.flags"
     assert find_flagfile("quickstart") == ROOT / "configs" / "quickstart.flags"
-    assert parse("search", ["--flagfile", "own", "--seed=5"]).seed == 5
+    assert parse("search", ["--flagfile", "own", "--seed=5"]).run.seed == 5
 
 
 def test_wrong_flagfiles(tmp_path):
@@ -122,8 +128,8 @@ def test_space_and_budget():
     config = parse("search", ["--init_channels=8", "--width_choices=0.5,1", "--depth_choices=0,2", "--budget_bops=2M"])
     assert config.search_space == BARS.replace(init_channels=8, width_choices=(0.5, 1.0), depth_choices=(0, 2))
     assert config.space_overrides == {"init_channels": 8, "width_choices": (0.5, 1.0), "depth_choices": (0, 2)}
-    assert config.budget.limits() == {"bops": 2e6}
-    assert parse("search", ["--budget_params=200k", "--budget_size=40k", "--budget_peak=80k"]).budget.limits() == {
+    assert config.limits.limits() == {"bops": 2e6}
+    assert parse("search", ["--budget_params=200k", "--budget_size=40k", "--budget_peak=80k"]).limits.limits() == {
         "params": 200e3, "size_bytes": 40e3, "peak_bytes": 80e3}
     # The named space and an override may disagree on a field that was not given.
     with pytest.raises(InputError, match="--width_choices=0.25,0.375,0.5,0.625,0.75,1: .*change init_channels"):
@@ -137,7 +143,7 @@ def test_flagfile_round_trip(tmp_path, monkeypatch):
     workdir.write_flagfile(tmp_path / "config.flags", config)
     monkeypatch.chdir(tmp_path)  # from elsewhere, too
     assert parse("search", [f"--flagfile={tmp_path}/config.flags"]) == config.replace(
-        workdir=str(ROOT / config.workdir))
+        workdir=str(ROOT / config.run.workdir))
     assert [path.name for path in tmp_path.iterdir()] == ["config.flags"]
 
 
@@ -176,7 +182,7 @@ def test_a_work_directory_belongs_to_one_program(tmp_path):
             else:
                 with pytest.raises(InputError, match=f"holds a run of bin/{mine}; choose another directory"):
                     workdir.claim(config, other)
-    assert len({parse(program, flags).workdir for program, flags in given.items()}) == len(given)
+    assert len({parse(program, flags).run.workdir for program, flags in given.items()}) == len(given)
 
 
 def test_a_run_goes_on_with_the_images_that_it_began_with(tmp_path):
@@ -194,17 +200,17 @@ def test_a_data_set_that_is_typed_takes_the_place_of_a_flagfiles_images(tmp_path
     flagfile = f"--flagfile={tmp_path / 'config.flags'}"
     for flags, data in (((), ("image_dir", "/images")), (("--dataset=cifar10",), ("dataset", "cifar10")),
                         (("--dataset=cifar10", "--image_dir=/other"), ("image_dir", "/other"))):
-        assert parse("search", [flagfile, *flags]).data_flag == data
+        assert parse("search", [flagfile, *flags]).data.source == data
 
 
 def test_the_home_directory_in_paths(tmp_path, monkeypatch):
     """Shells leave it as it is behind "=", and so do flagfiles."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert parse("search", ["--workdir=~/run", "--data_dir=~/data"]).workdir == f"{tmp_path}/run"
+    assert parse("search", ["--workdir=~/run", "--data_dir=~/data"]).run.workdir == f"{tmp_path}/run"
     (tmp_path / "own.json").write_text(json.dumps(BARS.to_dict()))
     config = parse("train", ["--space=~/own.json", "--genotype=~/found.json", "--data_dir=~/data"])
-    assert (config.space, config.genotype) == (f"{tmp_path}/own.json", f"{tmp_path}/found.json")
-    assert config.data_dir == f"{tmp_path}/data"
+    assert (config.values["space"], config.values["genotype"]) == (f"{tmp_path}/own.json", f"{tmp_path}/found.json")
+    assert config.data.data_dir == f"{tmp_path}/data"
 
 
 def test_the_result_of_a_tuner_may_train_longer(tmp_path):

@@ -71,13 +71,13 @@ def test_imagenet_flags_build_and_step(rng):
     config = command_line.parse("search", ["--flagfile=imagenet.flags"])
     space, shape = config.search_space, (224, 224, 3)
     supernet = Supernet(space, shape, 1000)
-    supernet.compile(tf.keras.optimizers.legacy.Adam(), tf.keras.optimizers.legacy.Adam(), config.budget)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(), tf.keras.optimizers.legacy.Adam(), config.limits)
     images = tf.constant(rng.normal(size=(2, *shape)), tf.float32)
     labels = tf.constant([3, 7])
     assert np.isfinite(supernet.weight_step(images, labels)["loss"])
     assert np.isfinite(supernet.arch_step(images, labels)[0])
-    candidate = candidates(supernet.alphas(), supernet.tables, config.budget, 0, seed=0)[0]
-    assert candidate.cost.ops <= config.budget.ops
+    candidate = candidates(supernet.alphas(), supernet.tables, config.limits, 0, seed=0)[0]
+    assert candidate.cost.ops <= config.limits.ops
     model = build_network(candidate.genotype, shape, 1000)
     model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert np.isfinite(model.train_on_batch(images, labels))

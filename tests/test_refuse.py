@@ -224,7 +224,7 @@ def flag_sets(rng, count):
         arguments = []
         for _ in range(rng.randint(1, 3)):
             name = rng.choice(names)
-            value = getattr(Settings.of(), name)
+            value = Settings.of().values[name]
             text = rng.choice(TEXTS) if value is None or rng.random() < 0.6 else as_text(value)
             if rng.random() < 0.1:
                 name = "".join(rng.choice(name + string.printable) for _ in name)

@@ -12,13 +12,11 @@ from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export import package
-from bars_tf.export.settings import ExportSettings
 from bars_tf.report.run_files import CONFIG, MODEL, program_of
 
 
 def main(settings: Settings) -> int:
-    given, directory = settings.values, Path(settings.run.workdir)
-    export = ExportSettings(**{field.name: given[field.name] for field in dataclasses.fields(ExportSettings)})
+    export, directory = settings.export, Path(settings.run.workdir)
     flagfile = directory / CONFIG
     if not directory.is_dir():
         raise InputError.of("workdir", directory, "no such directory")

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.compare.tuning.settings import TuningSettings
@@ -15,6 +15,7 @@ from bars_tf.config import RunSettings, config_directories
 from bars_tf.cost.budget import BUDGETS, Budget
 from bars_tf.data.settings import DataSettings
 from bars_tf.errors import InputError, blame, blame_field
+from bars_tf.export.settings import ExportSettings
 from bars_tf.files import absolute, read_json
 from bars_tf.search.settings import SearchSettings
 from bars_tf.space.backbones import nasb
@@ -26,10 +27,11 @@ from bars_tf.training.settings import TWIN, TrainingSettings
 SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
                 "reduction_shortcut", "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices",
                 "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
-_ROOMS = (RunSettings, DataSettings, SearchSettings, TrainingSettings, ComparisonSettings, TuningSettings)
-# The value of every flag that is not given. None: the program finds it, as `resolved` says, or there is none.
+_ROOMS = {"run": RunSettings, "data": DataSettings, "search": SearchSettings, "training": TrainingSettings,
+          "comparison": ComparisonSettings, "tuning": TuningSettings}
+# The value of every flag that is not given. None: the program finds it, as `_resolved` says, or there is none.
 DEFAULTS: dict[str, Any] = {
-    **{field.name: field.default for room in _ROOMS for field in dataclasses.fields(room)},
+    **{field.name: field.default for room in _ROOMS.values() for field in dataclasses.fields(room)},
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
     "verbosity": 0, "json": False,
@@ -42,7 +44,6 @@ DEFAULTS: dict[str, Any] = {
     "genotype": None, "network": None, "model": None, "split": "test", "directory": "runs", "sort": "run",
     "page": None, "name": None, "output": None, "overwrite": False, "allow_float_fallback": False,
 }
-Room = TypeVar("Room")
 
 
 def budget_flag(measure: str) -> str:
@@ -57,19 +58,20 @@ class Settings:
     Attributes:
         values: the resolved value of every flag, by its name: what a run keeps as `config.flags`.
         search_space: the named space, or that of the file, with the fields that flags override.
-        run, data, search, training, comparison, tuning: the settings of the rooms.
         limits: the limits of the budget flags.
+        export: None without `--name`.
     """
 
     values: Mapping[str, Any]
     search_space: SearchSpace
+    limits: Budget
     run: RunSettings
     data: DataSettings
     search: SearchSettings
     training: TrainingSettings
     comparison: ComparisonSettings
     tuning: TuningSettings
-    limits: Budget
+    export: ExportSettings | None
 
     @classmethod
     def of(cls, **given: Any) -> Settings:
@@ -77,10 +79,12 @@ class Settings:
 
         Raises: InputError where flags do not go together.
         """
-        values, space = resolved(given)
+        values, space = _resolved(given)
         limits = Budget(**{measure: values[f"budget_{name}"] for name, measure in BUDGETS.items()})
-        rooms = [_room(room, values) for room in _ROOMS]
-        settings = cls(values, space, *rooms, limits)
+        rooms = _ROOMS | ({"export": ExportSettings} if values["name"] else {})
+        settings = cls(values, space, limits, **{"export": None, **{
+            name: room(**{field.name: values[field.name] for field in dataclasses.fields(room)})
+            for name, room in rooms.items()}})
         settings._check(given)
         return settings
 
@@ -88,39 +92,28 @@ class Settings:
         """The same settings but for some flags; defaults that depend on these stay as they are."""
         return Settings.of(**{**self.values, **changes})
 
-    def __getattr__(self, name: str) -> Any:
-        values = self.__dict__.get("values", {})
-        if name in values:
-            return values[name]
-        raise AttributeError(name)
-
     def _check(self, given: Mapping[str, Any]) -> None:
         values = self.values
-        if values["budgets"] and given.get("max_overhead") not in (None, "none"):
-            raise InputError.of("budgets", values["budgets"], "takes the place of the overhead: give "
-                                "--max_overhead=none with it")
-        if values["num_finalists"] and (values["budgets"] or values["pretrain_epochs"] or values["teacher"]):
-            name = next(name for name in ("budgets", "pretrain_epochs", "teacher") if values[name])
-            raise InputError.of("num_finalists", values["num_finalists"], "trains candidates of one budget in one "
-                                f"stage: leave out --{name}")
+
+        def refuse(wrong: Any, name: str, remedy: str) -> None:
+            if wrong:
+                raise InputError.of(name, values[name], remedy)
+
+        refuse(values["budgets"] and given.get("max_overhead") not in (None, "none"), "budgets",
+               "takes the place of the overhead: give --max_overhead=none with it")
+        other = next((name for name in ("budgets", "pretrain_epochs", "teacher") if values[name]), None)
+        refuse(values["num_finalists"] and other, "num_finalists",
+               f"trains candidates of one budget in one stage: leave out --{other}")
         if values["what"] == "training" and not values["genotype"]:
             raise InputError("--genotype: is needed with --what=training, the genotype.json of a search, say")
         for name in ("backbone", "width_multiplier"):
-            if values[name] is not None and values["space"] != NASB.name:
-                raise InputError.of(name, values[name], f"needs --space={NASB.name}; a space of your own has its "
-                                    "backbone in its file")
+            refuse(values[name] is not None and values["space"] != NASB.name, name,
+                   f"needs --space={NASB.name}; a space of your own has its backbone in its file")
         for name in ("max_overhead", "train_backbone"):
-            if given.get(name) and not self.search_space.backbone and not values["genotype"]:
-                raise InputError.of(name, given[name], f"--space={values['space']} has no backbone; "
-                                    f"--space={NASB.name} does")
-        if values["network"] and not self.has_budget:
-            raise InputError.of("network", values["network"], "needs a budget: --budget_bops=15M, say, or another "
-                                "measure")
-
-    # Until every room takes its own settings.
-    budget = property(lambda self: self.limits)
-    data_name = property(lambda self: self.data.name)
-    data_flag = property(lambda self: self.data.source)
+            refuse(given.get(name) and not self.search_space.backbone and not values["genotype"], name,
+                   f"--space={values['space']} has no backbone; --space={NASB.name} does")
+        refuse(values["network"] and not self.has_budget, "network",
+               "needs a budget: --budget_bops=15M, say, or another measure")
 
     @property
     def has_budget(self) -> bool:
@@ -133,18 +126,9 @@ class Settings:
         return {name: self.values[name] for name in SPACE_FIELDS if self.values[name] is not None}
 
 
-def _room(room: type[Room], values: Mapping[str, Any]) -> Room:
-    return room(**{field.name: values[field.name] for field in dataclasses.fields(room)})
-
-
-def resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
+def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
     """The value of every flag, and the search space: paths made absolute, missing values filled in."""
     values = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-
-    def fill(name: str, value: Any) -> None:
-        if values[name] in (None, ""):
-            values[name] = value
-
     # No shell expands what stands behind "=", and in flagfiles there is none.
     for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory"):
         if values[name]:
@@ -154,19 +138,21 @@ def resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         if values[name]:
             values[name] = absolute(values[name])
     values["genotypes"] = tuple(map(absolute, values["genotypes"]))
-    fill("split_seed", values["seed"])
-    fill("repeat_random", values["num_random"] // 4)
-    fill("warmup_epochs", values["search_epochs"] // 10)
-    fill("trial_epochs", max(1, values["train_epochs"] // 5))
-    fill("train_warmup_epochs", min(5, values["train_epochs"] // 10))
-    fill("distillation", 0.5 if values["teacher"] else None)
-    fill("workdir", _usual_workdir(values))
-    values["space"], named = _named_space(values)
+    name_or_path, named = _named_space(values)
     with blame_field():  # may name another field than was given, where two do not agree
         space = named.replace(**{name: values[name] for name in SPACE_FIELDS if values[name] is not None})
-    fill("max_overhead", "0.1" if space.backbone and not values["budgets"] else None)
-    fill("references", ("backbone", "widened") if space.backbone else ("resnet", "quicknet", "bars_uniform"))
-    return values, space
+    found = {
+        "split_seed": values["seed"],
+        "repeat_random": values["num_random"] // 4,
+        "warmup_epochs": values["search_epochs"] // 10,
+        "trial_epochs": max(1, values["train_epochs"] // 5),
+        "train_warmup_epochs": min(5, values["train_epochs"] // 10),
+        "distillation": 0.5 if values["teacher"] else None,
+        "workdir": _usual_workdir(values),
+        "max_overhead": "0.1" if space.backbone and not values["budgets"] else None,
+        "references": ("backbone", "widened") if space.backbone else ("resnet", "quicknet", "bars_uniform")}
+    missing = {name: value for name, value in found.items() if values[name] in (None, "")}
+    return {**values, **missing, "space": name_or_path}, space
 
 
 def _usual_workdir(values: Mapping[str, Any]) -> str:

@@ -52,10 +52,10 @@ def test_commands_name_the_program_and_the_network_that_is_there(run, monkeypatc
         again = found["Repeat it:" if program == "train" else "Train the network again:"]
         monkeypatch.chdir("/")
         config = command_line.parse("train", again[1:])
-        assert config.genotype == str(run / "genotype.json")  # not that which it began with
-        assert program == "train" or config.train_lr == 0.25
+        assert config.values["genotype"] == str(run / "genotype.json")  # not that which it began with
+        assert program == "train" or config.training.train_lr == 0.25
     (run / "config.flags").write_text(settings.replace("bin/search", "bin/train") + "--network=resnet\n")
-    assert command_line.parse("train", commands_of(run)["Repeat it:"][1:]).network == "resnet"
+    assert command_line.parse("train", commands_of(run)["Repeat it:"][1:]).values["network"] == "resnet"
     (run / "genotype.json").unlink()
     assert commands_of(run)["Repeat it:"][:2] == ["bin/train", flagfile]
     assert not {"Train the network again:", "Export it for devices:"} & set(commands_of(run))
@@ -67,7 +67,7 @@ def test_commands_when_the_file_of_the_space_has_moved(run):
         file.write("--space=/nowhere/own.json\n")
     found = commands_of(run)
     for purpose, program in (("Repeat it:", "search"), ("Train the network again:", "train")):
-        assert command_line.parse(program, found[purpose][1:]).space == str(run / "space.json")
+        assert command_line.parse(program, found[purpose][1:]).values["space"] == str(run / "space.json")
 
 
 def test_a_float_twin_costs_what_it_is(run, parse_page):
