@@ -11,7 +11,7 @@ convolutions read, however many read it. Those that the engine computes within a
 count; the batch norm right behind a float convolution does not, as it is merged into the kernel. Copies cost none:
 concatenation, shift, subsampling, mapping of channels, zeros.
 
-*Peak activation bytes*: see `memory`.
+*Peak activation bytes*: see `layer_list.peak_activation_bytes`.
 """
 
 from __future__ import annotations
