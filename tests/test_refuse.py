@@ -31,7 +31,7 @@ from bars_tf.data import records, splits
 from bars_tf.errors import InputError, as_text
 from bars_tf.legacy_keras import tf
 from bars_tf.network.model_files import load_model
-from bars_tf.report import run as run_files
+from bars_tf.report import run as runs
 from bars_tf.training import outcome
 
 
@@ -173,7 +173,7 @@ def test_a_longer_training_that_is_stopped_in_its_test(finished, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         cli_search.main(command_line.parse("search", [*TINY, f"--workdir={copy}", "--train_epochs=3"]))
     assert [(copy / name).read_bytes() for name in ("model.h5", "summary.json")] == before
-    assert run_files.read(copy).state != run_files.FINISHED
+    assert runs.read(copy).state != runs.FINISHED
 
 
 def test_a_work_directory_trains_one_genotype(finished, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from helpers import TINY, run_program
 
 from bars_tf.cost.tables import cost_of, cost_tables
-from bars_tf.report import run as run_files
+from bars_tf.report import run as runs
 from bars_tf.space.genotype import Genotype
 
 
@@ -24,7 +24,7 @@ def test_a_search_for_a_family(tmp_path):
         assert genotype == Genotype.from_dict(member["genotype"])
         assert cost_of(genotype, tables).ops == member["cost"]["ops"] <= limit
     assert all(a["accuracy"] <= b["accuracy"] for a, b in zip(listed, listed[1:]))
-    assert len(run_files.read(work).family) == 5
+    assert len(runs.read(work).family) == 5
     assert Genotype.load(work / "genotype.json") == Genotype.from_dict(listed[-1]["genotype"])
 
 
