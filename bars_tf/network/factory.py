@@ -11,13 +11,6 @@ from bars_tf.space.positions import CellPosition
 Tensor = Any  # a tensor of the factory: of Keras, of TensorFlow, or the number of a layer
 
 
-class BlockOptions(Protocol):
-    """The fields of a search space that shape its blocks."""
-
-    num_paths: int
-    backbone: Sequence[Any]
-
-
 class LayerFactory(Protocol):
     """Makes the layers of a network, in the order in which the builder asks for them.
 
@@ -30,7 +23,9 @@ class LayerFactory(Protocol):
     it; only the supernet does so.
     """
 
-    space: BlockOptions
+    @property
+    def space(self) -> Any:
+        """The `SearchSpace` of the network (not named as a type: chains of imports stay shorter)."""
 
     # Layers with weights
 
