@@ -1,8 +1,42 @@
-"""Fixtures."""
+"""Fixtures, and the option of `bin/test --quick`."""
+
+import fcntl
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import TINY, run_program
+
+# Tests of code that needs TensorFlow, in directories whose other tests run without it by `bin/test --quick`.
+NEED_TENSORFLOW = ["cli/test_compare.py", "cli/test_finish.py", "cli/test_refused_input.py", "cli/test_tune.py",
+                   "cost/test_deployment.py", "root/test_legacy_keras.py"]
+collect_ignore: list[str] = []
+
+
+class _Forbid:
+    """Makes every import of TensorFlow and of what is built on it an error."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in ("keras", "larq", "tensorflow", "tf_keras"):
+            raise ImportError(f"{name} is imported by a test that must run without it")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--without-tensorflow", action="store_true", help="forbid its import, and leave out tests with it")
+
+
+def pytest_configure(config):
+    if config.getoption("--without-tensorflow"):
+        sys.meta_path.insert(0, _Forbid)
+        collect_ignore.extend(NEED_TENSORFLOW)
 
 
 @pytest.fixture
@@ -10,11 +44,56 @@ def program():
     return run_program
 
 
+@pytest.fixture
+def program_here(monkeypatch, capfd):
+    """Runs a program in this process: in a second where a fresh process would import TensorFlow, and prove no more."""
+    from bars_tf import log_filter
+    from bars_tf.cli import main, workdir
+    from bars_tf.legacy_keras import tf
+
+    locks = {}
+    monkeypatch.setattr(workdir, "_held", locks)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would hold for later tests
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(log_filter, "filter_stderr", lambda: None)
+    monkeypatch.setenv("BARS_VERBOSITY", "0")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+
+    def run(name, *arguments):
+        capfd.readouterr()
+        with warnings.catch_warnings():
+            status = main.run(name, None, list(map(str, arguments)))
+        return subprocess.CompletedProcess([name, *arguments], status, *capfd.readouterr())
+
+    yield run
+    for file in locks.values():
+        file.close()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def shared(tmp_path_factory, name, make):
+    """What `make` returns for a new directory, made once for all processes of pytest-xdist."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = root / f"{name}.pickle"
+        if not result.exists():
+            result.write_bytes(pickle.dumps(make(root / name)))
+        return root / name, pickle.loads(result.read_bytes())
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A work directory of a finished run, and what the run printed."""
-    directory = tmp_path_factory.mktemp("run") / "work"
-    return directory, run_program("search", *TINY, f"--workdir={directory}")
+    """A work directory of a finished run, and the finished process. Tests that run programs in it take a copy."""
+    return shared(tmp_path_factory, "finished", lambda work: run_program("search", *TINY, f"--workdir={work}"))
+
+
+@pytest.fixture
+def copy_of_finished(finished, tmp_path):
+    """A copy of that work directory."""
+    return Path(shutil.copytree(finished[0], tmp_path / "work"))
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +101,15 @@ def untrained(tmp_path_factory):
     """A work directory as `bin/search` leaves it, of a small network that is not trained."""
     from sample_networks import write_run
 
-    directory = tmp_path_factory.mktemp("untrained") / "work"
-    write_run(directory)
-    return directory
+    return shared(tmp_path_factory, "untrained", write_run)[0]
 
 
 @pytest.fixture(scope="session")
 def exported(untrained, tmp_path_factory):
     """The directory that `bin/export` writes of that network, and the finished process."""
-    output = tmp_path_factory.mktemp("export") / "tiny"
-    return output, run_program("export", f"--workdir={untrained}", "--name=tiny_net", f"--output={output}")
+    parent, done = shared(tmp_path_factory, "exported", lambda parent: run_program(
+        "export", f"--workdir={untrained}", "--name=tiny_net", f"--output={parent / 'tiny'}"))
+    return parent / "tiny", done
 
 
 @pytest.fixture

@@ -1,19 +1,21 @@
-"""What test_distribute runs in processes of its own: `python distributed.py DEVICES STRATEGY DIRECTORY FLAGS...` is
-`bin/search` with so many devices; without flags it takes 20 steps in float64 and saves what they made."""
+"""The process of programs/test_devices.py: `python distributed.py DEVICES STRATEGY DIRECTORY FLAGS...`.
+
+Runs `bin/search` with this number of devices; without flags, takes 20 steps in float64 and saves the values.
+"""
 
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from bars_tf.cli import main as programs
-from bars_tf.data import pipeline as data
+from bars_tf.cli import main
+from bars_tf.data import pipeline
+from bars_tf.data.image_data import load
 from bars_tf.legacy_keras import tf
 from bars_tf.search import phases
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
-from bars_tf.training import checkpoints as resume
-from bars_tf.training import distribution, schedules
+from bars_tf.training import checkpoints, distribution, schedules
 
 BATCH, STEPS, EPOCHS = 32, 10, 2
 SPACE = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=4, width_choices=(0.5, 1.0))
@@ -40,17 +42,17 @@ class Draws(tf.keras.callbacks.Callback):
 
 def steps(strategy, directory):
     tf.keras.backend.set_floatx("float64")
-    strategy = distribution.make(strategy)
+    strategy = distribution.make_strategy(strategy)
     tf.keras.utils.set_random_seed(0)
-    parts = data.load("fashion_mnist_small")[0].split(0, (0.5, 0.5))
+    parts = load("fashion_mnist_small")[0].split(0, (0.5, 0.5))
     with strategy.scope():
         supernet = Supernet(SPACE, parts[0].image_shape, 10)
         supernet.compile(tf.keras.optimizers.legacy.Adam(1e-2, global_clipnorm=1.0),
                          tf.keras.optimizers.legacy.Adam(1e-2))
-        checkpoints = resume.Checkpoints(str(directory), STEPS, 10, model=supernet)
+        saved = checkpoints.Checkpoints(str(directory), STEPS, 10, model=supernet)
     draws = Draws()
-    resume.fit(supernet, lambda p: distribution.distribute(strategy, BATCH, lambda shard: data.bilevel(
-        parts, BATCH, start_epoch=p.epoch, start_step=p.step, steps=STEPS, shard=shard)), EPOCHS, checkpoints,
+    checkpoints.fit(supernet, lambda p: distribution.distribute_batches(strategy, BATCH, lambda shard: pipeline.bilevel(
+        parts, BATCH, start_epoch=p.epoch, start_step=p.step, steps=STEPS, shard=shard)), EPOCHS, saved,
         [phases.Phases(EPOCHS, 1, schedules.linear(1, 0.5), schedules.linear(0, 1)), draws])
     for each in draws.drawn:
         for by_replica in each:
@@ -58,7 +60,7 @@ def steps(strategy, directory):
     metrics = {id(v) for metric in supernet.metrics for v in metric.variables}
     values = [v.numpy() for v in supernet.variables if id(v) not in metrics]
     drawn = [np.concatenate([by_replica[0] for by_replica in each]) for each in draws.drawn]
-    tested = supernet.evaluate(data.batches(parts[1], BATCH).take(4), verbose=0)
+    tested = supernet.evaluate(pipeline.batches(parts[1], BATCH).take(4), verbose=0)
     np.savez(directory / "result.npz", *map(np.asarray, values), drawn=np.array(drawn), shown=draws.shown,
              tested=tested, replicas=strategy.num_replicas_in_sync)
 
@@ -70,6 +72,6 @@ if __name__ == "__main__":
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(devices))
     if flags:
         sys.argv = ["search", *flags, f"--strategy={name}", f"--workdir={where}"]
-        sys.exit(programs.search())
+        sys.exit(main.search())
     Path(where).mkdir(parents=True)
     steps(name, Path(where))

@@ -29,7 +29,7 @@ def main(settings: Settings) -> int:
         space.check_image((side, side, 3))
     if not space.convolutions():
         raise InputError.of("primitives", ",".join(space.primitives), "has no convolution, which all is measured by")
-    environment.start(settings.run)
+    environment.initialize(settings.run)
     results = run_benchmark(Benchmark(space, (side, side, 3), values["batch_size"], values["rounds"],
                                       settings.run.seed, settings.training, settings.data), values["measure"])
     if values["json"]:

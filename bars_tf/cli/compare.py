@@ -28,7 +28,7 @@ def main(settings: Settings) -> int:
     if not settings.has_budget:
         raise InputError("--budget_bops: this or another budget is needed: networks are compared at equal cost")
     directory = workdir.claim(settings, "compare")
-    environment.start(settings.run)
+    environment.initialize(settings.run)
     images = load_splits(settings.data)
     budget = checked_budget(settings, images)
     check_teacher(settings.training, images)

@@ -9,12 +9,12 @@ from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export.tflite_model import load_tflite
 from bars_tf.network.model_files import load_model
-from bars_tf.training.evaluation import TFLITE, accuracy, as_network
+from bars_tf.training.evaluation import TFLITE, accuracy, as_classifier
 
 
 def main(settings: Settings) -> int:
     path, split = settings.values["model"], settings.values["split"]
-    network = load_tflite(path) if path.endswith(TFLITE) else as_network(load_model(path))
+    network = load_tflite(path) if path.endswith(TFLITE) else as_classifier(load_model(path))
     splits, data = load_splits(settings.data), settings.data
     images = getattr(splits, split)
     if network.input_shape != images.image_shape or network.num_classes != images.num_classes:

@@ -14,7 +14,7 @@ from bars_tf.report import page
 from bars_tf.report.closing_table import print_closing_table
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
-from bars_tf.training.outcome import finished, train_all, train_and_test
+from bars_tf.training.outcome import finished_summary, train_all, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
 
@@ -27,20 +27,20 @@ def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, ne
         found: further entries of `summary.json`.
     """
     chief = run.is_chief
-    earlier = finished(directory, settings.train_epochs)
+    earlier = finished_summary(directory, settings.train_epochs)
     if earlier and (directory / "model.h5").exists():
         if chief and not (directory / page.PAGE).exists():  # stopped in the very end
             _write_report(directory)
         print_closing_table(earlier, network, directory, os.environ)
         return
-    if distribution.is_shared(strategy):
+    if distribution.is_distributed(strategy):
         with strategy.scope():
             train_all(settings, run, images, network, directory)
     if chief:
         summary = train_and_test(settings, run, images, network, directory, budget, **found)
         _write_report(directory)
         print_closing_table(summary, network, directory, os.environ)
-    distribution.wait_for_all(strategy)
+    distribution.barrier(strategy)
 
 
 def _write_report(directory: Path) -> None:

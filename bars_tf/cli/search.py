@@ -15,7 +15,7 @@ from bars_tf.training.stages import check_teacher
 
 def main(settings: Settings) -> int:
     directory = workdir.claim(settings, "search")
-    strategy = environment.start(settings.run)
+    strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
     images.read()
     search = search_of(settings, images, directory)

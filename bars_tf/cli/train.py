@@ -25,7 +25,7 @@ def main(settings: Settings) -> int:
     if genotype and trained.exists() and Genotype.load(trained) != genotype:
         raise InputError.of("workdir", settings.run.workdir, f"trains another genotype than --genotype="
                             f"{values['genotype']}; choose another directory")
-    strategy = environment.start(settings.run)
+    strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
     limits = given_budget(settings, images)
     with blame("network", values["network"]):

@@ -37,7 +37,7 @@ def main(settings: Settings) -> int:
     if genotype and kept.exists() and Genotype.load(kept) != genotype:
         raise InputError.of("workdir", directory, "tunes another genotype than --genotype="
                             f"{settings.values['genotype']}; choose another directory")
-    strategy = environment.start(settings.run)
+    strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
     images.read()
     if genotype:

@@ -24,7 +24,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.report.run_files import NETWORKS, read_log
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
-from bars_tf.training.outcome import finished, train_and_test
+from bars_tf.training.outcome import finished_summary, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
 Row = dict[str, Any]
@@ -68,7 +68,7 @@ def run(comparison: Comparison) -> None:
         seed = comparison.run.seed + number
         directory = results / NETWORKS / f"{contender.name}_seed{seed}"
         _keep_genotype(contender, directory, comparison.images)
-        summary, started = finished(directory, comparison.training.train_epochs), time.monotonic()
+        summary, started = finished_summary(directory, comparison.training.train_epochs), time.monotonic()
         left = f", about {console.duration(np.mean(seconds) * (len(jobs) - len(rows)))} left" if seconds else ""
         console.say(f"compare  network {len(rows) + 1} of {len(jobs)}: {contender.name}, seed {seed}, "
                     f"{'is trained' if summary else 'begins'}{left}")

@@ -1,6 +1,6 @@
 """Images: sources, augmentation and deterministic batches.
 
-The functions that users call load when they are first used, as TensorFlow comes with them.
+The functions that users call are loaded at first use, because they import TensorFlow.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""What happens to a batch of images on its way into a network: crop, flip, cutout, normalisation.
+"""Preprocessing of image batches: random crop, flip and cutout, and normalisation.
 
-Everything works on whole batches and draws only from the key that it is given, so the same key gives the same batch.
+Every function works on whole batches and is stateless: the same key gives the same batch.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from bars_tf.legacy_keras import tf
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images.
+    """Random augmentation of training images.
 
-    Args:
-        crop_padding: pixels of black added at each side before an image of the original size is cropped at random.
-        flip: mirror half of the images left to right.
+    Crop and flip are those of He et al. (arXiv 1512.03385), cutout is that of DeVries and Taylor (arXiv 1708.04552).
+
+    Attributes:
+        crop_padding: black pixels added at each side before an image of the original size is cropped at random.
+        flip: whether half of the images are mirrored left to right.
         cutout: side in pixels of a square set to the mean colour, its centre anywhere in the image; 0 for none.
+
+    Raises:
+        ValueError: a number of pixels is negative.
     """
 
     crop_padding: int = 0
@@ -28,10 +33,10 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name, value in (("crop_padding", self.crop_padding), ("cutout", self.cutout)):
             if value < 0:
-                raise ValueError(f"{name} is {value}, it has to be 0 or more pixels")
+                raise ValueError(f"{name} is {value}, it must be 0 or more pixels")
 
 
-# What is usual for these; a mirrored digit or letter is another character.
+# The common choices; digits and letters are not mirrored, because that would make another character of them.
 _DEFAULTS = {
     "cifar10": Augmentation(crop_padding=4, flip=True),
     "cifar100": Augmentation(crop_padding=4, flip=True),
@@ -43,7 +48,7 @@ _DEFAULTS = {
     "svhn_cropped": Augmentation(crop_padding=4),
 }
 
-# Mean and standard deviation of each channel of the training images, in units of 255.
+# Mean and standard deviation of each channel of the training images, as fractions of 255.
 STATISTICS = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -55,25 +60,28 @@ STATISTICS = {
 
 
 def default_augmentation(name: str, image_size: int, has_margin: bool = False) -> Augmentation:
-    """The augmentation for a data set that nobody chose one for.
+    """The default augmentation of a data set.
 
     Args:
-        name: of the data set in TFDS, without version or configuration.
+        name: name of the data set in TFDS, without version or configuration.
         image_size: smaller side of the images in pixels.
-        has_margin: the images are stored larger than they are used, so that cropping needs no padding.
+        has_margin: whether the images are stored larger than they are used, so that crops need no padding.
     """
     known = _DEFAULTS.get(name, Augmentation(crop_padding=image_size // 8, flip=True))
     return dataclasses.replace(known, crop_padding=0) if has_margin else known
 
 
 def central_crop(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """The middle (height, width) pixels of images [B, H, W, C]."""
+    """Crops the central `size` = (height, width) pixels of images [B, H, W, C]."""
     top, left = (images.shape[1] - size[0]) // 2, (images.shape[2] - size[1]) // 2
     return images[:, top : top + size[0], left : left + size[1]]
 
 
 def _draw(count: tf.Tensor, seed: tf.Tensor, end: int, shard: tuple[int, int]) -> tf.Tensor:
-    """int32 [count, 1] below `end`, for `count` images that are the shard (i, n) of a batch: every nth from the ith."""
+    """Uniform int32 [count, 1] below `end`, for `count` images that are the shard (i, n) of a batch.
+
+    The numbers of the whole batch are drawn, so that shards together see those of one device.
+    """
     index, shards = shard
     return tf.random.stateless_uniform([count * shards, 1], seed, 0, end, tf.int32)[index::shards]
 
@@ -85,7 +93,17 @@ def random_crop_and_flip(
     key: tf.Tensor,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.Tensor:
-    """Pads, crops and mirrors each image [B, H, W, C] in its own way; `key` [2] is the seed. Returns [B, *size, C]."""
+    """Pads, crops and mirrors each image at random.
+
+    Args:
+        images: [B, H, W, C].
+        size: (height, width) of the crops.
+        augmentation: the padding, and whether images are mirrored.
+        key: seed of the whole batch, [2].
+        shard: (i, n) where the images are every nth of the batch from the ith on.
+    Returns:
+        Images [B, *size, C].
+    """
     padding = augmentation.crop_padding
     padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
     count, (height, width, channels) = tf.shape(images)[0], padded.shape[1:]
@@ -99,20 +117,20 @@ def random_crop_and_flip(
     if augmentation.flip:
         columns = tf.where(draw(for_flip, 2) == 1, columns[::-1], columns)
     columns += draw(for_columns, width - size[1] + 1)
-    # One gather of pixels from the whole batch: as fast as the pixels can be copied, without a step per image.
+    # A single gather from the whole batch is as fast as copying the pixels.
     pixels = (tf.range(count)[:, None, None] * height + rows[:, :, None]) * width + columns[:, None, :]
     return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
 
 
 def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
-    """uint8 images [B, H, W, C] to float32 of mean 0 and deviation 1; `mean` and `std` a channel, in units of 255."""
+    """(images / 255 - mean) / std, as float32 [B, H, W, C]; `mean` and `std` have a value per channel."""
     scale = tf.constant([1 / (255 * s) for s in std], tf.float32)
     offset = tf.constant([m / s for m, s in zip(mean, std, strict=True)], tf.float32)
     return tf.cast(images, tf.float32) * scale - offset
 
 
 def cutout(images: tf.Tensor, side: int, key: tf.Tensor, shard: tuple[int, int] = (0, 1)) -> tf.Tensor:
-    """Sets a square of `side` pixels to 0 in each image [B, H, W, C]; beyond the border it is cut off."""
+    """Sets a random square of `side` pixels to 0 in each image [B, H, W, C]; it may extend beyond the border."""
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     for_rows, for_columns = tf.unstack(tf.random.experimental.stateless_split(key, 2))
 
@@ -134,8 +152,10 @@ def prepare_for_training(
     key: tf.Tensor,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.Tensor:
-    """uint8 images [B, H, W, C] to float32 [B, *size, C], augmented; `key` [2] is the seed of the whole batch, of which
-    the images are the shard (i, n): every nth from the ith on."""
+    """Augments and normalises uint8 images [B, H, W, C]; returns float32 [B, *size, C].
+
+    The arguments are those of `random_crop_and_flip` and `normalise`.
+    """
     for_crop, for_cutout = tf.unstack(tf.random.experimental.stateless_split(key, 2))
     images = normalise(random_crop_and_flip(images, size, augmentation, for_crop, shard), mean, std)
     return cutout(images, augmentation.cutout, for_cutout, shard) if augmentation.cutout else images
@@ -144,5 +164,5 @@ def prepare_for_training(
 def prepare_for_evaluation(
     images: tf.Tensor, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> tf.Tensor:
-    """uint8 images [B, H, W, C] to float32 [B, *size, C], their middle, nothing at random."""
+    """Crops the centre of uint8 images [B, H, W, C] and normalises it; returns float32 [B, *size, C]."""
     return normalise(central_crop(images, size), mean, std)

@@ -1,4 +1,4 @@
-"""Which images a run uses, and how they are prepared."""
+"""Settings of the images of a run: source, augmentation and split."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DataSettings:
             self.check_side(self.image_size, f"must be at most --image_size={self.image_size}")
 
     def check_side(self, side: int, remedy: str) -> None:
-        """Refuses crops and cutouts that are larger than `side` pixels."""
+        """Raises an InputError if crops or cutouts are larger than `side` pixels."""
         for name in ("crop_padding", "cutout"):
             if (getattr(self, name) or 0) > side:
                 raise InputError.of(name, getattr(self, name), remedy)

@@ -1,4 +1,4 @@
-"""Training, validation and test images of a run."""
+"""Training, validation and test images of a run, as its settings ask for."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bars_tf.legacy_keras import tf
 
 
 class ImageSplits(NamedTuple):
-    """The images of a run, and the settings that they come from.
+    """The images of a run.
 
     Attributes:
-        train: images that weights (and alphas) are trained on.
-        validation: images that are held out of the training set, for choices.
-        test: images that are evaluated once, at the end.
-        settings: where the images come from and how they are prepared.
+        train: training images of the weights and of the alphas.
+        validation: images held out of the training set, for choices between networks.
+        test: test images, evaluated once, at the end.
+        settings: source and preparation of the images.
     """
 
     train: ImageData
@@ -41,12 +41,12 @@ class ImageSplits(NamedTuple):
     @property
     def augmentation(self) -> Augmentation:
         """The default augmentation of the data set with the changes of the settings."""
-        usual, given = self.train.default_augmentation, self.settings
-        return Augmentation(usual.crop_padding if given.crop_padding is None else given.crop_padding,
-                            usual.flip if given.flip is None else given.flip, given.cutout)
+        default, settings = self.train.default_augmentation, self.settings
+        return Augmentation(default.crop_padding if settings.crop_padding is None else settings.crop_padding,
+                            default.flip if settings.flip is None else settings.flip, settings.cutout)
 
     def read(self) -> None:
-        """Reads all images that fit in memory, so that damage is found before the work and not after it.
+        """Reads all images that fit in memory, so that damage is found before the training.
 
         Raises: InputError naming the source of a damaged image.
         """
@@ -56,7 +56,7 @@ class ImageSplits(NamedTuple):
 
 
 def load_splits(settings: DataSettings) -> ImageSplits:
-    """Loads the images that the settings name and splits the validation images off the training images.
+    """Loads the images of the settings, and splits the validation images off the training images.
 
     Raises: InputError naming the setting that does not fit.
     """
@@ -74,13 +74,13 @@ def load_splits(settings: DataSettings) -> ImageSplits:
 
 @contextlib.contextmanager
 def reading(images: ImageData) -> Iterator[None]:
-    """A block that reads images while it uses them, as it does with those that do not fit in memory.
+    """A context in which images are streamed: turns TensorFlow's errors into ones that name the damaged record.
 
-    Raises: InputError naming the record that turns out to be damaged.
+    Raises: InputError naming the record.
     """
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         if images.records.in_memory is not None:
             raise
-        raise InputError.of(*images.records.origin, str(images.records.explain(error))) from None
+        raise InputError.of(*images.records.origin, str(images.records.diagnose(error))) from None

@@ -1,4 +1,4 @@
-"""Which data sets there are: finds a prepared set of TFDS or downloads it, and says what it is made of."""
+"""TensorFlow Datasets (TFDS): finds or downloads a data set, and selects its features and splits."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ import numpy as np
 
 from bars_tf.errors import one_line
 
-# First, because TFDS imports TensorFlow too, and this is the place that says how.
+# First, because TFDS imports TensorFlow, and `legacy_keras` must configure that import.
 from bars_tf import legacy_keras  # noqa: F401  # isort: skip
 import tensorflow_datasets as tfds  # isort: skip
 from tensorflow_datasets.core.utils import gcs_utils  # isort: skip
 
 EMBEDDED = pathlib.Path(__file__).parent / "datasets"  # the data sets inside the package
-DOWNLOAD_TIMEOUT = 10  # seconds to find out that there is no network
+DOWNLOAD_TIMEOUT = 10  # seconds, to detect that there is no network
 
 
 def _directory(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
-    """The TFDS directory for a data set: the package's own for those in it."""
+    """The TFDS directory of a data set: that of the package for the data sets in it."""
     if name in {path.name for path in EMBEDDED.iterdir() if path.is_dir()}:
         return EMBEDDED
     return pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
 
 
-def find(name: str, data_dir: str | os.PathLike | None = None) -> Any:
+def find_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     """The TFDS builder of a data set, prepared or not.
 
     Raises:
         ValueError: there is no such data set.
     """
     tfds.disable_progress_bar()
-    gcs_utils._is_gcs_disabled = True  # else TFDS looks into a storage bucket first: minutes without a network
+    gcs_utils._is_gcs_disabled = True  # otherwise TFDS tries a storage bucket first: minutes without a network
     directory = _directory(name, data_dir)
     try:
         return tfds.builder(name, data_dir=str(directory), try_gcs=False)
@@ -49,16 +49,16 @@ def find(name: str, data_dir: str | os.PathLike | None = None) -> Any:
         near = difflib.get_close_matches(name, known)
         hint = f"; did you mean {' or '.join(near)}?" if near else ", see https://www.tensorflow.org/datasets"
         raise ValueError(f"data set {name!r} is unknown to TFDS and not in {directory}{hint}") from None
-    # Whatever a name of the wrong form or a broken directory leads to.
+    # A malformed name or a broken directory may raise anything.
     except Exception as error:  # noqa: BLE001
         raise ValueError(f"data set {name!r} can't be opened in {directory}: {one_line(error)}") from None
 
 
-def prepare(builder: Any, data_dir: str | os.PathLike | None = None) -> None:
-    """Downloads a data set where it is missing.
+def download_if_missing(builder: Any, data_dir: str | os.PathLike | None = None) -> None:
+    """Downloads a data set if it is missing.
 
     Raises:
-        ValueError: it could not be downloaded.
+        ValueError: the download failed.
     """
     if os.path.exists(builder.data_dir):
         return
@@ -69,31 +69,30 @@ def prepare(builder: Any, data_dir: str | os.PathLike | None = None) -> None:
     retries.setLevel(logging.ERROR)
     try:
         if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-            _reach(builder)
+            _check_network(builder)
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    # Network, disk, checksum, files that have to be fetched by hand: all end here.
+    # Network, disk, checksum, files that must be downloaded manually: anything may fail.
     except Exception as error:  # noqa: BLE001
-        raise ValueError(
-            f"data set {name!r} is not in {root} and can't be downloaded ({one_line(error)}): name the directory "
-            f"that has it with --data_dir, or run tfds.load({name!r}, data_dir={str(root)!r}) where there is a network"
-        ) from None
+        raise ValueError(f"data set {name!r} is not in {root} and can't be downloaded ({one_line(error)}): name the "
+                         f"directory that has it with --data_dir, or run tfds.load({name!r}, data_dir={str(root)!r}) "
+                         "where there is a network") from None
     finally:
         retries.setLevel(level)
 
 
-def _reach(builder: Any) -> None:
-    """Asks the server of the data set for an answer, of any kind: without a network TFDS would try for minutes."""
+def _check_network(builder: Any) -> None:
+    """Contacts the server of the data set; without a network TFDS would retry for minutes."""
     for url in list(builder.url_infos or ())[:1]:
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_TIMEOUT).close()
 
 
 def classification_keys(builder: Any) -> tuple[str, str]:
-    """The names of image and label among a data set's features.
+    """The names of the image and of the label among the features of a data set.
 
     Raises:
-        ValueError: it is not made for image classification, or its images are neither grey nor colour of 8 bits.
+        ValueError: the data set is not made for image classification, or its images are not uint8 of 1 or 3 channels.
     """
     features = builder.info.features
     features = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
@@ -102,20 +101,16 @@ def classification_keys(builder: Any) -> tuple[str, str]:
         keys = ("image", "label")
     image, label = (features.get(key) for key in keys)
     if not (isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel)):
-        raise ValueError(  # noqa: TRY004 (what is wrong is the name that the user gave)
-            f"data set {builder.info.name!r} is not one for image classification: it needs an image and a class "
-            f"label, and has {', '.join(sorted(features))}"
-        )
+        raise ValueError(f"data set {builder.info.name!r} is not one for image classification: it needs an image and a "
+                         f"class label, and has {', '.join(sorted(features))}")
     if image.shape[-1] not in (1, 3, None) or image.np_dtype != np.uint8:
-        raise ValueError(
-            f"data set {builder.info.name!r} has images of shape {image.shape} and type {image.np_dtype}; "
-            "what is understood are 1 or 3 channels of uint8"
-        )
+        raise ValueError(f"data set {builder.info.name!r} has images of shape {image.shape} and type {image.np_dtype}; "
+                         "1 or 3 channels of uint8 are supported")
     return keys
 
 
 def split_names(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
-    """The splits for training and for test: "test", else "validation", else the last fifth of "train".
+    """The training split and the test split: "test", else "validation", else the last fifth of "train".
 
     Raises:
         ValueError: there are no training images.
@@ -126,6 +121,6 @@ def split_names(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
     for split in ("test", "validation"):
         if split in available:
             first = next(iter(builder.as_dataset(split, decoders={keys[0]: tfds.decode.SkipDecoding()}).take(1)), None)
-            if first is not None and first[keys[1]] >= 0:  # -1 is what TFDS has for a label that is kept secret
+            if first is not None and first[keys[1]] >= 0:  # TFDS has -1 for labels that are not published
                 return "train", split
     return "train[:80%]", "train[80%:]"

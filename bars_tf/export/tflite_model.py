@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bars_tf.errors import Failure, blame
 from bars_tf.export import conversion, tflite_file
-from bars_tf.training.evaluation import Network
+from bars_tf.training.evaluation import Classifier
 
 
-def load_tflite(path: str) -> Network:
+def load_tflite(path: str) -> Classifier:
     """Reads a `.tflite` file, which the interpreter of the Larq Compute Engine runs.
 
     Raises:
@@ -26,4 +26,4 @@ def load_tflite(path: str) -> Network:
             predict = conversion.interpreter(Path(path).read_bytes())
         except RuntimeError as error:
             raise ValueError(f"the Larq Compute Engine does not take it ({str(error).splitlines()[0][:200]})") from None
-    return Network(lambda images: predict(images.numpy()), contents.input_shape[1:], contents.output_shape[-1])
+    return Classifier(lambda images: predict(images.numpy()), contents.input_shape[1:], contents.output_shape[-1])

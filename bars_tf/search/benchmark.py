@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.data import pipeline as data
+from bars_tf import data
 from bars_tf.data.splits import load_splits
 from bars_tf.search import roofline
 from bars_tf.search.benchmark_steps import Benchmark, SupernetSteps, train_step

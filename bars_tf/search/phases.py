@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from bars_tf import console
 from bars_tf.legacy_keras import tf
-from bars_tf.training.callbacks import BestModel, Log, StopOnNaN, TensorBoard
+from bars_tf.training.callbacks import BestModel, CSVLogger, RaiseOnNaN, TensorBoard
 
 # All of these are `bars_tf.callbacks`.
-__all__ = ["BestModel", "Log", "Phases", "StopOnNaN", "TensorBoard", "WarnOfCollapse"]
+__all__ = ["BestModel", "CSVLogger", "Phases", "RaiseOnNaN", "TensorBoard", "WarnOfCollapse"]
 
 
 class Phases(tf.keras.callbacks.Callback):

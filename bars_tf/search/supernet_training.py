@@ -14,7 +14,7 @@ from bars_tf.search.task import Search
 from bars_tf.search.trajectory import Trajectory
 from bars_tf.training import callbacks, checkpoints, distribution, schedules
 from bars_tf.training.checkpoints import Checkpoints, Position
-from bars_tf.training.fit import logs, optimizer
+from bars_tf.training.fit import loggers, optimizer
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TWIN
 
@@ -37,7 +37,7 @@ def train_supernet(search: Search) -> tuple[Supernet, float]:
     supernet, saved, first = restored(search, writes)
 
     def batches(position):
-        return distribution.distribute(strategy, settings.batch_size, lambda shard: pipeline.bilevel(
+        return distribution.distribute_batches(strategy, settings.batch_size, lambda shard: pipeline.bilevel(
             search.parts, settings.batch_size, seed=search.run.seed, start_epoch=position.epoch,
             start_step=position.step, steps=steps, shard=shard, augment=search.images.augmentation))
 
@@ -51,8 +51,8 @@ def train_supernet(search: Search) -> tuple[Supernet, float]:
                 phases.Phases(settings.search_epochs, settings.warmup_epochs,
                               schedules.geometric(settings.temperature, settings.final_temperature),
                               schedules.linear(0.0, settings.entropy_weight)),
-                callbacks.StopOnNaN("search", "--weight_lr or --clip_norm", first),
-                *([phases.WarnOfCollapse(), progress, trajectory, *logs(directory)] if writes else [])])
+                callbacks.RaiseOnNaN("search", "--weight_lr or --clip_norm", first),
+                *([phases.WarnOfCollapse(), progress, trajectory, *loggers(directory)] if writes else [])])
     return supernet, saved.seconds
 
 

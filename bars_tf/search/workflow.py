@@ -37,16 +37,16 @@ def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genoty
     directory, chief = search.directory, search.run.is_chief
     file = directory / "candidates.json"
     if not (file.exists() and (directory / "genotype.json").exists()):
-        if distribution.is_shared(strategy):
+        if distribution.is_distributed(strategy):
             with strategy.scope():
                 train_supernet(search)
         if chief:
             derive_genotype(search, file)
-        distribution.wait_for_all(strategy)
+        distribution.barrier(strategy)
     found = read_json(file, max_bytes=2**30)
     if "winner_of_finals" in found and chief:
         successive_halving.promote(directory, found["winner_of_finals"])
-    distribution.wait_for_all(strategy)
+    distribution.barrier(strategy)
     return Genotype.load(directory / "genotype.json"), {
         "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
 

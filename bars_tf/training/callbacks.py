@@ -1,4 +1,4 @@
-"""Callbacks of `fit`: the log of every epoch, the best model, and a stop at values that are not finite."""
+"""Keras callbacks: a log of every epoch, the best model, and an error at values that are not finite."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from bars_tf.legacy_keras import tf
 from bars_tf.network.model_files import save_model
 
 
-class Log(tf.keras.callbacks.Callback):
-    """A CSV file with a row an epoch; rows of epochs that are run again are replaced. What an epoch has no value of is
-    empty."""
+class CSVLogger(tf.keras.callbacks.Callback):
+    """Writes a CSV file with one row per epoch.
+
+    Unlike Keras's, it replaces the rows of epochs that are repeated, and accepts metrics that only some epochs have.
+    """
 
     def __init__(self, path: str):
         super().__init__()
@@ -33,24 +35,28 @@ class Log(tf.keras.callbacks.Callback):
 
 
 class TensorBoard(tf.keras.callbacks.TensorBoard):
-    """Keras's, but at the end of epochs alone: beside others that look at every step it calls for a summary of each
-    one, which nobody writes and which takes some kilobytes that never come back."""
+    """Keras's TensorBoard callback, at the end of epochs only.
+
+    Keras's requests a summary of every step, which is never written and leaks some kilobytes.
+    """
 
     def on_train_batch_end(self, batch, logs=None):
         pass
 
 
 class BestModel(tf.keras.callbacks.Callback):
-    """Keeps the model of the epoch with the highest validation accuracy.
+    """Saves the model of the epoch with the highest validation accuracy.
+
+    Keras's `ModelCheckpoint` forgets the highest accuracy when a run resumes.
 
     Args:
         path: an `.h5` file.
         network: the model that is saved.
-        convert: what is done to the model before it is saved.
-        writes: whether this process is the one that writes it.
+        convert: function applied to the model before it is saved; None for none.
+        writes: whether this process writes files.
 
     Attributes:
-        best: the highest validation accuracy so far, a variable, to be saved with the model.
+        best: variable with the highest validation accuracy so far, to be saved in checkpoints.
     """
 
     def __init__(self, path: str, network: tf.keras.Model, convert: Callable | None = None, writes: bool = True):
@@ -64,18 +70,18 @@ class BestModel(tf.keras.callbacks.Callback):
             save_model(self.convert(self.network), self.path)
 
 
-class StopOnNaN(tf.keras.callbacks.Callback):
-    """Stops with an error that names the step when the loss is no longer finite; what was saved stays.
+class RaiseOnNaN(tf.keras.callbacks.Callback):
+    """Raises a FloatingPointError that names the step when a loss is not finite. Saved files remain.
 
     Args:
-        where: the part of the run, for the message.
+        stage: name of the training, for the message.
         remedies: flags that may help, for the message.
-        first: (epoch, step) that the run begins at.
+        first: (epoch, step) at which the run begins.
     """
 
-    def __init__(self, where: str, remedies: str, first: tuple[int, int]):
+    def __init__(self, stage: str, remedies: str, first: tuple[int, int]):
         super().__init__()
-        self.where, self.remedies, self.first, self.epoch = where, remedies, first, 0
+        self.stage, self.remedies, self.first, self.epoch = stage, remedies, first, 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -84,5 +90,5 @@ class StopOnNaN(tf.keras.callbacks.Callback):
         step = batch + 1 + (self.first[1] if self.epoch == self.first[0] else 0)
         for name in ("loss", "arch_loss"):
             if not math.isfinite((logs or {}).get(name, 0.0)):
-                raise FloatingPointError(f"{self.where}: {name} is not finite at epoch {self.epoch + 1}, step {step}; "
-                                         f"what was saved before stays. A lower {self.remedies} may help")
+                raise FloatingPointError(f"{self.stage}: {name} is not finite at epoch {self.epoch + 1}, step {step}; "
+                                         f"earlier checkpoints remain. A lower {self.remedies} may help")

@@ -1,4 +1,4 @@
-"""Training a network by labels and by a teacher."""
+"""Knowledge distillation: training by labels and by the predictions of a teacher."""
 
 from __future__ import annotations
 
@@ -6,35 +6,42 @@ from typing import Any
 
 from bars_tf.legacy_keras import tf
 
-# Of both distributions. Our choice: the usual 2 to 4 of Hinton et al. (arXiv 1503.02531).
+# Our choice, within the usual range of 2 to 4.
 TEMPERATURE = 3.0
 
 
 class Distillation(tf.keras.Model):
-    """Trains `network`; the loss is (1 - share) times that of the labels plus share times the distance to the teacher.
+    """A model that trains `network` by distillation (Hinton et al., arXiv 1503.02531).
 
-    The distance is the cross entropy of the softened distributions times the square of the temperature, which keeps the
-    size of its gradients (Hinton et al., arXiv 1503.02531). The teacher is no part of the model: it is neither trained
-    nor saved.
+    With logits z of the network, logits t of the teacher and temperature T,
+
+        loss = (1 - fraction) * loss(labels, z) + fraction * T^2 * cross_entropy(softmax(t / T), softmax(z / T)).
+
+    The factor T^2 preserves the scale of the gradient. The teacher is neither trained nor saved.
+
+    Args:
+        network: the student: images to logits.
+        teacher: a model with the same inputs and outputs.
+        fraction: fraction of the loss that is the distance to the teacher.
     """
 
-    def __init__(self, network: tf.keras.Model, teacher: tf.keras.Model, share: float):
+    def __init__(self, network: tf.keras.Model, teacher: tf.keras.Model, fraction: float):
         super().__init__(name="distillation")
-        self.network, self.share = network, share
-        self._teach = lambda images: teacher(images, training=False)  # a function, so that Keras does not track it
+        self.network, self.fraction = network, fraction
+        self._teacher_logits = lambda images: teacher(images, training=False)  # a function, which Keras does not track
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.network(images, training=training)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         images, labels = data
-        soft = tf.nn.softmax(tf.cast(self._teach(images), tf.float32) / TEMPERATURE)
+        targets = tf.nn.softmax(tf.cast(self._teacher_logits(images), tf.float32) / TEMPERATURE)
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
-            distance = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits / TEMPERATURE))
+            distance = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits / TEMPERATURE))
             distance /= tf.cast(self.distribute_strategy.num_replicas_in_sync, distance.dtype)
             loss = self.compiled_loss(labels, logits)
-            objective = (1 - self.share) * loss + self.share * TEMPERATURE ** 2 * distance
+            objective = (1 - self.fraction) * loss + self.fraction * TEMPERATURE**2 * distance
         self.optimizer.minimize(objective, self.network.trainable_variables, tape=tape)
         self.compiled_metrics.update_state(labels, logits)
         return {metric.name: metric.result() for metric in self.metrics}

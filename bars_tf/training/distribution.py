@@ -1,7 +1,7 @@
 """Search and training on several devices and machines, under `tf.distribute`.
 
-A step of n replicas is the step of one device: image i of a batch goes to replica i modulo n, draws follow the seed and
-the step on all of them, gradients and batch-norm sums are added up.
+A step on n replicas equals the step on one device: image i of a batch goes to replica i modulo n, random numbers follow
+seed and step on all replicas, and gradients and sums of batch normalization are added.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from bars_tf.legacy_keras import tf
 
 
-def make(strategy: str) -> tf.distribute.Strategy:
-    """The strategy of that name. Of several workers, each has to make it before it computes anything."""
+def make_strategy(strategy: str) -> tf.distribute.Strategy:
+    """Makes the strategy "one_device", "mirrored" or "multi_worker". A worker must call it before any computation."""
     if strategy == "mirrored":
         return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("GPU")] or [
             d.name for d in tf.config.list_logical_devices("CPU")])
@@ -21,14 +21,16 @@ def make(strategy: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def distribute(strategy: tf.distribute.Strategy, batch_size: int,
-               batches: Callable[[tuple[int, int]], tf.data.Dataset]) -> tf.data.Dataset:
-    """Batches for `fit`, each shared by the replicas.
+def distribute_batches(strategy: tf.distribute.Strategy, batch_size: int,
+                       batches: Callable[[tuple[int, int]], tf.data.Dataset]) -> tf.data.Dataset:
+    """Distributes batches to the replicas, for `fit`.
 
     Args:
-        batch_size: of all replicas together.
-        batches: the batches of a shard (i, n), which has every nth image from the ith on.
-    Raises: ValueError if the batch can't be shared evenly.
+        strategy: the strategy.
+        batch_size: images per step on all replicas together.
+        batches: function from a shard (i, n) to batches with every nth image from the ith on.
+    Raises:
+        ValueError: the batch can't be distributed evenly.
     """
     if strategy.num_replicas_in_sync == 1:
         return batches((0, 1))
@@ -36,7 +38,7 @@ def distribute(strategy: tf.distribute.Strategy, batch_size: int,
         raise ValueError(f"{batch_size} images can't be shared by {strategy.num_replicas_in_sync} devices: choose a "
                          "multiple of that")
 
-    def of_worker(context):
+    def worker_batches(context):
         local = strategy.num_replicas_in_sync // context.num_input_pipelines
         dataset = batches((context.input_pipeline_id, context.num_input_pipelines))
         if local == 1:
@@ -49,21 +51,20 @@ def distribute(strategy: tf.distribute.Strategy, batch_size: int,
         return dataset.flat_map(lambda *element: tf.data.Dataset.from_tensor_slices(
             tf.nest.map_structure(by_replica, element)))
 
-    return strategy.distribute_datasets_from_function(of_worker)
+    return strategy.distribute_datasets_from_function(worker_batches)
 
 
-def is_shared(strategy: tf.distribute.Strategy) -> bool:
-    """Whether there is more than one device or process."""
+def is_distributed(strategy: tf.distribute.Strategy) -> bool:
+    """Whether there are several devices or processes."""
     return strategy.num_replicas_in_sync > 1 or isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns when all processes have come here."""
+def barrier(strategy: tf.distribute.Strategy) -> None:
+    """Returns when all processes have called it."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        meet = tf.function(lambda: strategy.run(_all_here), autograph=False)
-        meet()
+        tf.function(lambda: strategy.run(_reduce_one), autograph=False)()
 
 
 @tf.autograph.experimental.do_not_convert
-def _all_here():
+def _reduce_one():
     return tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf.data import pipeline as data
-from bars_tf.data.pipeline import ImageData
+from bars_tf.data import pipeline
+from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import reading
 from bars_tf.legacy_keras import tf
 from bars_tf.training.progress import Progress
@@ -16,23 +16,30 @@ from bars_tf.training.progress import Progress
 TFLITE = ".tflite"
 
 
-class Network(NamedTuple):
-    """What evaluation needs of a model: a function from images [B, *input_shape] to logits [B, num_classes]."""
+class Classifier(NamedTuple):
+    """A function from images [B, *input_shape] to logits [B, num_classes]: of a Keras model or of a `.tflite` file."""
 
     logits: Callable
     input_shape: tuple[int, ...]
     num_classes: int
 
 
-def accuracy(network: Network | tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
+def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
              confusion: np.ndarray | None = None) -> tuple[float, int]:
-    """Share of right classes, and the number of images, with progress on stderr.
+    """Evaluates a network, with progress on stderr.
 
-    Where `confusion`, int [classes, classes], is given, each image is counted in it, by its class and by what it was
-    taken for.
+    Args:
+        network: the network.
+        images: the images.
+        batch_size: images in a batch.
+        max_steps: number of batches after which the evaluation ends; 0 for no limit.
+        title: name of the evaluation, for the progress.
+        confusion: int [classes, classes], to which the images are added by (class, predicted class).
+    Returns:
+        The fraction of correct predictions, and the number of images.
     """
-    logits = network.logits if isinstance(network, Network) else as_network(network).logits
-    batches = data.batches(images, batch_size)
+    logits = (network if isinstance(network, Classifier) else as_classifier(network)).logits
+    batches = pipeline.batches(images, batch_size)
     steps = min(max_steps, len(batches)) if max_steps else len(batches)
     progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
@@ -48,7 +55,7 @@ def accuracy(network: Network | tf.keras.Model, images: ImageData, batch_size: i
     return correct / total, total
 
 
-def as_network(model: tf.keras.Model) -> Network:
-    """A Keras model for evaluation."""
+def as_classifier(model: tf.keras.Model) -> Classifier:
+    """Wraps a Keras model for evaluation."""
     logits = tf.function(lambda images: model(images, training=False), autograph=False)
-    return Network(logits, model.input_shape[1:], model.output_shape[-1])
+    return Classifier(logits, model.input_shape[1:], model.output_shape[-1])

@@ -1,4 +1,4 @@
-"""Training of a derived network by Keras's own `fit`, resumable at every step."""
+"""Training of the network of a genotype by Keras's `fit`, resumable at every step."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ from bars_tf.training.inputs import steps_per_epoch, validation_batches
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TrainingSettings
 
-SHOWN = ("loss", "accuracy", "val_accuracy")
+SHOWN_METRICS = ("loss", "accuracy", "val_accuracy")
 
 
 def optimizer(name: str, learning_rate: float, total_steps: int, warmup_steps: int, clip_norm: float
               ) -> tf.keras.optimizers.Optimizer:
-    """Adam or SGD (momentum 0.9) along a cosine. Keras's legacy form, whose update is one operation a variable.
+    """Adam, or SGD with Nesterov momentum 0.9, with the schedule `WarmupCosine`.
 
-    Weight decay has no place here: on latent weights it acts as another learning rate.
+    Keras's legacy optimizers are faster: they update a variable in one operation. There is no weight decay, because it
+    only rescales the learning rate of latent weights.
+
+    Args:
+        name: "adam" or "sgd".
+        learning_rate: peak learning rate.
+        total_steps, warmup_steps: lengths of the training and of its warm-up.
+        clip_norm: limit of the global norm of the gradient; 0 for none.
     """
     options = {"global_clipnorm": clip_norm} if clip_norm else {}
     schedule = schedules.WarmupCosine(learning_rate, total_steps, warmup_steps)
@@ -35,42 +42,43 @@ def optimizer(name: str, learning_rate: float, total_steps: int, warmup_steps: i
 
 
 class Stage(NamedTuple):
-    """One training by `fit`.
+    """A training of one network.
 
     Attributes:
-        name: its subdirectory.
-        epochs: epochs that the schedule of the learning rate covers.
-        precision: of the network, as for `build_network`.
-        rests_after: epochs after which it pauses; None: it does not.
+        name: name of its subdirectory.
+        epochs: number of epochs of the learning rate schedule.
+        precision: precision of the network, as for `build_network`.
+        pause_after: epoch at which the training pauses, to be continued later; None for no pause.
     """
 
     name: str
     epochs: int
     precision: str
-    rests_after: int | None = None
+    pause_after: int | None = None
 
 
 def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
-                  directory: Path, stage: Stage | None = None, begin_with: tf.keras.Model | None = None,
+                  directory: Path, stage: Stage | None = None, initial: tf.keras.Model | None = None,
                   teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, float]:
-    """Trains the network of a genotype, under the strategy whose scope it is called in.
+    """Trains the network of a genotype, under the current `tf.distribute` strategy.
 
-    The last weights are the result. The model of the best validation accuracy is kept beside, as
-    `best_model.h5` in the directory of the stage.
+    Writes checkpoints, logs, and the model with the best validation accuracy as `best_model.h5`.
 
     Args:
+        settings, run, images: settings and images of the run.
+        genotype: the genotype.
         directory: work directory; the stage has a subdirectory.
-        stage: None for "train", the training that gives the result.
-        begin_with: a model with the same variables, whose values are the initial ones.
-        teacher: teacher of the distillation.
+        stage: the stage; None for the training that gives the result, "train".
+        initial: model with the initial values of all variables; None for random ones.
+        teacher: teacher of the distillation; None for none.
     Returns:
-        The model, and the seconds that its training took, those of earlier starts included.
+        The model with the weights of the last epoch, and the seconds of its training in all starts of the run.
     """
     stage = stage or Stage("train", settings.train_epochs, settings.precision)
-    tf.keras.utils.set_random_seed(run.seed + 1)  # the initial weights are the same after a search and without
+    tf.keras.utils.set_random_seed(run.seed + 1)  # the same initial weights after a search and without one
     network = trainable_network(settings, genotype, images.image_shape, images.num_classes, stage.precision)
-    if begin_with is not None:
-        network.set_weights(begin_with.get_weights())
+    if initial is not None:
+        network.set_weights(initial.get_weights())
     model = Distillation(network, teacher, settings.distillation) if teacher is not None else network
     steps = steps_per_epoch("train_batch_size", settings.train_batch_size, run.max_steps, images.train)
     warmup_epochs = min(settings.train_warmup_epochs, stage.epochs - 1)
@@ -79,52 +87,55 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
                   settings.train_clip_norm),
         loss_function(images.num_classes, settings.label_smoothing), metrics=["accuracy"],
         steps_per_execution=max(1, min(10, steps // 4)), jit_compile=settings.xla)
-    # Variables are made before they are restored, to see that all of them are.
+    # Created before the checkpoint is restored, so that a missing variable is an error.
     model.optimizer._create_all_weights(model.trainable_variables)
     subdirectory = directory / stage.name
     strategy, writes = tf.distribute.get_strategy(), run.is_chief
     best = callbacks.BestModel(str(subdirectory / "best_model.h5"), network,
                                in_float32 if settings.mixed_precision else None, writes)
     generators = {layer.name: layer._random_generator._generator for layer in network.layers
-                  if isinstance(layer, tf.keras.layers.Dropout)}  # Keras keeps them out of checkpoints
+                  if isinstance(layer, tf.keras.layers.Dropout)}  # Keras does not save them in checkpoints
     saved = checkpoints.Checkpoints(str(subdirectory / "checkpoints"), steps, run.save_minutes, writes,
                                     model=model, best=best.best, **generators)
     first = saved.restore()
 
     def batches(position):
-        return distribution.distribute(strategy, settings.train_batch_size, lambda shard: pipeline.batches(
+        return distribution.distribute_batches(strategy, settings.train_batch_size, lambda shard: pipeline.batches(
             images.train, settings.train_batch_size, training=True, seed=run.seed, start_epoch=position.epoch,
             start_step=position.step, steps=steps, shard=shard, augment=images.augmentation))
 
-    end = stage.rests_after or stage.epochs
+    end = stage.pause_after or stage.epochs
     if first.epoch < end:
-        shown = [Progress(stage.name, end, steps, SHOWN, first), *logs(subdirectory)] if writes else []
+        shown = [Progress(stage.name, end, steps, SHOWN_METRICS, first), *loggers(subdirectory)] if writes else []
         with reading(images.train):
             checkpoints.fit(model, batches, end, saved, [
-                callbacks.StopOnNaN("training", "--train_lr or --train_clip_norm", first), *shown, best],
+                callbacks.RaiseOnNaN("training", "--train_lr or --train_clip_norm", first), *shown, best],
                 validation_batches(images, run.max_steps))
     return (in_float32(network) if settings.mixed_precision else network), saved.seconds
 
 
 def trainable_network(settings: TrainingSettings, genotype: Genotype, input_shape: tuple[int, int, int],
                       num_classes: int, precision: str | None = None) -> tf.keras.Model:
-    """The derived network under the policy that it is trained in; `precision` is by default that of the settings."""
+    """Builds the network of a genotype with the dropout and the mixed-precision policy of its training.
+
+    The precision is that of the settings unless `precision` is given.
+    """
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if settings.mixed_precision else None)
     try:
         return build_network(genotype, input_shape, num_classes, dropout=settings.dropout,
                              precision=precision or settings.precision)
     finally:
-        tf.keras.mixed_precision.set_global_policy(None)  # Keras's default again, whatever that is set to
+        tf.keras.mixed_precision.set_global_policy(None)  # restores the default of Keras
 
 
-def logs(directory: Path) -> list[tf.keras.callbacks.Callback]:
-    """The callbacks that write the values of every epoch."""
-    return [callbacks.Log(str(directory / "log.csv")),
+def loggers(directory: Path) -> list[tf.keras.callbacks.Callback]:
+    """The callbacks that write the metrics of every epoch, as CSV and for TensorBoard."""
+    return [callbacks.CSVLogger(str(directory / "log.csv")),
             callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False)]
 
 
 def loss_function(num_classes: int, label_smoothing: float) -> Callable:
-    """Cross entropy of integer labels and logits."""
+    """The cross entropy of integer labels and logits, with label smoothing."""
     if not label_smoothing:
         return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

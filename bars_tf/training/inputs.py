@@ -1,4 +1,4 @@
-"""Batches and steps of a training, on one device or shared by several."""
+"""Batch sizes, steps and validation batches of a training on one or several devices."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from bars_tf.errors import InputError, blame
 from bars_tf.legacy_keras import tf
 
 
-def steps_per_epoch(field: str, batch_size: int, max_steps: int, *parts: ImageData) -> int:
-    """Steps of an epoch over the smallest part, at most `max_steps` where that is not 0.
+def steps_per_epoch(field: str, batch_size: int, max_steps: int, *subsets: ImageData) -> int:
+    """Steps per epoch over the smallest subset, limited to `max_steps` if that is not 0.
 
-    Raises: InputError naming the field where a part has fewer images than a batch.
+    Raises: InputError naming the field if a subset has fewer images than a batch.
     """
     with blame(field, batch_size):
-        steps = pipeline.steps_per_epoch(batch_size, *parts)
+        steps = pipeline.steps_per_epoch(batch_size, *subsets)
     return min(steps, max_steps) if max_steps else steps
 
 
 def check_sharing(strategy: tf.distribute.Strategy, images: ImageSplits, **batch_sizes: int) -> None:
-    """Refuses batches that the devices cannot share evenly, and validation images that cannot reach all of them.
+    """Checks that the devices can share all batches evenly, and that each gets some of the validation images.
 
     Args:
-        batch_sizes: the batch size of each field.
+        strategy: the strategy.
+        images: the images of the run.
+        batch_sizes: batch sizes by the name of their setting.
+    Raises:
+        InputError: they can't; names the setting.
     """
     replicas = strategy.num_replicas_in_sync
     for field, size in batch_sizes.items():
@@ -36,10 +40,10 @@ def check_sharing(strategy: tf.distribute.Strategy, images: ImageSplits, **batch
 
 
 def shared_batch_size(num_images: int, most: int, replicas: int) -> int:
-    """The largest batch size, at most `most`, of which every replica gets an image, of the last batch too; 0 if none.
+    """The largest batch size up to `most` with which every replica gets an image of every batch; 0 if there is none.
 
-    Keras gives each replica the same number of images, rounded up, until none are left, and no convolution takes an
-    empty batch.
+    Keras gives each replica the same number of images, rounded up, until none are left, and convolutions do not accept
+    an empty batch.
     """
     def reaches_all(size):
         return -(-size // -(-size // replicas)) == replicas
@@ -49,7 +53,7 @@ def shared_batch_size(num_images: int, most: int, replicas: int) -> int:
 
 
 def validation_batches(images: ImageSplits, max_steps: int) -> tf.data.Dataset:
-    """The validation images in batches, at most `max_steps` of them where that is not 0."""
+    """The validation images in batches, limited to `max_steps` batches if that is not 0."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     size = shared_batch_size(images.validation.num_images, images.settings.eval_batch_size, replicas)
     batches = pipeline.batches(images.validation, size)

@@ -1,4 +1,4 @@
-"""From a genotype to the trained and tested network of a work directory, and its `summary.json`."""
+"""Trains and tests the network of a genotype in a work directory, and writes its `summary.json`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.evaluation import accuracy
 from bars_tf.training.settings import TrainingSettings
-from bars_tf.training.stages import teacher_of, train_stages
+from bars_tf.training.stages import get_teacher, train_stages
 
-Trained = tuple[tf.keras.Model, dict[str, float]]  # a network, and the seconds of its stages
+Trained = tuple[tf.keras.Model, dict[str, float]]  # the network, and the seconds of its stages
 
 
-def finished(directory: Path, train_epochs: int) -> dict[str, Any] | None:
-    """The content of `summary.json` where a training of as many epochs has come to its end, else None."""
+def finished_summary(directory: Path, train_epochs: int) -> dict[str, Any] | None:
+    """The content of `summary.json` if a training of `train_epochs` is finished, else None."""
     done = directory / "summary.json"
     earlier = read_json(done) if done.exists() else None
     return earlier if earlier and earlier.get("train_epochs") == train_epochs else None
@@ -35,10 +35,13 @@ def finished(directory: Path, train_epochs: int) -> dict[str, Any] | None:
 
 def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path
               ) -> tuple[Trained, Trained | None]:
-    """Trains the network through all its stages, and its backbone if the settings ask for that; on one device or under
-    a strategy."""
+    """Trains a network through all stages, and the backbone of its space if the settings ask for it.
+
+    Returns:
+        The network, and the backbone or None.
+    """
     backbone = backbones.backbone(network.space) if settings.train_backbone else None
-    teacher, seconds = teacher_of(settings, run, images, network, directory)
+    teacher, seconds = get_teacher(settings, run, images, network, directory)
     other = train_stages(settings, run, images, backbone, directory / "backbone", teacher) if backbone else None
     model, own_seconds = train_stages(settings, run, images, network, directory, teacher)
     return (model, seconds | own_seconds), other
@@ -46,18 +49,21 @@ def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits,
 
 def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype,
                    directory: Path, budget: Mapping[str, float], **found: object) -> dict[str, Any]:
-    """Trains on one device, or restores what several have trained, and tests.
+    """Trains a network on one device, or restores a finished training of several, and tests it.
 
     Writes `confusion.json`, `model.h5` and `summary.json`.
 
     Args:
-        budget: limits by measure, for the summary.
+        settings, run, images: settings and images of the run.
+        network: the genotype.
+        directory: work directory.
+        budget: limit of each measure, for the summary.
         found: further entries of the summary.
     Returns:
         The content of `summary.json`.
     """
     (model, seconds), other = train_all(settings, run, images, network, directory)
-    # The test images are looked at here, once, and nothing is chosen by them.
+    # The only use of the test images: no choice depends on them.
     confusion = np.zeros((images.num_classes, images.num_classes), int)
     test_accuracy, test_images = accuracy(model, images.test, images.settings.eval_batch_size, run.max_steps, "test",
                                           confusion)
@@ -65,16 +71,16 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
                                               "counts": confusion.tolist()})
     cost = cost_at(network, images.image_shape, images.num_classes)
     if network.space.backbone and "reference" not in found:
-        found |= compared_with_backbone(run, images, network, cost, other)
+        found |= backbone_comparison(run, images, network, cost, other)
     is_float = settings.precision == "float"
-    if not is_float:  # whose convolutions are not packed
+    if not is_float:  # only binary kernels are packed
         found["deployment"] = deployment.deployment_cost(network, images.image_shape, images.num_classes)._asdict()
     found |= {
         "test_accuracy": test_accuracy, "class_names": list(images.train.class_names), "test_images": test_images,
         "train_seconds": sum(seconds.values()), "stage_seconds": seconds}
     values = summary(settings, run, images, network, cost.as_float() if is_float else cost,
-                     budget={} if is_float else dict(budget), **found)  # budgets are of binary networks
-    (directory / "summary.json").unlink(missing_ok=True)  # of a shorter training, whose accuracy is not this model's
+                     budget={} if is_float else dict(budget), **found)  # budgets apply to binary networks
+    (directory / "summary.json").unlink(missing_ok=True)  # a shorter training left the accuracy of another model there
     save_model(model, directory / "model.h5")
     write_json(directory / "summary.json", values)
     return values
@@ -82,7 +88,7 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
 
 def summary(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, cost: Cost,
             **found: Any) -> dict[str, Any]:
-    """The content of `summary.json`: operations in multiply-accumulates, times in seconds."""
+    """The content of `summary.json`, with costs in multiply-accumulates and times in seconds."""
     return {
         "space": network.space.name, "dataset": images.settings.name, "seed": run.seed,
         "precision": settings.precision, "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
@@ -91,10 +97,13 @@ def summary(settings: TrainingSettings, run: RunSettings, images: ImageSplits, n
         "git_revision": environment.git_revision()}
 
 
-def compared_with_backbone(run: RunSettings, images: ImageSplits, genotype: Genotype, cost: Cost,
-                           backbone: Trained | None) -> dict[str, object]:
-    """For `summary.json`: the cost of the backbone of a network, how much more the network costs, and the test accuracy
-    of the backbone if it was trained."""
+def backbone_comparison(run: RunSettings, images: ImageSplits, genotype: Genotype, cost: Cost,
+                        backbone: Trained | None) -> dict[str, object]:
+    """Compares a network of the given cost with the backbone of its space, for `summary.json`.
+
+    Returns:
+        The cost of the backbone with its test accuracy, if it was trained, and the overhead of the network.
+    """
     base = cost_at(backbones.backbone(genotype.space), images.image_shape, images.num_classes)
     found: dict[str, object] = {"cost": base.to_dict()}
     if backbone:

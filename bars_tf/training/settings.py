@@ -1,4 +1,4 @@
-"""Settings of the training of a derived network."""
+"""Settings of the training of a network."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import dataclasses
 
 from bars_tf.errors import InputError
 
-# The teacher that is trained along: the float twin of the network, or of its backbone.
+# The teacher that the run trains itself: the float twin of the network, or of its backbone.
 TWIN = "twin"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """How a derived network is trained.
+    """How a network is trained.
 
     Attributes:
-        train_epochs: epochs.
+        train_epochs: number of epochs.
         train_batch_size: images in a step.
         train_optimizer: "adam" or "sgd".
-        train_lr: highest learning rate, which falls to 0 along a cosine.
-        train_warmup_epochs: first epochs, in which the learning rate rises linearly.
+        train_lr: peak learning rate, which falls to 0 along a cosine.
+        train_warmup_epochs: number of first epochs, in which the learning rate rises linearly.
         label_smoothing: fraction of a label that is spread over all classes.
         dropout: fraction of the features that is dropped before the classifier.
-        train_clip_norm: limit of the norm of the gradient; 0 for none.
+        train_clip_norm: limit of the global norm of the gradient; 0 for none.
         precision: "binary", or "float" for the float twin.
         pretrain_epochs: epochs with binary activations and float kernels before the training.
-        teacher: `TWIN` or the path of a Keras model that maps the images to logits; None for no teacher.
+        teacher: `TWIN`, or the path of a Keras model that maps the images to logits; None for no teacher.
         distillation: fraction of the loss that is the distance to the teacher.
-        train_backbone: whether the plain backbone of the space is trained too.
+        train_backbone: whether the plain backbone of the space is also trained.
         xla: whether the training step is compiled by XLA.
         mixed_precision: whether activations and gradients are bfloat16.
 

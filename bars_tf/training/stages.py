@@ -1,6 +1,6 @@
 """The stages of a training: teacher, pre-training, and the training that gives the result (NASB).
 
-Each stage has a directory of its own, resumes where it was stopped, and costs nothing once it is done.
+Each stage has its own directory, resumes where it stopped, and is skipped once it is finished.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bars_tf.training.settings import TWIN, TrainingSettings
 
 def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
                  directory: Path, teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, dict[str, float]]:
-    """Trains a network through all of its stages.
+    """Trains a network: a pre-training with float kernels if the settings ask for it, then the training.
 
     Returns:
-        The network, and the seconds that each of its stages took.
+        The network, and the seconds of each stage.
     """
     pretrained, seconds = None, {}
     if settings.pretrain_epochs:
@@ -31,32 +31,38 @@ def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSpli
         pretrained, seconds["pretrain"] = train_network(
             settings, run, images, genotype, directory, stage, teacher=teacher)
     network, seconds["train"] = train_network(
-        settings, run, images, genotype, directory, begin_with=pretrained, teacher=teacher)
+        settings, run, images, genotype, directory, initial=pretrained, teacher=teacher)
     return network, seconds
 
 
-def teacher_of(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype, directory: Path
-               ) -> tuple[tf.keras.Model | None, dict[str, float]]:
-    """The teacher that the settings ask for, and the seconds that its training took.
+def get_teacher(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype, directory: Path
+                ) -> tuple[tf.keras.Model | None, dict[str, float]]:
+    """Trains or reads the teacher that the settings ask for.
 
-    Raises: InputError where a file holds no teacher for these images.
+    Returns:
+        The teacher or None, and the seconds of its training.
+    Raises:
+        InputError: the file of the teacher does not fit these images.
     """
     if settings.teacher == TWIN:
-        taught = backbones.backbone(genotype.space) if genotype.space.backbone else genotype
-        model, seconds = train_network(settings, run, images, taught, directory,
+        twin = backbones.backbone(genotype.space) if genotype.space.backbone else genotype
+        model, seconds = train_network(settings, run, images, twin, directory,
                                        Stage("teacher", settings.train_epochs, "float"))
         return model, {"teacher": seconds}
     return (read_teacher(settings.teacher, images) if settings.teacher else None), {}
 
 
 def check_teacher(settings: TrainingSettings, images: ImageSplits) -> None:
-    """Refuses a teacher that does not fit, before any work."""
+    """Raises an InputError if the file of the teacher does not fit the images."""
     if settings.teacher and settings.teacher != TWIN:
         read_teacher(settings.teacher, images)
 
 
 def read_teacher(path: str, images: ImageSplits) -> tf.keras.Model:
-    """The model in the file of a teacher. Raises: InputError naming what does not fit."""
+    """Reads the model of a teacher.
+
+    Raises: InputError if its inputs or outputs do not fit the images, or it does not end in logits.
+    """
     model = load_model(path, "teacher")
     given, needed = (model.input_shape[1:], model.output_shape[-1]), (images.image_shape, images.num_classes)
     if given != needed:

@@ -1,12 +1,16 @@
 """Files of models."""
 
+import json
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from small_spaces import CLASSES, ODD_SHAPE, SMALL, TWO_PATHS
 
+from bars_tf.errors import InputError
+from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model, save_model
 from bars_tf.space.encoding import random_genotype
@@ -31,3 +35,22 @@ def test_saved_networks_load_without_the_package(space, tmp_path, rng):
     logits = model(images, training=False).numpy()
     assert (np.load(tmp_path / "logits.npy") == logits).all()
     assert (load_model(str(tmp_path / "model.h5"))(images, training=False).numpy() == logits).all()
+
+
+@pytest.mark.parametrize("poison", [
+    {"class_name": "__lambda__", "config": {"value": "4wAAAA=="}},
+    {"class_name": "function", "module": "os", "config": "system", "registered_name": "system"},
+    {"class_name": "Zeros", "module": "os", "config": {}, "registered_name": None},
+    {"class_name": ["function"], "config": {}},
+])
+def test_a_model_file_names_no_code(tmp_path, poison):
+    path = tmp_path / "model.h5"
+    model = tf.keras.Sequential([tf.keras.layers.Input((2,)), tf.keras.layers.Dense(2)])
+    model.save(path)
+    assert load_model(str(path)).count_params() == 6
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][1]["config"]["kernel_initializer"] = poison
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(InputError, match=r"--model=.*(class __lambda__|class function|class \['function'\]|module os)"):
+        load_model(str(path))

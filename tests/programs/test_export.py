@@ -10,7 +10,7 @@ from bars_tf.cli.command_line import parse
 from bars_tf.data import pipeline
 from bars_tf.errors import InputError
 from bars_tf.network.model_files import load_model
-from bars_tf.training.evaluation import accuracy, as_network
+from bars_tf.training.evaluation import accuracy, as_classifier
 
 
 def test_export_writes_all_files(exported):
@@ -31,7 +31,7 @@ def test_evaluate_and_summary_read_the_files(exported, program, untrained):
     done = program("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
     assert done.returncode == 0, done.stderr
     _, test = pipeline.load("fashion_mnist_small")
-    expected = accuracy(as_network(load_model(str(untrained / "model.h5"))), test, 100, 2, "test")
+    expected = accuracy(as_classifier(load_model(str(untrained / "model.h5"))), test, 100, 2, "test")
     found = json.loads(done.stdout)
     assert found["images"] == expected[1] == 200 and abs(found["accuracy"] - expected[0]) < 0.02
     with pytest.raises(InputError, match=r"is for images \(28, 28, 1\) of 10 classes; .* has \(14, 14, 1\) of 10"):

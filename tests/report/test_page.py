@@ -154,6 +154,7 @@ def test_every_section_of_a_figure_is_on_the_page(run):
     assert len({figure.name for figure in shown}) == len(shown)
 
 
+@pytest.mark.slow
 def test_the_program(run, program, tmp_path):
     # The backend that a notebook chooses for all its processes, which is not installed here.
     done = program("report", f"--workdir={run}", MPLBACKEND="module://matplotlib_inline.backend_inline")

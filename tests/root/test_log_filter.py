@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from helpers import ROOT
+
+pytestmark = pytest.mark.slow
 
 START = "import os, sys; from bars_tf.cli import main as programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
 NOISY = ("lambda config: (__import__('bars_tf.legacy_keras').legacy_keras.tf.zeros(()), print('mine', file=sys.stderr),"

@@ -1,9 +1,9 @@
 """Makes `fashion_mnist_small`, the data set inside the package: a balanced subset of Fashion-MNIST, as TFDS files.
 
-    python bars_tf/datasets/make_fashion_mnist_small.py --data_dir=DIRECTORY_WITH_FASHION_MNIST [--output_dir=...]
+    python bars_tf/data/datasets/make_fashion_mnist_small.py --data_dir=DIRECTORY_WITH_FASHION_MNIST [--output_dir=...]
 
-7,000 training images are drawn from the original training set and 2,000 test images from the original test set, equally
-many of each class, pixels unchanged. The same seed gives the same files, byte by byte, with the same zlib.
+It has 7,000 of the original training images and 2,000 of the original test images, the same number of each class, with
+unchanged pixels. The same seed gives the same files, byte by byte, with the same version of zlib.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-PER_CLASS = {"train": 700, "test": 200}  # 9,000 images are what fits in 5 MB
+PER_CLASS = {"train": 700, "test": 200}  # 9,000 images fit in 5 MB
 SEED = 0
 
 
 def _filtered(image: np.ndarray) -> list[np.ndarray]:
-    """The lines of a grey uint8 image [H, W] under each of the five PNG filters: none, sub, up, average, Paeth."""
+    """The rows of a grey uint8 image [H, W] after each of the five PNG filters: none, sub, up, average, Paeth."""
     pixels = image.astype(np.int16)
     padded = np.pad(pixels, ((1, 0), (1, 0)))
     left, up, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
@@ -42,8 +42,8 @@ def _deflate(data: bytes, strategy: int) -> bytes:
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """The smallest PNG of a grey uint8 image [H, W] among filters (one for all lines, or the usual rule a line) and
-    zlib strategies: 3 % smaller than what image libraries write."""
+    """Encodes a grey uint8 image [H, W] as the smallest PNG among filters (one for all rows, or the minimum sum of
+    absolute differences per row) and zlib strategies: 3 % smaller than the files of image libraries."""
     lines = np.stack(_filtered(image))
     magnitude = np.minimum(lines, 256 - lines.astype(np.int16)).sum(axis=2)
     height, width = image.shape

@@ -11,7 +11,8 @@ from helpers import TINY, run_program
 
 from bars_tf.cli import command_line
 from bars_tf.cost.measures import MEASURES
-from bars_tf.data import pipeline as data
+from bars_tf.data import pipeline
+from bars_tf.data.image_data import load
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
@@ -91,11 +92,11 @@ def test_sampling_forms_against_the_exact_gradient(rng):
     """The mean arch gradient of each sampling form, on an enumerable space trained for a while on real images."""
     space = BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=8, stem_channels=4,
                                       width_choices=(0.5, 1.0))
-    train, _ = data.load("fashion_mnist_small", image_size=14)
+    train, _ = load("fashion_mnist_small", image_size=14)
     tf.keras.utils.set_random_seed(0)
     supernet = Supernet(space, train.image_shape, train.num_classes)
     supernet.compile(tf.keras.optimizers.legacy.Adam(3e-3), tf.keras.optimizers.legacy.Adam(0.0), uniform_share=0.0)
-    batches = data.bilevel(train, 64)
+    batches = pipeline.bilevel(train, 64)
     supernet.arch_active.assign(False)
     supernet.fit(batches, epochs=6, verbose=0)
     _, (images, labels) = next(iter(batches))

@@ -12,6 +12,8 @@ from bars_tf.search.derivation.growth import grow_to_budget
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.presets import BARS_PAPER
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("space, budget", [
     (BARS_PAPER, Budget(bops=15e6)), (BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3)),

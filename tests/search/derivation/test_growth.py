@@ -15,6 +15,8 @@ from bars_tf.space.encoding import Choices, one_hot
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("loss_of_a_small_one, grown", [(4.0, "normal_2"), (0.5, "normal_1")])
 def test_a_network_grows_by_what_the_alphas_mind_least_for_what_it_uses(loss_of_a_small_one, grown):

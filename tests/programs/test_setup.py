@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SETUP = "[options]\ninstall_requires =\n    # why\n    {}\n[options.extras_require]\ntest =\n    other-stub\n"
 PRINT = "import bars_stub, os, sys; print(sys.prefix, os.environ.get('BARS_SETUP_SECONDS'), os.environ['PYTHONPATH'])"
 

@@ -1,34 +1,25 @@
-"""n replicas with a batch of B/n are the one device with a batch of B."""
+"""n replicas with a batch of B / n compute what one device computes with a batch of B."""
 
 import json
-import math
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import TINY, refused, run_program
+from helpers import ROOT, TINY, run_program
 
-from bars_tf.cli.settings import Settings
-from bars_tf.data import pipeline as data
-from bars_tf.data.splits import load_splits
-from bars_tf.errors import InputError
 from bars_tf.network.model_files import load_model
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import inputs
 
 
 def start(devices, strategy, directory, *flags, task=None, ports=()):
     config = {"cluster": {"worker": [f"localhost:{port}" for port in ports]}, "task": {"type": "worker", "index": task}}
-    path = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{path.parent}:{path}",
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
                    **({} if task is None else {"TF_CONFIG": json.dumps(config)})}
-    return subprocess.Popen([sys.executable, path / "distributed.py", str(devices), strategy, directory, *flags],
-                            env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [sys.executable, ROOT / "tests" / "distributed.py", str(devices), strategy, directory, *flags]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
 def free_ports(count):
@@ -45,26 +36,6 @@ def ended(*processes):
     for process in processes:
         errors = process.communicate(timeout=500)[1]
         assert process.returncode == 0, errors[-3000:]
-
-
-def test_every_device_has_some_of_every_batch():
-    """As Keras shares them: of equal number, rounded up, until none are left."""
-    for replicas in range(1, 9):
-        for num_images in range(1, 40):
-            for most in range(1, 20):
-                size = inputs.shared_batch_size(num_images, most, replicas)
-                good = [size for size in range(1, min(most, num_images) + 1) if all(
-                    (replicas - 1) * math.ceil(batch / replicas) < batch
-                    for batch in [size] * (num_images // size) + [num_images % size] if batch)]
-                assert size == max(good, default=0)
-
-
-def test_validation_images_that_devices_cannot_share_are_refused():
-    config = Settings.of(validation_split=0.001)
-    images = load_splits(config.data)
-    inputs.check_sharing(SimpleNamespace(num_replicas_in_sync=4), images)
-    with pytest.raises(InputError, match="--validation_split=0.001: leaves 7 images, which 8 devices can't share"):
-        inputs.check_sharing(SimpleNamespace(num_replicas_in_sync=8), images)
 
 
 def test_two_devices_and_two_processes_are_one_device(tmp_path):
@@ -112,19 +83,3 @@ def test_a_search_in_two_processes(tmp_path):
     ports = free_ports(2)
     ended(*(start(1, "multi_worker", tmp_path / "work", *SHORT, task=task, ports=ports) for task in range(2)))
     whole_way(tmp_path / "work")
-
-
-def test_shards_of_a_batch_are_the_batch():
-    train, _ = data.load("fashion_mnist_small")
-    whole = next(iter(data.batches(train, 12, training=True, start_epoch=1, augment=data.Augmentation(2, True, 5))))
-    for i in range(3):
-        part = next(iter(data.batches(train, 12, training=True, start_epoch=1, shard=(i, 3),
-                                      augment=data.Augmentation(2, True, 5))))
-        assert all(np.array_equal(a[i::3], b) for a, b in zip(whole, part))
-    with pytest.raises(ValueError, match="12 can't be shared by 5"):
-        data.batches(train, 12, training=True, shard=(0, 5))
-
-
-def test_several_workers_need_to_be_told(program, tmp_path):
-    done = program("search", *TINY, "--strategy=multi_worker", f"--workdir={tmp_path / 'work'}", TF_CONFIG="{}")
-    refused(done, ["--strategy=multi_worker", "TF_CONFIG", "host1:2222"])

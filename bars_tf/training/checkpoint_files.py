@@ -1,0 +1,40 @@
+"""The files of a directory of TensorFlow checkpoints: their numbers, and what to do about damaged ones."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bars_tf.errors import one_line
+from bars_tf.legacy_keras import tf
+
+
+def repair_list(directory: Path) -> None:
+    """Writes the list of the checkpoints of a directory again if that file is damaged."""
+    try:
+        if tf.train.get_checkpoint_state(str(directory)):
+            return
+    except ValueError:
+        (directory / "checkpoint").unlink()
+    indices = sorted(directory.glob("ckpt-*.index"), key=number_of)
+    if found := [str(path.with_suffix("")) for path in indices]:
+        tf.compat.v1.train.update_checkpoint_state(
+            str(directory), found[-1], found, all_model_checkpoint_timestamps=[p.stat().st_mtime for p in indices])
+
+
+def damage_of(path: str) -> str | None:
+    """The reason why a checkpoint can't be read, or None. Reading verifies the checksums."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:  # depends on the damage
+        return one_line(error)
+    return None
+
+
+def number_of(path: str | os.PathLike) -> int:
+    """The number in the name of a checkpoint or of one of its files."""
+    match = re.match(r"ckpt-(\d+)(?![^._])", os.path.basename(path))
+    return int(match[1]) if match else -1

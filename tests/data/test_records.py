@@ -1,0 +1,48 @@
+"""Records: streamed images equal those in memory, and a damaged record is named."""
+
+import numpy as np
+import pytest
+from sample_images import arrays, equal, random_images, write_dataset
+
+from bars_tf.data import pipeline, records
+from bars_tf.data.image_data import load
+
+
+def test_images_that_stream_are_those_in_memory(small, monkeypatch):
+    monkeypatch.setattr(records, "MEMORY_LIMIT", 0)
+    streamed = load("fashion_mnist_small")[1]
+    assert streamed.records.in_memory is None
+    assert equal(arrays(pipeline.batches(streamed, 300), -1), arrays(pipeline.batches(small[1], 300), -1))
+    part = load("fashion_mnist_small")[0].split(0, (0.01,))[0]
+    order = np.sort(np.concatenate([y for _, y in arrays(pipeline.batches(part, 7, training=True), -1)]))
+    assert np.array_equal(order, np.sort(small[0].records.in_memory[1].numpy()[part.indices]))
+
+
+def test_label_out_of_range_is_named(tmp_path):
+    write_dataset(tmp_path, random_images(6, 8, 8, 1), {"train": [0, 1, 2, 0, 7, 1]}, splits=("train",))
+    with pytest.raises(ValueError, match=r"record 4 of .*tiny-train.* has label 7, where 0 to 2 are allowed"):
+        load("tiny", tmp_path)
+
+
+@pytest.mark.parametrize(("change", "reason"), [("flip", r"record \d is damaged|record \d of .* is damaged"),
+                                                ("cut", "damaged"), ("remove", "tiny-train"), ("empty", "0 of 6")])
+def test_damaged_file_is_named(tmp_path, change, reason):
+    (file,) = write_dataset(tmp_path, random_images(6, 8, 8, 1), splits=("train",)).glob("tiny-train*")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    if change == "remove":
+        file.unlink()
+    else:
+        file.write_bytes({"flip": content, "cut": content[:-20], "empty": b""}[change])
+    with pytest.raises(ValueError, match=reason) as caught:
+        pipeline.batches(load("tiny", tmp_path)[0], 2)
+    assert file.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_image_of_another_size_is_named(tmp_path):
+    directory = write_dataset(tmp_path, random_images(4, 8, 8, 1), splits=("train",))
+    features = directory / "features.json"
+    features.write_text(features.read_text().replace('"8"', '"9"'))
+    with pytest.raises(ValueError, match=r"record 0 of .*tiny-train"):
+        load("tiny", tmp_path)

@@ -1,0 +1,46 @@
+"""The images of a run, by its settings."""
+
+import pytest
+from sample_images import random_images, write_dataset
+
+from bars_tf.data import records
+from bars_tf.data.augmentation import Augmentation
+from bars_tf.data.image_data import load
+from bars_tf.data.pipeline import batches
+from bars_tf.data.settings import DataSettings
+from bars_tf.data.splits import load_splits, reading
+from bars_tf.errors import InputError
+
+
+def test_damage_that_is_found_while_images_stream(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "MEMORY_LIMIT", 0)
+    directory = write_dataset(tmp_path, random_images(60, 8, 8, 1))
+    train, _ = load("tiny", tmp_path)
+    (file,) = directory.glob("tiny-train*")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"--dataset=tiny: .*record 59 of .*tiny-train.* is damaged"), \
+            reading(train):
+        list(batches(train, 8))
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"validation_split": 1e-5}, "--validation_split=1e-05: .*too few"),
+    ({"crop_padding": 29}, "--crop_padding=29: must be at most 28"),
+    ({"cutout": 17, "image_size": 16}, "--cutout=17: must be at most --image_size=16"),
+    ({"dataset": "cifar_10"}, "--dataset=cifar_10: .*did you mean cifar10"),
+    ({"image_dir": "/nowhere"}, "--image_dir=/nowhere: No such file"),
+])
+def test_settings_that_the_images_do_not_allow(settings, words):
+    with pytest.raises(InputError, match=words):
+        load_splits(DataSettings(**settings))
+
+
+def test_the_split_seed_selects_the_validation_images():
+    first, again, other = (load_splits(DataSettings(split_seed=seed)).validation.indices for seed in (0, 0, 1))
+    assert list(first) == list(again) != list(other)
+
+
+def test_settings_change_the_default_augmentation():
+    images = load_splits(DataSettings(flip=False, cutout=3))
+    assert images.augmentation == Augmentation(images.train.default_augmentation.crop_padding, False, 3)
+    assert (images.image_shape, images.num_classes) == ((28, 28, 1), 10)

@@ -1,0 +1,104 @@
+"""Checkpoints: damaged ones, other networks, full disks, signals and directories with any name."""
+
+import os
+import resource
+import signal
+
+import numpy as np
+import pytest
+
+from bars_tf.errors import InputError
+from bars_tf.legacy_keras import tf
+from bars_tf.training.checkpoints import Checkpoints, SignalHandler
+
+
+def test_a_signal_after_the_last_save_ends_the_program():
+    with pytest.raises(KeyboardInterrupt), SignalHandler():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def checkpoints(directory, kernel=3):
+    layer = tf.keras.layers.Dense(kernel)
+    model = tf.keras.Sequential([tf.keras.layers.Input((2,)), layer])
+    result = Checkpoints(str(directory), 1, 10, model=model)
+    result.set_model(model)
+    return result, layer
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, capsys):
+    saved, layer = checkpoints(tmp_path)
+    for epoch in range(2):
+        layer.kernel.assign(tf.fill((2, 3), float(epoch)))
+        saved.on_epoch_end(epoch)
+    newest = tmp_path / "ckpt-2.data-00000-of-00001"
+    content = newest.read_bytes()
+    for damage in (bytes(len(content)), content[:-1], b""):
+        newest.write_bytes(damage)
+        again, layer = checkpoints(tmp_path)
+        assert again.restore() == (1, 0)
+        assert "ckpt-2 is damaged" in capsys.readouterr().err
+        assert np.array_equal(layer.kernel, np.zeros((2, 3)))
+    # The list of checkpoints is damaged, then the older one as well.
+    for content in (b"", b"\x80\xff", b"model: 1"):
+        (tmp_path / "checkpoint").write_bytes(content)
+        assert checkpoints(tmp_path)[0].restore() == (1, 0)
+    (tmp_path / "ckpt-1.index").write_bytes(b"")
+    again, layer = checkpoints(tmp_path)
+    before = layer.kernel.numpy()
+    with pytest.raises(InputError, match="none of its checkpoints can be read"):
+        again.restore()
+    assert np.array_equal(layer.kernel, before)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    saved, _ = checkpoints(tmp_path)
+    saved.on_epoch_end(0)
+    with pytest.raises(InputError, match="of another network"):
+        checkpoints(tmp_path, kernel=4)[0].restore()
+
+
+def test_values_that_are_not_finite_are_not_saved(tmp_path):
+    saved, layer = checkpoints(tmp_path)
+    saved.on_epoch_end(0)
+    layer.kernel.assign(tf.fill((2, 3), np.nan))
+    with pytest.raises(FloatingPointError, match="kernel:0 is not finite after step 1 of epoch 2"):
+        saved.on_epoch_end(1)
+    assert checkpoints(tmp_path)[0].restore() == (1, 0)
+
+
+def contents(directory):
+    return {path: path.read_bytes() for path in directory.rglob("*")
+            if path.is_file() and path.name not in ("config.flags", "lock")}
+
+
+def test_a_checkpoint_that_cannot_be_saved_names_the_reason(tmp_path):
+    saved, _ = checkpoints(tmp_path / "checkpoints")
+    saved.on_epoch_end(0)
+    before = contents(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="the checkpoint can't be saved, earlier ones remain: .*File too large"):
+            saved.on_epoch_end(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == before
+    assert checkpoints(tmp_path / "checkpoints")[0].restore() == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["k[1]", "a*b", "what?", "{x}", "back\\slash", "\u5199\u771f\u3000 x", "100%"])
+def test_a_directory_of_any_name_is_resumed(name, tmp_path):
+    def opened(value):
+        model = tf.keras.Sequential([tf.keras.layers.Dense(1, kernel_initializer=tf.constant_initializer(value))])
+        model.build((None, 1))
+        saved = Checkpoints(str(tmp_path / name), steps=5, save_minutes=10, model=model)
+        saved.set_model(model)
+        return model, saved, saved.restore()
+
+    _, saved, first = opened(3.0)
+    assert first == (0, 0)
+    for epoch in range(4):  # the oldest go
+        saved.on_epoch_end(epoch)
+    model, _, first = opened(0.0)
+    assert first == (4, 0) and float(model.weights[0]) == 3.0
+    assert len(list((tmp_path / name).glob("ckpt-*.index"))) == 2
