@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 
 # One-line methods with a late import, for notebooks (see the contracts in setup.cfg).
-LATE = {("bars_tf.space.genotype", "bars_tf.report.notebook"),
+LATE = {("bars_tf.space.genotype", "bars_tf.report.drawing"),
         ("bars_tf.search.supernet.supernet", "bars_tf.search.ranking")}
 LONGEST_CHAIN, MOST_LINES = 14, 250
 

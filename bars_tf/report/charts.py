@@ -25,13 +25,9 @@ Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name: (xs, ys)
 
 def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] | None = None,
           zero: bool = False) -> Figure:
-    """Draws lines over epochs.
+    """Draws (epochs, values) by name as lines, and `limits` by name as dashed ones.
 
-    Args:
-        series: (epochs, values) by name.
-        percent: whether the values are fractions, which are shown in per cent.
-        limits: values of dashed horizontal lines, by name.
-        zero: whether the axis of values begins at 0.
+    The values are shown in per cent if `percent`, and their axis begins at 0 if `zero`.
     """
     figure, axes = _figure(2.7)
     for (name, (xs, ys)), color in zip(series.items(), cycle(LINES)):
@@ -42,16 +38,19 @@ def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] 
     if zero:
         axes.set_ylim(bottom=0)
     _numbers(axes.yaxis, percent)
-    axes.grid(axis="y", color="#dddddd")
+    axes.grid(axis="y")
     _legend(figure, axes)
     return figure
 
 
 def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence[str],
           colors: Sequence[Any] | None = None) -> Figure:
-    """Draws stacked probabilities [epochs, choices], one row of the chart for each entry of `rows`."""
+    """Draws stacked probabilities [epochs, choices], one row of the chart for each entry of `rows`.
+
+    Choices without colours have an order, and are drawn from light to dark.
+    """
     figure, grid = _figure(0.75 + 0.95 * len(rows), len(rows))
-    colors = colors or shades(len(names))
+    colors = colors or list(colormaps["viridis_r"](np.linspace(0.05, 0.95, len(names))))
     for axes, (title, values) in zip(np.atleast_1d(grid), rows.items()):
         if len(epochs) > 1:
             axes.stackplot(epochs, values.T, colors=colors)
@@ -63,7 +62,7 @@ def areas(epochs: Sequence[int], rows: Mapping[str, np.ndarray], names: Sequence
         _numbers(axes.yaxis, True)
         axes.set_title(title, fontsize=9, loc="left", pad=3)
     _epochs(axes)
-    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)], 3)
+    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)])
     return figure
 
 
@@ -77,7 +76,7 @@ def mixtures(epochs: Sequence[int], edges: Sequence[str], values: np.ndarray, na
     axes.set_yticks(range(len(edges)), edges, fontsize=8)
     axes.set_ylabel("edge")
     _epochs(axes)
-    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)], 3)
+    legend(figure, [Patch(color=color, label=name) for name, color in zip(names, colors)])
     return figure
 
 
@@ -90,16 +89,13 @@ def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str)
         left += np.array(values)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(unit)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
-    _numbers(axes.xaxis, False)
-    axes.grid(axis="x", color="#dddddd")
-    axes.set_axisbelow(True)
+    _amounts(axes, unit)
+    axes.grid(axis="x")
     _legend(figure, axes)
     return figure
 
 
-def fractions_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
+def fractions_of_limits(rows: Mapping[str, tuple[float, float]]) -> Figure:
     """Draws a bar for each measure (value, limit): the fraction of its limit, which is a line at 100 %."""
     figure, axes = _figure(1.0 + 0.36 * len(rows))
     values = [value / limit for value, limit in rows.values()]
@@ -112,20 +108,15 @@ def fractions_of_limits(rows: Mapping[str, tuple[float, float | None]]) -> Figur
     return figure
 
 
-def front(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str,
-          limit: float | None = None, step: tuple[Sequence[float], Sequence[float]] | None = None,
-          chosen: tuple[float, float] | None = None) -> Figure:
-    """Draws accuracy against cost.
+def front(points: Series, xlabel: str, ylabel: str, limit: float | None = None,
+          step: Sequence[Sequence[float]] = (), chosen: tuple[float, float] | None = None) -> Figure:
+    """Draws accuracy against cost: `points` are (costs, accuracies) of groups of networks, by name.
 
-    Args:
-        points: (costs, accuracies) of groups of networks, by name.
-        xlabel, ylabel: labels of cost and accuracy.
-        limit: the budget, a dashed line.
-        step: (costs, accuracies) of the Pareto front.
-        chosen: (cost, accuracy) of the network that is marked.
+    The budget `limit` is a dashed line, `step` the (costs, accuracies) of the Pareto front; the network of (cost,
+    accuracy) `chosen` is marked.
     """
     figure, axes = _figure(2.9)
-    if step is not None and len(step[0]) > 1:
+    if step and len(step[0]) > 1:
         axes.step(*step, where="post", color=GREY, lw=1, label="front")
     styles = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
     for (name, (xs, ys)), (color, marker) in zip(points.items(), cycle(styles)):
@@ -139,18 +130,15 @@ def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel
            limit: float | None = None) -> Figure:
     """Draws mean accuracy against cost, with a bar from the lowest to the highest accuracy.
 
-    Args:
-        points: (cost, accuracies by seed) of each network, by kind of network.
-        xlabel, ylabel, limit: as in `front`.
+    `points` are (cost, accuracies by seed) of each network, by kind of network; the rest is as in `front`.
     """
     figure, axes = _figure(2.9)
     styles = ((BLUE, "o"), (GREY, "."), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), ("#8a5a44", "v"))
     for (name, networks), (color, marker) in zip(points.items(), cycle(styles)):
-        ys = [np.mean(values) for _, values in networks]
-        bars = [[y - min(values) for y, (_, values) in zip(ys, networks)],
-                [max(values) - y for y, (_, values) in zip(ys, networks)]]
-        axes.errorbar([x for x, _ in networks], ys, yerr=np.maximum(bars, 0), fmt=marker, color=color, ms=6,
-                      elinewidth=1.2, capsize=2, label=name)
+        means = [np.mean(values) for _, values in networks]
+        errors = [(mean - min(values), max(values) - mean) for mean, (_, values) in zip(means, networks)]
+        axes.errorbar([cost for cost, _ in networks], means, yerr=np.maximum(np.transpose(errors), 0), fmt=marker,
+                      color=color, ms=6, elinewidth=1.2, capsize=2, label=name)
     return _against_cost(figure, axes, xlabel, ylabel, limit)
 
 
@@ -159,13 +147,10 @@ def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: f
     if limit is not None:
         axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
     axes.margins(0.09)
-    axes.set_xlabel(xlabel)
+    _amounts(axes, xlabel)
     axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
-    _numbers(axes.xaxis, False)
     _numbers(axes.yaxis, True)
-    axes.grid(color="#dddddd")
-    axes.set_axisbelow(True)
+    axes.grid()
     _legend(figure, axes)
     return figure
 
@@ -175,8 +160,7 @@ def matrix(counts: np.ndarray) -> Figure:
     figure, axes = _figure(4.0)
     fractions = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    axes.set(xlabel="predicted class", ylabel="true class")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=13))
     if len(counts) <= 12:
@@ -187,16 +171,12 @@ def matrix(counts: np.ndarray) -> Figure:
     return figure
 
 
-def shades(count: int) -> list[Any]:
-    """Returns colours from light to dark, for choices that have an order."""
-    return [colormaps["viridis_r"](x) for x in np.linspace(0.05, 0.95, count)] if count > 1 else [BLUE]
-
-
 def _figure(height: float, rows: int = 1) -> tuple[Figure, Any]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(rows, sharex=True)
     for each in np.atleast_1d(axes):
-        each.tick_params(labelsize=8)
+        each.tick_params(labelsize=8, grid_color="#dddddd")
+        each.set_axisbelow(True)
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -205,6 +185,12 @@ def _numbers(axis: Any, percent: bool) -> None:
     thousands = ticker.EngFormatter(sep=" ")
     axis.set_major_formatter(ticker.PercentFormatter(1, decimals=None) if percent else ticker.FuncFormatter(
         lambda value, position: f"{value:g}" if abs(value) < 1000 else thousands(value, position)))
+
+
+def _amounts(axes: Axes, unit: str) -> None:
+    axes.set_xlabel(unit)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    _numbers(axes.xaxis, False)
 
 
 def _epochs(axes: Axes) -> None:
@@ -218,7 +204,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
         legend(figure, handles, 2)
 
 
-def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
+def legend(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
     """Adds a legend below the axes of a figure."""
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), frameon=False,

@@ -8,23 +8,16 @@ from typing import Any
 
 from bars_tf.console import duration
 from bars_tf.cost.deployment import LABELS
-from bars_tf.cost.measures import PEAK
+from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
 from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype
-
-UNITS = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "params": "parameters", "size_bytes": "bytes",
-         PEAK: "peak bytes"}
 
 
 def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: Path, environment: Mapping) -> None:
     """Prints the result of a run.
 
-    Args:
-        values: contents of `summary.json`.
-        genotype: the network.
-        directory: the work directory.
-        environment: environment variables, of which those of a set-up give its times.
+    `values` are those of `summary.json`; `environment` variables of a set-up give its times.
     """
     rows = [tuple(line.split(": ", 1)) for line in genotype.describe()]
     for name, unit in UNITS.items():
@@ -38,7 +31,12 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         by = "in its trial" if "tuner" in values else "by the supernet"
         rows.append(("search accuracy", f"{values['search_accuracy']:.2%} {by}, on validation images"))
     rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
-    rows += _backbone_rows(values)
+    if base := values.get("backbone"):  # with which the network of a space that has one is compared
+        above = values["overhead"]
+        rows.append(("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)))
+        rows.append(("overhead", ", ".join(f"{fraction:.1%} {UNITS[name]}" for name, fraction in above.items())))
+        if "test_accuracy" in base:
+            rows.append(("backbone's accuracy", f"{base['test_accuracy']:.2%}, by the same training"))
     stages = (("search_seconds", "search"), ("train_seconds", "training"))
     times = [f"{word} {duration(values[key])}" for key, word in stages if values.get(key) is not None]
     if seconds := environment.get("BARS_SETUP_SECONDS"):
@@ -49,15 +47,3 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
              if (directory / name).exists()]
     rows.append(("files", f"{directory}/: {', '.join(files)}"))
     print_table(rows, left=(0, 1))
-
-
-def _backbone_rows(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """The backbone that the network is compared with, if its space has one."""
-    if "backbone" not in values:
-        return []
-    base, above = values["backbone"], values["overhead"]
-    rows = [("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)),
-            ("overhead", ", ".join(f"{fraction:.1%} {UNITS[name]}" for name, fraction in above.items()))]
-    if "test_accuracy" in base:
-        rows.append(("backbone's accuracy", f"{base['test_accuracy']:.2%}, by the same training"))
-    return rows

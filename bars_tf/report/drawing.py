@@ -1,4 +1,4 @@
-"""Drawings of a genotype: the chain of its cells, and a graph of each topology."""
+"""Drawings of a genotype, for pages and notebooks: the chain of its cells, and a graph of each topology."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from bars_tf.report import html
 from bars_tf.report.charts import WIDTH, legend
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.positions import CellPosition
@@ -30,19 +31,24 @@ def draw(genotype: Genotype) -> Figure:
     Edges go from the input of the cell ("in") through its nodes. Cells of one node have no graph worth drawing: for
     these, the chain of cells is drawn.
     """
-    groups = graphs(genotype)
+    groups, lines = graphs(genotype), stages(genotype)
     if not groups:
         return draw_stages(genotype)
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(WIDTH * columns, 2.6 * rows + 0.9), layout="constrained")
-    lines = stages(genotype)
     figure.suptitle("\n".join("   ".join(lines[i:i + columns]) for i in range(0, len(lines), columns)), fontsize=10)
     for i, group in enumerate(groups):
         _draw_cell(figure.add_subplot(rows, columns, i + 1), genotype, group)
         figure.axes[-1].set_title(group, fontsize=10)
     _legend(figure, genotype, columns * 2)
     return figure
+
+
+def as_html(genotype: Genotype) -> str:
+    """The drawing of a genotype with its description below, as a fragment of HTML."""
+    return html.render("genotype.html", figure=html.data_uri(html.png(draw(genotype), 100)),
+                       description=genotype.describe())
 
 
 def draw_cell(genotype: Genotype, group: str) -> Figure:
@@ -54,10 +60,9 @@ def draw_cell(genotype: Genotype, group: str) -> Figure:
 
 
 def draw_stages(genotype: Genotype) -> Figure:
-    """Draws the chain of cells, one row for each stage.
+    """Draws the chain of cells, one row for each stage; cells that are left out are empty frames.
 
-    Cells of the network are filled, to a height that is their width as a fraction of the full width, which is the
-    frame. Cells of one node have the colour of their primitive.
+    The filled height is the width as a fraction of the full width. Cells of one node have their primitive's colour.
     """
     space, active = genotype.space, set(genotype.active_cells())
     chains = [[p for p in space.cells() if p.stage == stage] for stage in range(space.num_stages)]
@@ -110,18 +115,17 @@ def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:
 
 
 def _draw_cell(axes: Any, genotype: Genotype, group: str) -> None:
-    nodes, palette = genotype.space.num_nodes, colors(genotype.space)
-    axes.set(xlim=(-0.5, nodes + 0.5), ylim=(-1.25, 1.25))
+    topology, palette = genotype.topology(group), colors(genotype.space)
+    axes.set(xlim=(-0.5, len(topology) + 0.5), ylim=(-1.25, 1.25))
     axes.axis("off")
-    for target, node in enumerate(genotype.topology(group), start=1):
+    for target, node in enumerate(topology, start=1):
         for source, primitive in node:
             # Long edges in wider arcs, alternately above and below, so that none hides another.
             bend = 0.0 if target == source + 1 else (-0.35 if source % 2 else 0.35) - 0.04 * (target - source)
             axes.annotate("", (target, 0), (source, 0), arrowprops={
                 "arrowstyle": "-|>", "color": palette[primitive], "lw": 1.8, "shrinkA": 12, "shrinkB": 12,
                 "connectionstyle": f"arc3,rad={bend}"})
-    for node in range(nodes + 1):
-        alive = node == 0 or genotype.topology(group)[node - 1]
-        axes.text(node, 0, "in" if node == 0 else str(node), ha="center", va="center", fontsize=10,
-                  color="black" if alive else "#bbbbbb",
-                  bbox={"boxstyle": "circle", "fc": "white", "ec": "black" if alive else "#bbbbbb"})
+    for x, (label, alive) in enumerate([("in", True), *((str(i), node) for i, node in enumerate(topology, start=1))]):
+        ink = "black" if alive else "#bbbbbb"
+        axes.text(x, 0, label, ha="center", va="center", fontsize=10, color=ink,
+                  bbox={"boxstyle": "circle", "fc": "white", "ec": ink})

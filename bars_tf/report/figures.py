@@ -13,9 +13,6 @@ from bars_tf.report import charts, drawing
 from bars_tf.report.html import data_uri
 from bars_tf.report.run import Run
 
-# Binary and float operations in one unit, OPs.
-KINDS = ("binary (BOPs / 64)", "float")
-
 
 class ReportFigure(NamedTuple):
     """A figure with its section of the page, file name, title, and the text that stands for it where it is not seen."""
@@ -36,11 +33,9 @@ def as_image(figure: ReportFigure, png: bytes) -> dict[str, Any]:
 def _network(run: Run) -> Iterator[ReportFigure]:
     if not run.genotype:
         return
-    lines = run.genotype.describe()
-    graphs = drawing.graphs(run.genotype)
-    chain = drawing.stages(run.genotype) if graphs else lines
-    yield ReportFigure("network", "stages", "Stages: width and depth", "; ".join(chain),
-                       drawing.draw_stages(run.genotype))
+    lines, graphs = run.genotype.describe(), drawing.graphs(run.genotype)
+    alt = "; ".join(drawing.stages(run.genotype) if graphs else lines)
+    yield ReportFigure("network", "stages", "Stages: width and depth", alt, drawing.draw_stages(run.genotype))
     for group in graphs:
         line = next(line for line in lines if line.startswith(f"{group}: "))
         yield ReportFigure("network", f"cell_{group}", f"Cell {group}", f"Primitive and input of each node: {line}",
@@ -58,18 +53,15 @@ def _cost(run: Run) -> Iterator[ReportFigure]:
     names = [name.partition(" ")[0].replace("_", " ") for name, _ in parts]
     for name, title, unit, values in (
             ("cost_ops", "Operations by part", "OPs", {
-                KINDS[0]: [cost.bops * OPS_PER_BOP for _, cost in parts],
-                KINDS[1]: [cost.flops for _, cost in parts]}),
+                "binary (BOPs / 64)": [cost.bops * OPS_PER_BOP for _, cost in parts],
+                "float": [cost.flops for _, cost in parts]}),
             ("cost_bytes", "Bytes by part", "bytes", {
                 "binary weights": [cost.binary_params / 8 for _, cost in parts],
                 "float parameters": [4 * cost.float_params for _, cost in parts]})):
-        yield ReportFigure("cost", name, title, _largest(names, np.sum(list(values.values()), 0), unit),
-                           charts.bars(names, values, unit))
-
-
-def _largest(names: list[str], values: np.ndarray, unit: str) -> str:
-    largest = ", ".join(f"{names[i]} {values[i]:,.0f}" for i in np.argsort(values)[::-1][:3])
-    return f"Bars of {len(names)} parts, {values.sum():,.0f} {unit} in all. The largest: {largest} {unit}."
+        sums = np.sum(list(values.values()), 0)
+        largest = ", ".join(f"{names[i]} {sums[i]:,.0f}" for i in np.argsort(sums)[::-1][:3])
+        alt = f"Bars of {len(names)} parts, {sums.sum():,.0f} {unit} in all. The largest: {largest} {unit}."
+        yield ReportFigure("cost", name, title, alt, charts.bars(names, values, unit))
 
 
 def _search(run: Run) -> Iterator[ReportFigure]:
@@ -109,10 +101,11 @@ def _choices(run: Run) -> Iterator[ReportFigure]:
             stages = {f"stage {s}": values[:, s] for s in range(space.num_stages)}
             alt = ". ".join(f"{stage}, first and last epoch: {_from_to(choices, v)}" for stage, v in stages.items())
             yield ReportFigure("choices", name, title, alt, charts.areas(epochs, stages, choices))
+    names = [f"{i or 'in'} to {j}" for i, j in space.edges]
     for g, group in enumerate(space.groups):
         alt = f"Mean of the edges, first and last epoch: {_from_to(primitives, edges[:, g].mean(1))}"
-        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt, charts.mixtures(
-            epochs, [f"{i or 'in'} to {j}" for i, j in space.edges], edges[:, g], primitives, palette))
+        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt,
+                           charts.mixtures(epochs, names, edges[:, g], primitives, palette))
 
 
 def _by_depth(space: Any, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -138,10 +131,8 @@ def _candidates(run: Run) -> Iterator[ReportFigure]:
     scores = np.array([c["accuracy"] for c in found], float)
     order = np.lexsort((-scores, costs))
     best = [i for n, i in enumerate(order) if scores[i] > max(scores[order[:n]], default=-1)]
-    groups = {}
-    for origin in dict.fromkeys(str(c.get("origin", "candidate")) for c in found):
-        at = [i for i, c in enumerate(found) if str(c.get("origin", "candidate")) == origin]
-        groups[origin] = (costs[at], scores[at])
+    origins = np.array([str(c.get("origin", "candidate")) for c in found])
+    groups = {name: (costs[origins == name], scores[origins == name]) for name in dict.fromkeys(origins.tolist())}
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "
            f"to {scores.max():.1%}; chosen: {costs[0]:,.0f} {unit}, {scores[0]:.1%}.")
@@ -166,11 +157,8 @@ def _confusion(run: Run) -> Iterator[ReportFigure]:
 def _lines(section: str, name: str, title: str, log: list[dict[str, float]], columns: dict[str, str], *,
            percent: bool = False, limits: dict[str, float] | None = None, zero: bool = False) -> Iterator[ReportFigure]:
     """A chart of some columns of a log, with their labels, unless it has none of them."""
-    series = {}
-    for column, label in columns.items():
-        rows = [row for row in log if column in row and "epoch" in row]
-        if rows:
-            series[label] = ([row["epoch"] for row in rows], [row[column] for row in rows])
+    series = {label: tuple(zip(*points)) for column, label in columns.items()
+              if (points := [(row["epoch"], row[column]) for row in log if column in row and "epoch" in row])}
     if series:
         number = "{:.1%}".format if percent else "{:,.4g}".format
         alt = [f"{label}: {number(ys[0])} at epoch {xs[0]:.0f}, {number(ys[-1])} at epoch {xs[-1]:.0f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import functools
 import io
 from typing import Any
 
@@ -16,18 +15,15 @@ from PIL import Image
 
 from bars_tf import __version__
 
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    # Everything is escaped, whatever a template is called: names of classes come from outside.
-    return jinja2.Environment(loader=jinja2.PackageLoader("bars_tf.report"), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+# Everything is escaped, whatever a template is called: names of classes come from outside.
+TEMPLATES = jinja2.Environment(loader=jinja2.PackageLoader("bars_tf.report"), autoescape=True, trim_blocks=True,
+                               lstrip_blocks=True, undefined=jinja2.StrictUndefined)
 
 
 def render(template: str, **values: Any) -> str:
     """Fills in the template of that name in `templates/`, which may show this version of bars_tf and the time too."""
     now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M")
-    return _environment().get_template(template).render(values, version=__version__, now=now)
+    return TEMPLATES.get_template(template).render(values, version=__version__, now=now)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

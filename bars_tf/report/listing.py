@@ -29,7 +29,7 @@ SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params", PEAK))
 
 
 class Entry(NamedTuple):
-    """A run with its values by column: costs in operations and bytes, times in seconds, None for what is missing."""
+    """A run with its values by column: costs in operations and bytes, times in seconds, None for a missing one."""
 
     run: Run
     values: dict[str, Any]
@@ -58,10 +58,8 @@ def _entry(run: Run, top: Path) -> Entry:
         "run": os.path.relpath(run.directory, top) if run.directory != top else run.directory.resolve().name,
         "state": run.state, "space": run.space_name, "dataset": run.dataset, "budget": run.budget,
         **{name: number(values.get(name)) for name in NUMBERS},
-        "seed": run.seed,
-        "epochs_searched": len(run.search_log), "epochs_trained": len(run.train_log),
-        "problems": list(run.problems),
-    })
+        "seed": run.seed, "epochs_searched": len(run.search_log), "epochs_trained": len(run.train_log),
+        "problems": list(run.problems)})
 
 
 def ordered(entries: list[Entry], by: str) -> list[Entry]:
@@ -69,10 +67,9 @@ def ordered(entries: list[Entry], by: str) -> list[Entry]:
 
     Raises: ValueError for an unknown column.
     """
-    name = by.removeprefix("-")
-    if name not in COLUMNS or name == "budget":
-        known = ", ".join(column for column in COLUMNS if column != "budget")
-        raise ValueError(f"must be one of {known}, with a minus before it for the largest first")
+    name, columns = by.removeprefix("-"), [column for column in COLUMNS if column != "budget"]
+    if name not in columns:
+        raise ValueError(f"must be one of {', '.join(columns)}, with a minus before it for the largest first")
     known = [entry for entry in entries if entry.values[name] is not None]
     return sorted(known, key=lambda entry: entry.values[name], reverse=by.startswith("-")) + [
         entry for entry in entries if entry.values[name] is None]
@@ -86,8 +83,7 @@ def print_table(entries: list[Entry]) -> None:
 
 
 def _cell(name: str, value: Any) -> str:
-    """The text of a value in the table."""
-    if value is None or value == "" or value == {}:
+    if value in (None, "", {}):
         return "-"
     if name == "budget":
         return ", ".join(f"{_quantity(v)} {UNITS.get(k, k)}" for k, v in value.items())
@@ -110,18 +106,13 @@ def write_page(path: Path, entries: list[Entry], top: Path) -> None:
     Raises: OSError if it cannot be written.
     """
     table = [{"cells": [(HEADS.get(name, name), _cell(name, values[name]), name in NUMBERS) for name in SHOWN],
-              "link": _link(run, path.parent)}
-             for run, values in entries]
+              "link": urllib.parse.quote(os.path.relpath(page, path.parent)) if page.exists() else ""}
+             for run, values in entries for page in (run.directory / PAGE,)]
     write_bytes(path, html.render(
         "runs.html", title=f"Runs below {top.resolve().name}",
         heads=[(HEADS.get(name, name), name in NUMBERS) for name in SHOWN], rows=table,
         figures=[figures.as_image(figure, html.png(figure.figure)) for figure in _figures(entries)],
         directory=str(top.resolve())).encode())
-
-
-def _link(run: Run, folder: Path) -> str:
-    path = run.directory / PAGE
-    return urllib.parse.quote(os.path.relpath(path, folder)) if path.exists() else ""
 
 
 def _figures(entries: list[Entry]) -> Iterator[ReportFigure]:

@@ -104,8 +104,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         elif name in run.budget:
             rows.append((f"budget, {unit}", f"{run.budget[name]:,.0f}"))
     if isinstance(tuner := values.get("tuner"), dict):
-        counts = [f"{tuner[name]} {name}" for name in ("trials", "failed", "infeasible")
-                  if number(tuner.get(name)) is not None]
+        names = ("trials", "failed", "infeasible")
+        counts = [f"{tuner[name]} {name}" for name in names if number(tuner.get(name)) is not None]
         rows.append(("tuner", ", ".join([str(tuner.get("tuner")), *counts])))
     for name, word in (("search_seconds", "search took"), ("train_seconds", "training took")):
         if values.get(name) is not None:
@@ -120,8 +120,7 @@ def classes(run: Run) -> list[dict[str, Any]]:
     names, counts = run.confusion["class_names"], np.array(run.confusion["counts"])
     rows = []
     for i, (name, row) in enumerate(zip(names[:MOST_CLASSES], counts)):
-        wrong = row.copy()
-        wrong[i] = 0
+        wrong = np.where(np.arange(len(row)) == i, 0, row)
         most = [f"{names[j]} ({wrong[j]})" for j in np.argsort(-wrong, kind="stable")[:2] if wrong[j]]
         rows.append({"number": i, "name": name, "images": f"{row.sum():,}", "mistaken": ", ".join(most),
                      "accuracy": f"{row[i] / row.sum():.1%}" if row.sum() else ""})
@@ -166,6 +165,6 @@ def settings(run: Run) -> str:
 def versions(run: Run) -> list[tuple[str, str]]:
     """Versions, machine and revision, as `summary.json` has them."""
     values = run.summary
-    nested = [values.get(name) for name in ("versions", "machine")]
-    rows = [(str(k), str(v)) for group in nested if isinstance(group, dict) for k, v in group.items()]
+    nested = [group for name in ("versions", "machine") if isinstance(group := values.get(name), dict)]
+    rows = [(str(k), str(v)) for group in nested for k, v in group.items()]
     return rows + [(k.replace("_", " "), str(values[k])) for k in ("git_revision", "split_sha256") if values.get(k)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +21,29 @@ from bars_tf.space.search_space import SearchSpace
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Run:
-    """The contents of a run's files. Fields of missing files are empty or None.
+    """The contents of a run's files, named as these. Fields of missing files are empty or None.
 
-    Attributes:
-        directory: the work directory.
-        state: `FINISHED`, `RUNNING` or `STOPPED`.
-        program: the program that made the run: "search", "train" or "tune".
-        flags: its settings, texts by the name of the flag.
-        summary: `summary.json`.
-        genotype: the derived or trained genotype.
-        made_for: shape of an image and number of classes that the genotype was made for.
-        space: the search space, as the run began with it.
-        candidates: entries of `candidates.json`, the best first.
-        family: entries of `family.json`, in the same form.
-        search_log, train_log: rows of `log.csv`, without entries that are no numbers.
-        trajectory: lines of `trajectory.jsonl`, one an epoch.
-        confusion: `confusion.json`.
-        problems: a line for each file that could not be read.
+    `state` is `FINISHED`, `RUNNING` or `STOPPED`; `program` is "search", "train" or "tune". `flags` are texts by name.
+    The derived or trained genotype was `made_for` images of a shape, and a number of classes. Candidates and members
+    of the family stand with the best first; logs have a row, the trajectory a line an epoch. `problems` has a line for
+    each file that could not be read.
     """
 
     directory: Path
     state: str
     program: str = "search"
-    flags: dict[str, str] = dataclasses.field(default_factory=dict)
-    summary: dict[str, Any] = dataclasses.field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     genotype: Genotype | None = None
     made_for: tuple[tuple[int, int, int], int] | None = None
     space: SearchSpace | None = None
-    candidates: list[dict] = dataclasses.field(default_factory=list)
-    family: list[dict] = dataclasses.field(default_factory=list)
-    search_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    trajectory: list[dict] = dataclasses.field(default_factory=list)
-    train_log: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    candidates: list[dict] = field(default_factory=list)
+    family: list[dict] = field(default_factory=list)
+    search_log: list[dict[str, float]] = field(default_factory=list)
+    trajectory: list[dict] = field(default_factory=list)
+    train_log: list[dict[str, float]] = field(default_factory=list)
     confusion: dict[str, Any] | None = None
     problems: tuple[str, ...] = ()
 
@@ -74,7 +63,7 @@ class Run:
 
     @property
     def space_name(self) -> str:
-        """Name of the search space, or its file."""
+        """Name or file of the search space."""
         return str(self.summary.get("space") or self.flags.get("space") or "")
 
     @property
@@ -85,7 +74,6 @@ class Run:
 
     @property
     def seed(self) -> float | None:
-        """The random seed."""
         return number(self.summary.get("seed", int(self.flags["seed"]) if "seed" in self.flags else None))
 
     @functools.cached_property
@@ -100,17 +88,11 @@ class Run:
 
 def is_run(directory: Path) -> bool:
     """Whether a directory is the work directory of one network; a comparison has one for each of its networks."""
-    marked = any((directory / name).is_file() for name in (CONFIG, SUMMARY))
-    return marked and not (directory / NETWORKS).is_dir()
+    return ((directory / CONFIG).is_file() or (directory / SUMMARY).is_file()) and not (directory / NETWORKS).is_dir()
 
 
 def read(directory: Path) -> Run:
-    """Reads the files of a run.
-
-    Raises:
-        ValueError: the directory is no work directory.
-        OSError: it cannot be listed.
-    """
+    """Reads the files of a run. Raises ValueError if the directory is no work directory."""
     if not directory.is_dir():
         raise ValueError("no such directory")
     if (directory / NETWORKS).is_dir():
@@ -120,11 +102,11 @@ def read(directory: Path) -> Run:
     found: dict[str, Any] = {}
     problems = []
 
-    def take(field: str, name: str, reader: Callable[[Path], Any]) -> None:
+    def take(entry: str, name: str, reader: Callable[[Path], Any]) -> None:
         path = directory / name
         if path.exists():
             try:
-                found[field] = reader(path)
+                found[entry] = reader(path)
             # Whatever a file of another version or another hand leads to: the rest is still shown.
             except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
                 problems.append(f"{name}: {str(error).removeprefix(f'{path}: ') or type(error).__name__}")

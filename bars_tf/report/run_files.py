@@ -29,9 +29,7 @@ def program_of(directory: Path) -> str:
 def read_flags(path: Path) -> dict[str, str]:
     """Reads the settings of a run, lines `--name=value`, as texts by name.
 
-    Raises:
-        ValueError: a line has another form, or a number that the report needs is none.
-        OSError: the file cannot be read.
+    Raises: ValueError for a line of another form, and for a number that the report needs and that is none.
     """
     flags = {}
     for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()):

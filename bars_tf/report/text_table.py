@@ -6,12 +6,7 @@ from collections.abc import Collection, Sequence
 
 
 def print_table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> None:
-    """Prints rows of texts as columns.
-
-    Args:
-        rows: rows of equal length.
-        left: indices of the columns that are aligned to the left; the others, which hold numbers, go to the right.
-    """
+    """Prints rows of equal length as columns, aligned to the left if their index is in `left`, else to the right."""
     # Texts from files could steer the terminal by unprintable characters.
     rows = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]

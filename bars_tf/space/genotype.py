@@ -95,15 +95,15 @@ class Genotype:
 
     def plot(self) -> Any:
         """The cells as a Matplotlib figure."""
-        from bars_tf.report import notebook  # here, because no other use of a genotype needs Matplotlib
+        from bars_tf.report import drawing  # here, because no other use of a genotype needs Matplotlib
 
-        return notebook.draw(self)
+        return drawing.draw(self)
 
     def _repr_html_(self) -> str:
         """The drawing and the words, for Jupyter."""
-        from bars_tf.report import notebook
+        from bars_tf.report import drawing
 
-        return notebook.as_html(self)
+        return drawing.as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The genotype as the content of a file."""
