@@ -8,8 +8,7 @@ from typing import Any
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, blame
 from bars_tf.report.text_table import print_table
-from bars_tf.search.benchmark import run_benchmark
-from bars_tf.search.benchmark_steps import Benchmark
+from bars_tf.search.benchmark import Benchmark, run_benchmark
 from bars_tf.training import environment
 
 # What `--quick` changes, where no flag does.

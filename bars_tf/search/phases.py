@@ -1,23 +1,29 @@
-"""Callbacks of a search: its phases, and a warning where the alphas collapse."""
+"""Callbacks of a search: its phases, its trajectory, and a warning where the alphas collapse."""
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from bars_tf import console
+from bars_tf.cost.measures import LIMITED, Cost
+from bars_tf.cost.tables import cost_of
+from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
+from bars_tf.search.derivation.optimum import most_probable
 from bars_tf.training.callbacks import BestModel, CSVLogger, RaiseOnNaN, TensorBoard
 
 # All of these are `bars_tf.callbacks`.
-__all__ = ["BestModel", "CSVLogger", "Phases", "RaiseOnNaN", "TensorBoard", "WarnOfCollapse"]
+__all__ = ["BestModel", "CSVLogger", "Phases", "RaiseOnNaN", "TensorBoard", "Trajectory", "WarnOfCollapse"]
 
 
 class Phases(tf.keras.callbacks.Callback):
     """Phases of a search: weights alone first, then both; temperature and entropy weight from exploring to deciding.
 
     Args:
-        epochs: epochs of the whole search.
-        warmup_epochs: epochs in which the alphas rest.
+        epochs, warmup_epochs: of the whole search, and those in which the alphas rest.
         temperature, entropy_weight: functions of progress after the warm-up, 0 to 1.
     """
 
@@ -51,10 +57,7 @@ class WarnOfCollapse(tf.keras.callbacks.Callback):
     """Says so, once, when the alphas have given up on nearly all convolutions."""
 
     LIMIT = 0.9
-
-    def __init__(self):
-        super().__init__()
-        self.said = False
+    said = False
 
     def on_epoch_end(self, epoch, logs=None):
         skip, none = logs["skip_share"], logs["none_share"]
@@ -63,3 +66,46 @@ class WarnOfCollapse(tf.keras.callbacks.Callback):
             console.say(f"search: warning: the alphas collapse: at epoch {epoch + 1} skip has {skip:.0%} and none "
                        f"{none:.0%} of the mean edge; a lower --arch_lr, more --warmup_epochs or a larger budget may "
                        "help")
+
+
+class Trajectory(tf.keras.callbacks.Callback):
+    """Adds to the logs of an epoch, so before what writes them: `NAME_share` of each primitive, `expected_NAME` and
+    `derived_NAME` (the most probable network within the budget) for OPs and each limited measure, the temperature.
+
+    Keeps the probabilities of all choices in the file `path`, a JSON line an epoch, where those of epochs that are run
+    again are replaced, and draws the cells for TensorBoard into the directory `tensorboard`.
+    """
+
+    def __init__(self, path: Path, tensorboard: Path):
+        super().__init__()
+        self.path = path
+        self.writer = tf.summary.create_file_writer(str(tensorboard))
+
+    def on_epoch_end(self, epoch, logs=None):
+        from bars_tf.report import drawing  # here, because a search without drawings need not import Matplotlib
+
+        supernet = self.model
+        derived = most_probable(supernet.alphas(), supernet.tables, supernet.budget)
+        probabilities = {level: p.numpy() for level, p in supernet.probabilities()._asdict().items()}
+        expected, cost = Cost(*map(float, supernet.expected_cost())), cost_of(derived, supernet.tables)
+        temperature = float(supernet.temperature.numpy())
+        for name, share in zip(supernet.space.primitives, probabilities["edges"].mean((0, 1)).tolist()):
+            logs[f"{name}_share"] = share
+        for name in LIMITED:
+            if name == "ops" or name in supernet.budget.limits():
+                logs[f"expected_{name}"], logs[f"derived_{name}"] = getattr(expected, name), getattr(cost, name)
+        logs["temperature"] = temperature
+
+        # Rounded, with digits enough for a figure.
+        rounded = {level: p.round(4).astype(float).round(4).tolist() for level, p in probabilities.items()}
+        line = {"epoch": epoch + 1, "temperature": temperature, **rounded, "expected_cost": expected.to_dict(),
+                "derived_cost": cost.to_dict()}
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        lines = [old for old in lines if old.strip() and json.loads(old)["epoch"] <= epoch]
+        write_bytes(self.path, ("\n".join([*lines, json.dumps(line)]) + "\n").encode())
+
+        file = io.BytesIO()
+        drawing.draw(derived).savefig(file, format="png", dpi=100)
+        with self.writer.as_default(step=epoch):
+            tf.summary.image("derived network", [tf.io.decode_png(file.getvalue(), channels=3)])
+        self.writer.flush()

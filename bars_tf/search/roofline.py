@@ -37,10 +37,7 @@ class Shape(NamedTuple):
 def shapes(space: SearchSpace, input_shape: tuple[int, int, int], picked: np.ndarray | None = None) -> Counter[Shape]:
     """The convolutions of a network at full width and depth, and how often each occurs.
 
-    Args:
-        space: the space.
-        input_shape: (height, width, channels) of an image.
-        picked: primitive of each edge, as indices [groups, edges]; None: all candidates, as in soft samples.
+    `picked` has the primitive of each edge, as indices [groups, edges]; None: all candidates, as in soft samples.
     """
     full, found, outside = space.replace(width_choices=(1.0,), depth_choices=None), Counter(), True
     for k, primitive in enumerate(space.primitives):
@@ -57,18 +54,20 @@ def shapes(space: SearchSpace, input_shape: tuple[int, int, int], picked: np.nda
     return found
 
 
+def macs(convolutions: Counter[Shape]) -> int:
+    """Multiply-accumulates of all the convolutions, for one image."""
+    return sum(count * shape.macs for shape, count in convolutions.items())
+
+
 class Roofline:
     """Times each convolution, forward and both gradients, once for every call of `measure`."""
 
     CALLS = 4  # convolutions of one function call, each waiting for the last, as layers do
 
     def __init__(self, convolutions: set[Shape], batch_size: int):
-        self.batch_size, self._runs = batch_size, {}
-        self._seconds: dict[tuple[Shape, str], list[float]] = {}
-        for shape in sorted(convolutions):
-            for kind in KINDS:
-                self._runs[shape, kind] = self._function(shape, kind)
-                self._seconds[shape, kind] = []
+        self.batch_size = batch_size
+        self._runs = {(shape, kind): self._function(shape, kind) for shape in sorted(convolutions) for kind in KINDS}
+        self._seconds: dict[tuple[Shape, str], list[float]] = {key: [] for key in self._runs}
 
     def _function(self, shape, kind):
         images = tf.random.normal((self.batch_size, shape.height, shape.width, shape.inputs))
@@ -85,11 +84,8 @@ class Roofline:
             for _ in range(self.CALLS):
                 # The next call depends on the last one's result, or TensorFlow would leave the first ones out.
                 tiny = 1e-30 * last
-                x, k, dy = images, kernel, upstream
-                if kind == "to_kernel":
-                    dy = dy + tiny
-                else:
-                    k = k + tiny
+                x = images
+                k, dy = (kernel, upstream + tiny) if kind == "to_kernel" else (kernel + tiny, upstream)
                 with tf.GradientTape() as tape:
                     tape.watch([x, k])
                     y = convolution(x, k)
@@ -114,5 +110,4 @@ class Roofline:
 
     def gflops(self, convolutions: Counter[Shape]) -> float:
         """10^9 operations a second, two for each multiply-accumulate, forward and backward."""
-        macs = len(KINDS) * self.batch_size * sum(count * shape.macs for shape, count in convolutions.items())
-        return 2e-9 * macs / self.seconds(convolutions, KINDS)
+        return 2e-9 * len(KINDS) * self.batch_size * macs(convolutions) / self.seconds(convolutions, KINDS)

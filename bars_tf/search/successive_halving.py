@@ -6,37 +6,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bars_tf import console
-from bars_tf.config import RunSettings
-from bars_tf.data.splits import ImageSplits
 from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
 from bars_tf.report.run_files import read_log
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.settings import SearchSettings
+from bars_tf.search.task import Search
 from bars_tf.training.fit import Stage, train_network
-from bars_tf.training.settings import TrainingSettings
 
 
-def run_halving(settings: SearchSettings, training: TrainingSettings, run: RunSettings, images: ImageSplits,
-                candidates: Sequence[Candidate], directory: Path) -> tuple[list[Candidate], int, float]:
+def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[Candidate], int, float]:
     """Trains the first `num_finalists` candidates; every `finalist_epochs` the better half by validation accuracy
     continues, until one is left. Resumes the training at which it was stopped.
 
     Supernet scores of candidates that differ little are mostly noise, which their training is not. The trainings are
     the beginning of full ones: short ones, whose learning rate falls to 0, would prefer networks that learn fast.
 
-    Returns:
-        The candidates with the winner in front, its index in the given order, and the seconds that the other trainings
-        took, those of earlier starts included.
+    Returns the candidates with the winner in front, its index in the given order, and the seconds that the other
+    trainings took, those of earlier starts included.
     """
+    settings, training = search.settings, search.training
     remaining, epochs, seconds = list(range(min(settings.num_finalists, len(candidates)))), 0, {}
     while len(remaining) > 1:
         epochs, accuracies = min(epochs + settings.finalist_epochs, training.train_epochs), {}
         for i in remaining:
             stage = Stage(_name(i), training.train_epochs, training.precision, epochs)
-            _, seconds[i] = train_network(training, run, images, candidates[i].genotype, directory, stage)
+            _, seconds[i] = train_network(training, search.run, search.images, candidates[i].genotype, search.directory,
+                                          stage)
             tf.keras.backend.clear_session()
-            accuracies[i] = read_log(directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
+            accuracies[i] = read_log(search.directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
         remaining = sorted(remaining, key=lambda i: -accuracies[i])[: len(remaining) // 2]
         console.say(f"finals  after {epochs} epoch{'s' * (epochs > 1)} each: " + ", ".join(
             f"candidate {i} {accuracies[i]:.2%}{'' if i in remaining else ' (out)'}"

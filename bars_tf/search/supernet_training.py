@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bars_tf import console
-from bars_tf.console import duration
 from bars_tf.data import pipeline
 from bars_tf.data.splits import reading
 from bars_tf.legacy_keras import tf
@@ -11,9 +10,7 @@ from bars_tf.search import phases
 from bars_tf.search.supernet.objective import relative_entropies
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.task import Search
-from bars_tf.search.trajectory import Trajectory
-from bars_tf.training import callbacks, checkpoints, distribution, schedules
-from bars_tf.training.checkpoints import Checkpoints, Position
+from bars_tf.training import checkpoints, distribution, schedules
 from bars_tf.training.fit import loggers, optimizer
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TWIN
@@ -27,8 +24,7 @@ PAIR_PER_WEIGHT_STEP = 2
 def train_supernet(search: Search) -> tuple[Supernet, float]:
     """Trains the supernet under the strategy whose scope this is called in.
 
-    Returns:
-        The supernet, and the seconds that it took, those of earlier starts included.
+    Returns the supernet, and the seconds that it took, those of earlier starts included.
     """
     settings, steps = search.settings, search.steps
     console.say("search  building the supernet and tracing its first step: less than a minute")
@@ -45,23 +41,20 @@ def train_supernet(search: Search) -> tuple[Supernet, float]:
         progress = Progress("search", settings.search_epochs, steps, SHOWN, first,
                             estimate=lambda seconds: estimate(search, seconds, first.epoch))
         # Before the log, which takes the fractions and costs that it adds.
-        trajectory = Trajectory(str(directory / "trajectory.jsonl"), str(directory / "tensorboard" / "cells"))
+        trajectory = phases.Trajectory(directory / "trajectory.jsonl", directory / "tensorboard" / "cells")
         with reading(search.images.train):
             checkpoints.fit(supernet, batches, settings.search_epochs, saved, [
                 phases.Phases(settings.search_epochs, settings.warmup_epochs,
                               schedules.geometric(settings.temperature, settings.final_temperature),
                               schedules.linear(0.0, settings.entropy_weight)),
-                callbacks.RaiseOnNaN("search", "--weight_lr or --clip_norm", first),
+                phases.RaiseOnNaN("search", "--weight_lr or --clip_norm", first),
                 *([phases.WarnOfCollapse(), progress, trajectory, *loggers(directory)] if writes else [])])
     return supernet, saved.seconds
 
 
-def restored(search: Search, writes: bool) -> tuple[Supernet, Checkpoints, Position]:
-    """The supernet at the newest readable checkpoint of a search, and its position.
-
-    Args:
-        writes: whether this process may write to the directory.
-    """
+def restored(search: Search, writes: bool) -> tuple[Supernet, checkpoints.Checkpoints, checkpoints.Position]:
+    """The supernet at the newest readable checkpoint of a search, and its position; `writes` says whether this process
+    may write to the directory."""
     settings = search.settings
     supernet = Supernet(search.space, search.images.image_shape, search.images.num_classes, search.run.seed)
     supernet.compile(
@@ -70,8 +63,8 @@ def restored(search: Search, writes: bool) -> tuple[Supernet, Checkpoints, Posit
         # BARS's code: betas (0.5, 0.999).
         tf.keras.optimizers.legacy.Adam(settings.arch_lr, beta_1=0.5), search.steering, settings.sampling,
         settings.cost_exponent, settings.uniform_share)
-    saved = Checkpoints(str(search.directory / "search" / "checkpoints"), search.steps, search.run.save_minutes, writes,
-                        model=supernet)
+    saved = checkpoints.Checkpoints(str(search.directory / "search" / "checkpoints"), search.steps,
+                                    search.run.save_minutes, writes, model=supernet)
     return supernet, saved, saved.restore()
 
 
@@ -86,8 +79,8 @@ def estimate(search: Search, seconds: float, first_epoch: int) -> str:
     epochs = (training.train_epochs + training.pretrain_epochs) * (1 + training.train_backbone)
     epochs += training.train_epochs if training.teacher == TWIN else 0
     training_seconds = epochs * count / settings.batch_size * weight_step
-    return (f"the whole run: about {duration(searching)} for the search and {duration(training_seconds)} for the "
-            "training, by the first steps")
+    return (f"the whole run: about {console.duration(searching)} for the search and "
+            f"{console.duration(training_seconds)} for the training, by the first steps")
 
 
 def warn_if_undecided(supernet: Supernet) -> None:

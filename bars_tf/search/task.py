@@ -23,20 +23,13 @@ from bars_tf.training.settings import TrainingSettings
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """A search: its settings, images and work directory.
-
-    Attributes:
-        budget: limits of every derived network; those of `family` come on top.
-        family: budgets for one network each; None for one network.
-        training: settings of the training that follows, which finals begin.
-        directory: work directory.
-    """
+    """A search: its settings, images and work directory."""
 
     space: SearchSpace
     settings: SearchSettings
-    budget: Budget
-    family: Family | None
-    training: TrainingSettings
+    budget: Budget  # of every derived network; the limits of `family` come on top
+    family: Family | None  # budgets for one network each; None for one network
+    training: TrainingSettings  # of the training that follows, which finals begin
     run: RunSettings
     images: ImageSplits
     directory: Path
@@ -69,10 +62,7 @@ class Search:
 
 
 def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) -> None:
-    """Refuses a budget that no network keeps, before any work, and notes one that leaves out no network.
-
-    Raises: ValueError with the reachable range.
-    """
+    """Notes a budget that leaves out no network; raises ValueError with the reachable range on one that none keeps."""
     for note in deployment.notes(space):
         console.say(f"note: {note}")
     largest = {name: optimum.cost_range(cost_tables, name)[1] for name in budget.limits()}
@@ -83,10 +73,7 @@ def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) ->
 
 
 def check_family(family: Family, cost_tables: CostTables) -> None:
-    """Checks that every limit has a network that keeps it and uses `NEARLY_ALL` of it.
-
-    Raises: InputError that names the reachable limits.
-    """
+    """Raises InputError with the reachable limits, unless each has a network that uses `NEARLY_ALL` of it, no more."""
     smallest, largest = optimum.cost_range(cost_tables, family.measure)
     reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(family.limits):

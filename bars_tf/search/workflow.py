@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,58 @@ from bars_tf import console
 from bars_tf.data.splits import reading
 from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.search import family, successive_halving
+from bars_tf.search import successive_halving
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.ranking import rank
-from bars_tf.search.score_cache import ScoreCache, candidate_row
+from bars_tf.search.ranking import rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
-from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.supernet_training import train_supernet, warn_if_undecided
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
 from bars_tf.training.inputs import validation_batches
+from bars_tf.training.progress import Progress
+
+
+def candidate_row(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as JSON."""
+    return {"origin": candidate.origin, "accuracy": candidate.accuracy, "loss": candidate.loss,
+            "cost": candidate.cost.to_dict(), "genotype": candidate.genotype.to_dict()}
+
+
+class ScoreCache:
+    """The scores of candidates, kept in a file until all are scored: a stopped run resumes with the missing ones.
+
+    `known` has the accuracy and the loss of the genotypes that were scored, `seconds_before` is the time that scoring
+    took in earlier starts.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self._progress = path, None
+        self._rows = read_json(path, max_bytes=2**30) if path.exists() else []
+        self.seconds_before, self._last = sum(row.get("seconds", 0) for row in self._rows), time.monotonic()
+        self.known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"])
+                      for row in self._rows}
+
+    def add(self, candidate: Candidate, number: int, total: int) -> None:
+        """Keeps the score of candidate `number` of `total`, and shows the progress."""
+        if number == 1:
+            self._progress = None
+        if candidate.genotype not in self.known:
+            self.known[candidate.genotype] = candidate.accuracy, candidate.loss
+            before, self._last = self._last, time.monotonic()
+            self._rows.append({**candidate_row(candidate), "seconds": self._last - before})
+            write_json(self.path, self._rows)
+            if not self._progress:
+                self._progress = Progress("derive", 1, total, ("accuracy",), (0, number - 1))
+            self._progress.on_train_batch_end(number - 1 - self._progress.first[1], {"accuracy": candidate.accuracy})
+        if number == total and self._progress:
+            self._progress.on_epoch_end(0, {"accuracy": candidate.accuracy})
 
 
 def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genotype, dict[str, Any]]:
     """Searches and derives, or reads what an earlier start has derived.
 
-    Returns:
-        The genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
+    Returns the genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
     """
     directory, chief = search.directory, search.run.is_chief
     file = directory / "candidates.json"
@@ -56,42 +90,39 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
     is restored on one."""
     supernet, seconds = train_supernet(search)
     warn_if_undecided(supernet)
-    started = time.monotonic()
-    scores, settings = ScoreCache(search.directory / "search" / "scored.json"), search.settings
+    started, scores = time.monotonic(), ScoreCache(search.directory / "search" / "scored.json")
     with reading(search.images.validation):
-        batches = validation_batches(search.images, search.run.max_steps)
         console.say("derive  finding candidates within the budget")
+        ranking = functools.partial(
+            rank, supernet, validation_batches(search.images, search.run.max_steps), search.settings.num_candidates - 1,
+            scores.add, scorer=Scorer(supernet))
         if search.family:
-            candidates = derive_family(search, supernet, batches, scores)
+            candidates = derive_family(search, ranking, scores)
         else:
-            candidates = rank(supernet, batches, settings.num_candidates - 1, scores.add, scores.known, search.limits)
-        _say_best_by_origin(candidates)
+            candidates = ranking(known=scores.known, budget=search.limits)
+    best: dict[str, float] = {}
+    for candidate in candidates:  # the best first
+        best.setdefault(candidate.origin, candidate.accuracy)
+    console.say("derive  best candidate by origin, accuracy by the supernet: " + ", ".join(
+        f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
     seconds, winner = seconds + scores.seconds_before + time.monotonic() - started, {}
-    if settings.num_finalists:
-        candidates, winner["winner_of_finals"], took = successive_halving.run_halving(
-            settings, search.training, search.run, search.images, candidates, search.directory)
+    if search.settings.num_finalists:
+        candidates, winner["winner_of_finals"], took = successive_halving.run_halving(search, candidates)
         seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
-    candidates[0].genotype.save(search.directory / "genotype.json", search.images.image_shape,
-                                search.images.num_classes)
-    (search.directory / "search" / "scored.json").unlink()
+    _save(search, candidates[0], search.directory / "genotype.json")
+    scores.path.unlink()
 
 
-def derive_family(search: Search, supernet: Supernet, batches: tf.data.Dataset, scores: ScoreCache) -> list[Candidate]:
-    """Writes `family.json` and the genotype of each budget.
-
-    Returns:
-        The candidates of the largest budget.
-    """
+def derive_family(search: Search, ranking: Callable[..., list[Candidate]], scores: ScoreCache) -> list[Candidate]:
+    """Writes `family.json` and the genotype of each budget; returns the candidates of the largest budget."""
     measure = search.family.measure
-    ranked = functools.partial(rank, supernet, batches, search.settings.num_candidates - 1, scores.add,
-                               scorer=Scorer(supernet))
-    found = family.rank_members(ranked, search.family.budgets(search.budget), scores.known)
+    found = rank_members(ranking, search.family.budgets(search.budget), scores.known)
     (search.directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
-        path = search.directory / "family" / family.file_name(limit)
-        member.genotype.save(path, search.images.image_shape, search.images.num_classes)
+        path = search.directory / "family" / f"{limit:.0f}.json"
+        _save(search, member, path)
         console.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
                     f"{member.accuracy:.2%} by the supernet: {path}")
     write_json(search.directory / "family.json", {"measure": measure, "members": [
@@ -99,10 +130,5 @@ def derive_family(search: Search, supernet: Supernet, batches: tf.data.Dataset, 
     return list(found.values())[-1]
 
 
-def _say_best_by_origin(candidates: Sequence[Candidate]) -> None:
-    """Shows the best accuracy of each origin of candidates: the most probable one, samples, evolution."""
-    best: dict[str, float] = {}
-    for candidate in candidates:  # the best first
-        best.setdefault(candidate.origin, candidate.accuracy)
-    console.say("derive  best candidate by origin, accuracy by the supernet: " + ", ".join(
-        f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
+def _save(search: Search, candidate: Candidate, path: Path) -> None:
+    candidate.genotype.save(path, search.images.image_shape, search.images.num_classes)

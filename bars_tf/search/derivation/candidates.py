@@ -16,18 +16,11 @@ from bars_tf.space.genotype import Genotype
 
 
 class Candidate(NamedTuple):
-    """A derived genotype.
-
-    Attributes:
-        genotype: the genotype.
-        cost: its exact cost.
-        origin: where it comes from: "most probable", "sampled", "grown" (from a smaller budget) or "evolved".
-        accuracy, loss: its score by the supernet; None before it is scored.
-    """
+    """A derived genotype with its exact cost and its score by the supernet, which is None before it is scored."""
 
     genotype: Genotype
     cost: Cost
-    origin: str
+    origin: str  # "most probable", "sampled", "grown" (from a smaller budget) or "evolved"
     accuracy: float | None = None
     loss: float | None = None
 
@@ -38,14 +31,9 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
     A sample is the most probable genotype within the budget under alphas with Gumbel noise added (perturb and MAP, our
     choice): always within the budget, whatever fraction of the space is.
 
-    Args:
-        alphas: logits of all choices, arrays.
-        tables, budget: costs of the space, and the limits.
-        num_samples: number of samples; fewer come where 4 times as many draws have no more different networks.
-        seed: seed of the samples.
+    Fewer than `num_samples` samples come where 4 times as many draws have no more different networks.
 
-    Raises:
-        ValueError: if no genotype keeps the budget.
+    Raises: ValueError if no genotype keeps the budget.
     """
     rng = np.random.default_rng(seed)
 

@@ -24,11 +24,8 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
           rng: np.random.Generator) -> Genotype | None:
     """Returns a new genotype within the budget, one that uses `NEARLY_ALL` of it if `TRIES` draws have one, or None.
 
-    Args:
-        scored: genotypes, the best first; the first `PARENTS` of them have children.
-        seen: genotypes that are not new, nor are others of the same networks.
-        tables, budget: costs of the space, and the limits.
-        rng: source of the draws.
+    The first `PARENTS` of the genotypes `scored`, the best first, have children; those in `seen` and others of the same
+    networks are not new.
     """
     parents, smaller, known = list(scored[:PARENTS]), None, {genotype.canonical() for genotype in seen}
     for _ in range(TRIES):

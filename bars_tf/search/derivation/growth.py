@@ -27,12 +27,6 @@ def grow_to_budget(genotype: Genotype, alphas: Choices, tables: CostTables, budg
     A change sets one width, one depth, or the primitive of one edge. Its worth is (alpha of the new candidate - alpha
     of the old one) / gain, its gain the sum over the limits of the fractions that it adds. Where the budget leaves out
     no network of the space, nothing grows.
-
-    Args:
-        genotype: a genotype within the budget.
-        alphas: logits of all choices, arrays.
-        tables, budget: costs of the space, and the limits.
-        lowest: fraction of the budget from which on a genotype stays as it is.
     """
     space = genotype.space
     if budget.used(cost_of(genotype, tables)) >= lowest or all(

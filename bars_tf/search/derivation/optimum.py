@@ -34,12 +34,7 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
     All choices count: those without effect on the network (in cells that are not kept, on edges from nodes without
     inputs) with their own most probable candidate. So without a budget this is the argmax of every choice.
 
-    Args:
-        alphas: logits of all choices, arrays.
-        tables, budget: costs of the space, and the limits.
-
-    Raises:
-        ValueError: if no genotype keeps the budget.
+    Raises: ValueError if no genotype keeps the budget.
     """
     space = tables.space
     # Log-probabilities relative to the most probable candidate: 0 for every choice without effect.
@@ -92,9 +87,6 @@ class MacroCosts:
         tables: costs of the space.
         widths, depths: indices [stages] of the choices.
         weights: how each sum weighs the axes of a table [sums, 5], see `Budget.sums`.
-
-    Attributes:
-        fixed: costs [sums] without any edge.
     """
 
     def __init__(self, tables: CostTables, widths: Sequence[int], depths: Sequence[int], weights: np.ndarray):
@@ -102,7 +94,7 @@ class MacroCosts:
         grid = depth_grid(tables.space)
         self.active = [c for c in tables.cells if c.position.depth <= grid[c.position.stage][depths[c.position.stage]]]
         fixed = tables.stem[widths[0]] + tables.head[widths[-1]] + sum(self._at(c, c.fixed) for c in self.active)
-        self.fixed: np.ndarray = fixed @ self.weights
+        self.fixed: np.ndarray = fixed @ self.weights  # costs [sums] without any edge
 
     @property
     def peak(self) -> float:
@@ -140,12 +132,7 @@ class MacroCosts:
 
 @functools.lru_cache(maxsize=16)  # of two limits in a large space it takes seconds, and `Supernet.compile` asks again
 def check_budget(tables: CostTables, budget: Budget) -> None:
-    """Checks that some genotype of the space keeps the budget.
-
-    Raises:
-        FieldError: that names the limit and the reachable range, if a single limit is too low.
-        ValueError: if no genotype keeps all limits.
-    """
+    """Raises FieldError with the reachable range of a limit that no genotype keeps, ValueError if none keeps all."""
     for name, limit in budget.limits().items():
         smallest, largest = cost_range(tables, name)
         if limit < smallest:

@@ -15,10 +15,10 @@ from bars_tf.space.search_space import SearchSpace
 
 
 class Front(NamedTuple):
-    """Undominated choices: costs [N, limits], log-probabilities [N], and what was chosen."""
+    """Undominated choices, and what was chosen for each."""
 
-    costs: np.ndarray
-    scores: np.ndarray
+    costs: np.ndarray  # [N, limits]
+    scores: np.ndarray  # log-probabilities [N]
     picks: list
 
 
@@ -28,17 +28,14 @@ NO_LIMITS = np.zeros(0)
 def group_front(space: SearchSpace, scores: np.ndarray, costs: np.ndarray | None = None,
                 process: np.ndarray = NO_LIMITS, bounds: np.ndarray = NO_LIMITS, process_score: float = 0.0,
                 empty: bool = False) -> Front:
-    """Returns the undominated topologies of a group.
+    """Returns the front of the topologies of a group, its picks.
 
     Args:
-        space: the search space.
         scores: log-probabilities [edges, primitives]; edges from nodes without inputs do not count.
         costs: costs [edges, primitives, limits]; None: there are no limits.
         process, process_score: costs [limits] and score that count where any node has an input.
         bounds: the most that a topology may cost [limits].
         empty: whether no node may have an input.
-    Returns:
-        The front, whose picks are topologies.
     """
     num_limits = len(process)
     if costs is None:
@@ -53,11 +50,10 @@ def group_front(space: SearchSpace, scores: np.ndarray, costs: np.ndarray | None
         states = {key: undominated(*fronts) for key, fronts in following.items()}
     complete = []
     for nodes, front in states.items():
-        if len(nodes) > 1 and empty:
-            continue
-        if len(nodes) > 1:
-            front = front._replace(costs=front.costs + process, scores=front.scores + process_score)
-        complete.append(front)
+        if len(nodes) == 1:
+            complete.append(front)
+        elif not empty:
+            complete.append(front._replace(costs=front.costs + process, scores=front.scores + process_score))
     return undominated(*complete) if complete else Front(np.zeros((0, num_limits)), np.zeros(0), [])
 
 
@@ -80,11 +76,8 @@ def _node_fronts(space: SearchSpace, scores: np.ndarray, costs: np.ndarray, node
             if inputs < most or not limited:
                 following.setdefault(min(inputs + 1, most), []).append(join(front, options, bounds))
         by_inputs = {inputs: undominated(*fronts) for inputs, fronts in following.items()}
-    results = []
-    if any(by_inputs):
-        results.append((True, undominated(*(f for inputs, f in by_inputs.items() if inputs))))
-    if 0 in by_inputs:
-        results.append((False, by_inputs[0]))
+    results = [(True, undominated(*(f for inputs, f in by_inputs.items() if inputs)))] if any(by_inputs) else []
+    results += [(False, by_inputs[0])] if 0 in by_inputs else []
     return [(flag, front._replace(picks=[(pick,) for pick in front.picks])) for flag, front in results]
 
 
@@ -107,13 +100,9 @@ def undominated(*fronts: Front) -> Front:
 
 
 def undominated_indices(costs: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns the indices for which no other has a higher score at no higher costs.
+    """Returns the indices, by falling score, for which no other has a higher score [N] at no higher costs [N, limits].
 
-    Args:
-        costs: costs [N, limits].
-        scores: scores [N].
-    Returns:
-        Indices by falling score; of equal choices one.
+    Of equal choices it returns one.
     """
     order = np.lexsort((*costs.T[::-1], -scores))
     if costs.shape[1] <= 1:  # the cheaper ones than all with higher scores

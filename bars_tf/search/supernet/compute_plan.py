@@ -17,17 +17,13 @@ from bars_tf.space.search_space import SearchSpace
 
 
 class ComputePlan(NamedTuple):
-    """What a sample asks of the forward pass.
+    """What a sample asks of the forward pass."""
 
-    Attributes:
-        coefficients: the scalar coefficient of each (group, edge, primitive); 0 on edges from nodes without inputs.
-        has_input: how much of each group has any input [groups]: 1 or 0 for sampled choices; None: every group has.
-        sub_batches: the `SubBatch` of each cell, by (cell,), and of each candidate, by (cell, edge, primitive); None:
-            everything is computed on the whole batch.
-    """
-
+    # The scalar coefficient of each (group, edge, primitive); 0 on edges from nodes without inputs.
     coefficients: dict[tuple, tf.Tensor]
+    # How much of each group has any input [groups]: 1 or 0 for sampled choices; None: every group has.
     has_input: tf.Tensor | None
+    # By (cell,) and, for candidates, by (cell, edge, primitive); None: everything is computed on the whole batch.
     sub_batches: dict[tuple, SubBatch] | None
 
 
@@ -77,11 +73,8 @@ def _sub_batches_of(space, sample, batch_size):
 
 
 def _sub_batches(fraction, adds, learns, cell, batch_size, skips):
-    """A `SubBatch` for each element of `fraction` (of the batch), by its index.
-
-    `adds` is above 0 where the result is added to something, `learns` where a gradient comes back; `cell` is the
-    fraction of the cell around it, and `skips` says whether convolutions of which nothing is needed are skipped.
-    """
+    """A `SubBatch` for each element of `fraction` (of the batch), by its index; `cell` is the fraction of its cell,
+    `skips` says whether convolutions of which nothing is needed are skipped."""
     fraction, adds, learns, cell = (tf.stop_gradient(t) for t in (fraction, adds, learns, cell))
     images, cell = (tf.maximum(tf.cast(tf.round(f * tf.cast(batch_size, f.dtype)), tf.int32), 1)
                     for f in (fraction, cell))

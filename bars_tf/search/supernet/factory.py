@@ -6,6 +6,7 @@ binarized and padded once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -18,8 +19,7 @@ from bars_tf.search.supernet.compute_plan import compute_plan
 from bars_tf.search.supernet.layers import BatchNorm, MaskedDense, MaskedQuantConv2D, masked
 from bars_tf.search.supernet.partial_batches import add, first_images
 from bars_tf.search.supernet.relaxation import Sample
-from bars_tf.search.supernet.width_slices import value_of
-from bars_tf.search.supernet.widths import Widths
+from bars_tf.search.supernet.widths import Widths, value_of
 from bars_tf.space.channels import Channels
 from bars_tf.space.encoding import depth_grid
 from bars_tf.space.search_space import SearchSpace
@@ -29,15 +29,12 @@ class SupernetFactory:
     """Builds one forward pass, of layers that all forward passes share.
 
     Args:
-        space: the search space.
-        num_classes: number of classes.
-        sample: coefficients of the candidates.
+        space, num_classes, sample: the search space, and the coefficients of its candidates.
         batch_size: images of the batch, a scalar.
         layers: layers by name; those that are missing are made and added.
         channels: (source, target) channels of each layer by name, None where it has none that a width could choose;
             added with the layers.
-        mode: which statistics batch normalization uses and updates, see `BatchNorm`.
-        fraction: of mode "calibrate", see `BatchNorm`.
+        mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
     """
 
     def __init__(self, space: SearchSpace, num_classes: int, sample: Sample, batch_size: tf.Tensor, *,
@@ -69,13 +66,11 @@ class SupernetFactory:
             primitive, coefficient = self.space.primitive(name), self._plan.coefficients[group, index, k]
             if primitive.shortcut:
                 through += coefficient
-            if primitive.branch == "none":
-                continue
-
-            key = (position.index, index, k)
-            terms.append((key, self._run(key, lambda primitive=primitive, name=name, coefficient=coefficient: (
-                primitive_branch(self, primitive, x, identity, source, target, stride,
-                                 f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}", coefficient)))))
+            if primitive.branch != "none":
+                key = (position.index, index, k)
+                terms.append((key, self._run(key, functools.partial(
+                    primitive_branch, self, primitive, x, identity, source, target, stride,
+                    f"{position.name}_edge_{edge[0]}_{edge[1]}_{name}", coefficient))))
         return self._sum(through * identity, terms)
 
     def normalized_sum(self, position, nodes, channels, name):
@@ -185,15 +180,11 @@ class SupernetFactory:
         return self._once(x, str(paddings), lambda x: tf.pad(x, [[0, 0], *paddings, [0, 0]], constant_values=1.0))
 
     def shift(self, x):
-        return self._once(x, "shift", _shifted)
+        # One pixel up and left, padded with ones: the signs of the zeros with which the derived network pads. A slice
+        # by `tf.slice`, whose gradient is much faster than that of x[:, 1:, 1:].
+        return self._once(x, "shift", lambda x: tf.pad(tf.slice(x, [0, 1, 1, 0], [-1, -1, -1, -1]), [
+            [0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0))
 
     def subsample(self, x):
         # As a pooling of one pixel: the gradient of x[:, ::2, ::2] takes ten times as long.
         return self._once(x, "subsample", lambda x: tf.nn.max_pool2d(x, 1, 2, "SAME"))
-
-
-def _shifted(x):
-    """x one pixel up and left, padded with ones: the signs of the zeros with which the derived network pads."""
-    # A slice by `tf.slice`, whose gradient is much faster than that of x[:, 1:, 1:].
-    inner = tf.slice(x, [0, 1, 1, 0], [-1, -1, -1, -1])
-    return tf.pad(inner, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=1.0)

@@ -1,6 +1,6 @@
 """The supernet's layers: those of the derived network, for widths that are not decided yet.
 
-A width acts on the *input channels of kernels*: a sampled one slices them (see `width_slices`), a relaxed one masks
+A width acts on the *input channels of kernels*: a sampled one slices them (see `widths`), a relaxed one masks
 them. Masking values before the sign would leave sign(0) = 1, masking them after it would leave the padding of ones; a
 masked kernel sees neither. The values of masked output channels do not matter, since every later kernel masks them.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.search.supernet.partial_batches import Branches
-from bars_tf.search.supernet.width_slices import value_of
+from bars_tf.search.supernet.widths import value_of
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
@@ -21,17 +21,14 @@ class MaskedQuantConv2D(lq.layers.QuantConv2D):
     def call(self, inputs, pad, channels=None, input_mask=None, mode="eval", sub_batch=None):
         """Returns the convolution [size, H', W', filters] of the images of a sub-batch.
 
-        The gradient is that of what the step trains: in mode "arch" of the mask, else of the kernel. Either costs one
-        convolution less than both.
+        The gradient is that of what the step trains: in mode "arch" (see `BatchNorm`) of the mask, else of the kernel.
+        Either costs one convolution less than both.
 
         Args:
             inputs: binary images [B, H, W, C].
             pad: function of (inputs, [row paddings, column paddings]) that pads with ones; passed in, so that
                 convolutions of one tensor share its padded form.
-            channels: `ChannelSlice` of the kernel; None: the whole kernel.
-            input_mask: mask of a relaxed width [C, 1]; None: no mask.
-            mode: see `BatchNorm`.
-            sub_batch: `SubBatch`; None: the whole batch.
+            channels, input_mask: `ChannelSlice` of the kernel, or mask of a relaxed width [C, 1].
         """
         padded = pad(inputs, self._get_spatial_padding_same(inputs.shape[1:3].as_list()))
         with lq.context.quantized_scope(True):
@@ -134,10 +131,6 @@ class BatchNorm(tf.keras.layers.Layer):
     - "arch": batch statistics; the moving ones stay;
     - "calibrate": batch statistics; the moving ones m change by fraction * (batch - m);
     - "eval": moving statistics.
-
-    Args:
-        momentum: of the moving statistics, in mode "train".
-        epsilon: added to the variance.
     """
 
     def __init__(self, momentum: float, epsilon: float, **kwargs):
@@ -149,21 +142,19 @@ class BatchNorm(tf.keras.layers.Layer):
         # Gamma and beta in one variable, mean and variance in another: half as many operations update them.
         self.affine = self.add_weight("affine", (2, size), initializer=_rows(1.0, 0.0))
         self.moving = self.add_weight(
-            "moving", (2, size), initializer=_rows(0.0, 1.0),
-            trainable=False, aggregation=tf.VariableAggregation.MEAN,
-            synchronization=tf.VariableSynchronization.ON_READ)
+            "moving", (2, size), initializer=_rows(0.0, 1.0), trainable=False,
+            aggregation=tf.VariableAggregation.MEAN, synchronization=tf.VariableSynchronization.ON_READ)
 
     def call(self, inputs, mode="eval", scale=None, fraction=None, counts=None, channels=None):
         """Returns the normalized inputs [B, H, W, C].
 
         Args:
             inputs: images [B, H, W, C].
-            mode: one of the modes above.
+            mode, fraction: one of the modes above, and the scalar of "calibrate".
             scale: scalar that multiplies the result; None: 1.
-            fraction: scalar, of mode "calibrate".
             counts: scalar 1.0, or 0.0 where the inputs are of a candidate that is not computed, whose moving statistics
                 stay; None: 1.
-            channels: `ChannelSlice` of the variables; None: all channels.
+            channels: `ChannelSlice` of the variables.
         """
         affine = value_of(self.affine, channels)
         gamma, beta = tf.unstack(affine if scale is None else affine * scale)
@@ -171,13 +162,10 @@ class BatchNorm(tf.keras.layers.Layer):
             mean, variance = tf.unstack(value_of(self.moving, channels))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
             return inputs * factor + (beta - mean * factor)
-        if replicas() > 1:
-            mean, variance = _moments_of_all_replicas(inputs)
-            outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
-        elif inputs.dtype == tf.float32:
+        if replicas() == 1 and inputs.dtype == tf.float32:  # in which alone the fused kernel computes
             outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
-        else:  # the fused kernel computes in float32 only
-            mean, variance = tf.nn.moments(inputs, [0, 1, 2])
+        else:
+            mean, variance = (_moments_of_all_replicas(inputs) if replicas() > 1 else tf.nn.moments(inputs, [0, 1, 2]))
             outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else fraction

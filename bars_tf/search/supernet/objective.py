@@ -24,10 +24,7 @@ def cost_factor(expected: Cost, budget: Budget, exponent: float) -> tf.Tensor:
     budget at the nearest limit (our choice: a network far below its budget wastes it, and convolutions that are not
     trained yet draw the search there). As in `Budget.used`, memory counts beside other limits only where exceeded.
 
-    Args:
-        expected: expected cost, scalar tensors.
-        budget: the limits; without any the factor is 1.
-        exponent: b, 1 in BARS's code.
+    Without limits the factor is 1. The exponent b is 1 in BARS's code.
     """
     ratios = {name: getattr(expected, name) / limit for name, limit in budget.limits().items()}
     factor = tf.ones((), expected.bops.dtype)

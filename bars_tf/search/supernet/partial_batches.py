@@ -17,27 +17,16 @@ from bars_tf.legacy_keras import tf
 
 
 class SubBatch(NamedTuple):
-    """The first images of a batch, on which a candidate or a whole cell is computed.
+    """The first images of a batch, on which a candidate or a whole cell is computed."""
 
-    Attributes:
-        counts: 1.0 where the candidate is computed, else 0.0: the weight of its batch-norm statistics.
-        adds: whether the result is added to anything: false where its coefficient is 0.
-        computes: whether the candidate is computed; None: its convolutions are never skipped.
-        learns: whether a gradient comes back; None: its convolutions are never skipped.
-        size: number of images, [1] int32, at least 1.
-        backward_size: number of images that a gradient comes back from, [1] int32, at least 1.
-        paddings: paddings [4, 2] from `backward_size` images to those of the cell.
-        zero, one: the constants 0 and 1, [1] int32, made once because there are thousands of slices.
-    """
-
-    counts: tf.Tensor
-    adds: tf.Tensor
-    computes: tf.Tensor | None
-    learns: tf.Tensor | None
-    size: tf.Tensor
-    backward_size: tf.Tensor
-    paddings: tf.Tensor
-    zero: tf.Tensor
+    counts: tf.Tensor  # 1.0 where the candidate is computed, else 0.0: the weight of its batch-norm statistics
+    adds: tf.Tensor  # whether the result is added to anything: false where its coefficient is 0
+    computes: tf.Tensor | None  # whether the candidate is computed; None: its convolutions are never skipped
+    learns: tf.Tensor | None  # whether a gradient comes back; None: its convolutions are never skipped
+    size: tf.Tensor  # number of images, [1] int32, at least 1
+    backward_size: tf.Tensor  # number of images that a gradient comes back from, [1] int32, at least 1
+    paddings: tf.Tensor  # [4, 2], from `backward_size` images to those of the cell
+    zero: tf.Tensor  # the constant 0, [1] int32; this and the next are made once for thousands of slices
     one: tf.Tensor
 
     def take(self, x: tf.Tensor) -> tf.Tensor:

@@ -18,13 +18,8 @@ TINY = 1e-20
 
 
 class Sample(NamedTuple):
-    """The coefficients of all candidates, and on which fraction of the batch each is computed.
-
-    Attributes:
-        choices: coefficients, which sum to 1 over the candidates of a choice.
-        computed: fraction of the batch: 1 for sampled candidates, less for those that are only compared, or 0. None:
-            everything is computed.
-    """
+    """The coefficients of all candidates, which sum to 1 over a choice, and the fraction of the batch on which each is
+    computed: 1 for sampled candidates, less for those that are only compared, or 0. None: everything is computed."""
 
     choices: Choices
     computed: Choices | None = None
@@ -62,9 +57,8 @@ def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor,
     computed, with the weight 1.
 
     Args:
-        hard: one-hot samples [..., K].
+        hard, noise: one-hot samples and Gumbel noise [..., K].
         costly: 1 where computing a candidate takes time, else 0 [..., K].
-        noise: Gumbel noise [..., K].
         fraction: the fraction f of the batch.
     Returns:
         The fraction of the batch on which each candidate is computed, and the weight of its gradient; each [..., K].
@@ -98,7 +92,7 @@ def straight_through_sample(logits: Choices, noise: Choices, second_noise: Seque
     Args:
         logits, noise: logits of all choices, and Gumbel noise of their shapes.
         second_noise: Gumbel noise of the second depths [stages, D] and edges [groups, edges, primitives].
-        temperature: temperature of the Gumbel-softmax.
+        temperature: of the Gumbel-softmax.
         costly: 1 for the depths [stages, D] and the primitives [primitives] that take time to compute.
         fraction: the fraction of the batch on which second paths are computed.
     """

@@ -1,23 +1,28 @@
-"""How each step of a search draws its sample of the choices."""
+"""How each step of a search draws its sample of the choices.
+
+Uniform draws, networks near the budget, train the shared weights whatever the alphas prefer.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.tables import CostTables
+from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
-from bars_tf.search.supernet.uniform_draws import mixed_logits, networks_near_budget
-from bars_tf.space.encoding import Choices, depth_grid
+from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
 
 STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "uniform")
 # The second candidate is evaluated on a quarter of the batch: sampling noise outweighs the variance this adds (our
 # choice).
 SECOND_PATH = 4
+# Networks that are drawn, and how many of them, nearest to the budget, are used (our choice).
+DRAWN, NEAREST = 4096, 1024
 
 
 def stream_seed(seed: int, step: tf.Tensor, update: str, stream: str) -> tf.Tensor:
@@ -31,12 +36,8 @@ def stream_seed(seed: int, step: tf.Tensor, update: str, stream: str) -> tf.Tens
 class Sampler:
     """Draws samples by the seed of the search and the step alone: the same in all replicas and after a resume.
 
-    Attributes:
-        form: "softmax" (no noise), "gumbel" (soft) or "gumbel_hard" (straight-through).
-        seed: seed of the search.
-        uniform_share: fraction of the weight steps that take a network of `uniform_draws`.
-        tables: costs of the space, for these networks.
-        budget: the limits, for these networks.
+    `form` is "softmax" (no noise), "gumbel" (soft) or "gumbel_hard" (straight-through); `uniform_share` is the fraction
+    of the weight steps that take a network near the budget.
     """
 
     form: str
@@ -50,10 +51,8 @@ class Sampler:
         """Draws the sample of a step.
 
         Args:
-            logits: logits of all choices.
-            temperature: temperature of the Gumbel-softmax.
-            step: number of the step, a scalar int64.
-            update: "weights" or "alphas", which the step updates.
+            logits, temperature: of the choices, and of the Gumbel-softmax.
+            step: number of the step, a scalar int64, which updates `update`: "weights" or "alphas".
             batch_size: images of the batch, a scalar. If given, samples of "gumbel_hard" have gradients, for which
                 second candidates are computed too; soft samples always have gradients.
         """
@@ -79,3 +78,23 @@ class Sampler:
         fraction = tf.cast(tf.maximum(batch_size // SECOND_PATH, 1), dtype) / tf.cast(batch_size, dtype)
         return relaxation.straight_through_sample(logits, noise, (second_depths, second_edges), temperature, costly,
                                                   fraction)
+
+
+@functools.lru_cache(maxsize=2)  # every replica traces the step that draws from them
+def networks_near_budget(tables: CostTables, budget: Budget, seed: int) -> Choices:
+    """Draws networks uniformly and returns the quarter whose costs are nearest to the budget, where later ones are
+    compared: one-hot widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives]."""
+    rng = np.random.default_rng([seed, 2])
+    networks = [random_genotype(tables.space, rng) for _ in range(DRAWN)]
+    used = [budget.used(cost_of(genotype, tables)) for genotype in networks]
+    nearest = np.argsort(np.abs(np.log(np.maximum(used, 1e-9))), kind="stable")[:NEAREST]
+    return Choices(*map(np.stack, zip(*(one_hot(networks[i]) for i in nearest))))
+
+
+def mixed_logits(logits: Choices, networks: Choices, fraction: float, seed: tf.Tensor) -> Choices:
+    """Returns the logits of one of `networks_near_budget` in a fraction of the steps, else the given logits; by the
+    stateless seed [2] of the step."""
+    toss, row = tf.unstack(tf.random.stateless_uniform([2], seed))
+    row = tf.cast(row * len(networks.widths), tf.int32)
+    return Choices(*(tf.where(toss < fraction, 1e9 * (tf.gather(tf.constant(network, a.dtype), row) - 1), a)
+                     for network, a in zip(networks, logits)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from bars_tf.legacy_keras import tf
@@ -15,21 +16,15 @@ class Scorer:
     """Scores genotypes by a supernet, whose variables stay as they were. Traced once, for all genotypes."""
 
     def __init__(self, supernet: Supernet):
-        self.supernet = supernet
-        self._traced = None
+        self.supernet, self._traced = supernet, None
         self._statistics = [layer.moving for layer in supernet.layers_by_name.values() if hasattr(layer, "moving")]
 
     def score(self, genotype: Genotype, batches: Iterable) -> tuple[float, float]:
         """Evaluates the supernet as one genotype.
 
         The batch-norm statistics are recalibrated for it, as the mean over the first `CALIBRATION_BATCHES`: those of
-        training belong to other networks (SPOS, arXiv 1904.00420).
-
-        Args:
-            genotype: a genotype of the supernet's space.
-            batches: (images [B, H, W, C], labels [B]), which can be read more than once.
-        Returns:
-            The accuracy and the mean loss.
+        training belong to other networks (SPOS, arXiv 1904.00420). `batches` are (images [B, H, W, C], labels [B]) and
+        can be read more than once. Returns the accuracy and the mean loss.
         """
         sample = self.supernet.sample_of(genotype)
         before = [v.numpy() for v in self._statistics]
@@ -37,9 +32,7 @@ class Scorer:
         calibrate, score = self._traced
         correct = loss = total = 0.0
         try:
-            for i, (images, _) in enumerate(batches):
-                if i == CALIBRATION_BATCHES:
-                    break
+            for i, (images, _) in enumerate(itertools.islice(batches, CALIBRATION_BATCHES)):
                 calibrate(images, sample, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
             for images, labels in batches:
                 batch_correct, batch_loss = score(images, labels, sample)

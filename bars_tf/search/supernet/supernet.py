@@ -38,9 +38,8 @@ class Supernet(tf.keras.Model):
     (first-order bilevel optimization, as in BARS). `evaluate` takes (images, labels), under the most probable choices.
 
     Args:
-        space: the search space.
+        space, num_classes: the search space, and the number of classes.
         input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
         seed: seed of all draws; the draw of a step depends on the seed and the step alone.
 
     Attributes:
@@ -100,14 +99,12 @@ class Supernet(tf.keras.Model):
 
     def call(self, images: tf.Tensor, sample: Sample | None = None, mode: str = "eval",
              fraction: Any = None) -> tf.Tensor:
-        """Returns the logits of images.
+        """Returns the logits [B, num_classes] of images.
 
         Args:
             images: images [B, height, width, channels].
             sample: coefficients of the candidates; None: the most probable choices.
             mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
-        Returns:
-            Logits [B, num_classes].
         """
         if sample is None:
             sample = hard_sample(self.logits, Choices(0.0, 0.0, 0.0))
@@ -132,9 +129,8 @@ class Supernet(tf.keras.Model):
                 networks that these prefer more than others, which then score above better ones.
             **kwargs: further arguments of `tf.keras.Model.compile`.
 
-        Raises:
-            ValueError: on unknown sampling, on arguments of Keras that a supernet sets itself, or on a budget below the
-                smallest network of the space.
+        Raises: ValueError on unknown sampling, arguments of Keras that a supernet sets itself, or a budget that no
+            network keeps.
         """
         if own := {"optimizer", "loss", "metrics"} & kwargs.keys():
             raise ValueError(f"{min(own)}: a supernet has its own; optimizers are weight_optimizer and arch_optimizer")

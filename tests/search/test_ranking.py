@@ -9,8 +9,7 @@ from small_spaces import random_alphas
 
 from bars_tf.cost.budget import Budget
 from bars_tf.legacy_keras import tf
-from bars_tf.search import family
-from bars_tf.search.ranking import rank
+from bars_tf.search.ranking import rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
@@ -56,7 +55,7 @@ def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet
         variable.assign(alphas)
     limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
     ranked = functools.partial(rank, supernet, batches, num, scorer=Scorer(supernet))
-    found = family.rank_members(ranked, {limit: Budget(ops=limit) for limit in limits})
+    found = rank_members(ranked, {limit: Budget(ops=limit) for limit in limits})
     members = [ranked[0] for ranked in found.values()]
     assert tuple(found) == limits
     for limit, member in zip(limits, members):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bars_tf.legacy_keras import tf
-from bars_tf.search.supernet.width_slices import ActiveChannels, ChannelSlice, value_of
+from bars_tf.search.supernet.widths import ActiveChannels, ChannelSlice, value_of
 
 
 @pytest.mark.parametrize("shape, active", [
