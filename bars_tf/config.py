@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sysconfig
 from pathlib import Path
 
 from bars_tf.errors import InputError
@@ -54,6 +53,6 @@ class RunSettings:
 
 def config_directories() -> list[Path]:
     """The directories that hold the shipped flag files, search spaces and genotypes."""
-    return [directory for directory in (Path(__file__).resolve().parent.parent / "configs",
-                                        Path(sysconfig.get_path("data"), "share", "bars_tf", "configs"))
-            if directory.is_dir()]
+    package = Path(__file__).resolve().parent
+    # In a checkout, and in an installed package.
+    return [directory for directory in (package.parent / "configs", package / "configs") if directory.is_dir()]
