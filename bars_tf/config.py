@@ -1,7 +1,5 @@
 """Settings that every program has, and the place of the shipped configuration files."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

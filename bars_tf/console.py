@@ -3,8 +3,7 @@
 Our own, because tqdm writes carriage returns where there is no terminal, and fails where stderr is closed.
 """
 
-from __future__ import annotations
-
+import contextlib
 import os
 import sys
 
@@ -32,7 +31,10 @@ def rewrite(line: str) -> None:
     if not is_terminal():
         say(line)
         return
-    print(f"\r\033[K{line[:_columns() - 1]}", end="", file=sys.stderr, flush=True)
+    columns = 0  # unknown
+    with contextlib.suppress(OSError, ValueError):
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    print(f"\r\033[K{line[:max(20, columns or 80) - 1]}", end="", file=sys.stderr, flush=True)
     _open = True
 
 
@@ -54,13 +56,6 @@ def close() -> None:
 def is_terminal() -> bool:
     """Whether stderr is a terminal that can rewrite a line."""
     return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _columns() -> int:
-    try:
-        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns or 80)  # 0: unknown
-    except (OSError, ValueError):
-        return 80
 
 
 def duration(seconds: float) -> str:

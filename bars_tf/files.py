@@ -1,7 +1,5 @@
 """Files that are either complete or absent: each is written beside its place and then renamed."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -56,12 +54,7 @@ def write_json(path: str | os.PathLike, values: Any) -> None:
 
 
 def read_json(path: str | os.PathLike, max_bytes: int = MAX_JSON_BYTES) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        ValueError: the file is too large or not JSON; the message names it.
-        OSError: it cannot be read.
-    """
+    """Reads a JSON file. Raises: ValueError naming the file if it is too large or not JSON; OSError."""
     if os.path.getsize(path) > max_bytes:
         raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
     try:

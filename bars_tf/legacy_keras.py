@@ -4,8 +4,6 @@ The package's `__init__` has set TF_USE_LEGACY_KERAS by then. BARS_VERBOSITY=1 i
 a program, lets TensorFlow's messages through.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform
@@ -15,14 +13,11 @@ from types import ModuleType
 
 from bars_tf.log_filter import held_back
 
-TENSORFLOW_VERSIONS = ((2, 16), (2, 20))
+LOWEST, ABOVE = (2, 16), (2, 20)  # versions of TensorFlow
 
 
 def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
-    """Imports TensorFlow and Larq, and checks that they fit together.
-
-    Args:
-        verbose: whether to show TensorFlow's log messages.
+    """Imports TensorFlow, with its log messages if `verbose`, and Larq, and checks that they fit together.
 
     Returns: the modules `tensorflow` and `larq`.
     Raises: ImportError that names the problem and the remedy in one line.
@@ -43,10 +38,9 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
 
 
 def _check_tensorflow(tensorflow: ModuleType) -> None:
-    lowest, above = TENSORFLOW_VERSIONS
-    if not lowest <= tuple(map(int, tensorflow.__version__.split(".")[:2])) < above:
-        raise ImportError(f"bars_tf needs TensorFlow {_dotted(lowest)} or newer, older than {_dotted(above)}; "
-                          f"{tensorflow.__version__} is installed")
+    if not LOWEST <= tuple(map(int, tensorflow.__version__.split(".")[:2])) < ABOVE:
+        raise ImportError("bars_tf needs TensorFlow {}.{} or newer, older than {}.{}; ".format(*LOWEST, *ABOVE)
+                          + f"{tensorflow.__version__} is installed")
     try:
         keras = tensorflow.keras.layers.Layer.__module__.partition(".")[0]
     except ImportError:
@@ -68,10 +62,6 @@ def _route_imports(tensorflow: ModuleType) -> None:
     directory = str(Path(tf_keras.__file__).parent / "api" / "_v2")
     if directory not in tensorflow.__path__:
         tensorflow.__path__.insert(0, directory)
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
 
 
 tf, lq = import_tensorflow(verbose=os.environ.get("BARS_VERBOSITY", "0") not in ("", "0"))

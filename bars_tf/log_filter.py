@@ -4,8 +4,6 @@ They are written to file descriptor 2 whatever the log level: registrations of p
 compilers later.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """`bin/bench`: speed and memory of search and training, beside what the machine needs for the bare convolutions."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -19,9 +17,8 @@ def main(settings: Settings) -> int:
     values = settings.values
     if values["quick"]:
         quick = {"num_nodes": 2} if settings.search_space.backbone else QUICK
-        settings = settings.replace(
-            rounds=min(values["rounds"], 2), batch_size=min(values["batch_size"], 16),
-            **{name: value for name, value in quick.items() if name not in settings.space_overrides})
+        settings = settings.replace(rounds=min(values["rounds"], 2), batch_size=min(values["batch_size"], 16),
+                                    **{**quick, **settings.space_overrides})
         values = settings.values
     space, side = settings.search_space, values["image_size"] or 32
     with blame("image_size", side):
@@ -43,19 +40,15 @@ def print_results(results: dict[str, Any]) -> None:
     runs_on = results["machine"]
     print(f"{runs_on['processor']}, {runs_on['cores']} cores, {', '.join(runs_on['devices'])}; "
           f"Python {runs_on['python']}, TensorFlow {runs_on['tensorflow']}")
-    rows = []
-    for name, value in results.items():
-        if name in ("settings", "machine"):
-            continue
-        if name.endswith("_bytes"):
-            value = f"{value / 1e9:.2f} GB"
-        elif isinstance(value, dict):
-            value = ", ".join(f"{k}: {v:.3f}" for k, v in value.items())
-        elif isinstance(value, list):
-            value = " to ".join(f"{v:.3f}" for v in value)
-        elif name.endswith("_share"):
-            value = f"{value:.0%}"
-        else:
-            value = f"{value:,.3f}" if value < 1e4 else f"{value:,.0f}"
-        rows.append((name.replace("_", " "), value))
-    print_table(rows, left=(0, 1))
+    print_table([(name.replace("_", " "), _text(name, value)) for name, value in results.items()
+                 if name not in ("settings", "machine")], left=(0, 1))
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v:.3f}" for k, v in value.items())
+    if isinstance(value, list):
+        return " to ".join(f"{v:.3f}" for v in value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e9:.2f} GB"
+    return f"{value:.0%}" if name.endswith("_share") else f"{value:,.3f}" if value < 1e4 else f"{value:,.0f}"

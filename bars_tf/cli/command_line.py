@@ -1,8 +1,7 @@
 """From the command line to a `Settings`: parsing by absl, lookup of flagfiles, help."""
 
-from __future__ import annotations
-
 import difflib
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from bars_tf import console
-from bars_tf.cli.flag_values import Parse, boolean
-from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS
+from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS, Parse, boolean
 from bars_tf.cli.settings import DEFAULTS, Settings
 from bars_tf.config import config_directories
 from bars_tf.errors import InputError, as_text
@@ -32,30 +30,26 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
 
     Raises: InputError on a wrong flag, flagfile or value.
     """
-    values = absl_flags.FlagValues()
-    for name in PROGRAMS[program].flags:
-        flag = absl_flags.Flag(_Parser(ALL[name].parse), None, name, None, ALL[name].help,
-                               boolean=ALL[name].parse is boolean)
-        absl_flags.DEFINE_flag(flag, values)
+    it, values = PROGRAMS[program], absl_flags.FlagValues()
+    for name in it.flags:
+        flag = ALL[name]
+        absl_flags.DEFINE_flag(absl_flags.Flag(
+            _Parser(flag.parse), None, name, None, flag.help, boolean=flag.parse is boolean), values)
     typed: set[str] = set()
     files: list[Path] = []
     for origin, chunk in _expand(arguments, files):
         if not origin:
             typed.update(map(_flag_name, chunk))
-        # A flagfile serves all programs: what others take is passed over there.
-        if origin and _flag_name(chunk[0]) not in values and _flag_name(chunk[0]) in ALL:
-            continue
+        elif _flag_name(chunk[0]) in ALL and _flag_name(chunk[0]) not in values:
+            continue  # a flagfile serves all programs: what others take is passed over
         try:
             rest = values([program, *chunk])[1:]
-            if rest and not origin and (name := PROGRAMS[program].argument):
-                rest = values([program, f"--{name}={rest[0]}", *rest[1:]])[1:]
+            if rest and not origin and it.argument:
+                rest = values([program, f"--{it.argument}={rest[0]}", *rest[1:]])[1:]
         except absl_flags.UnrecognizedFlagError as error:
             raise InputError(origin + _unknown(error.flagname, program)) from None
         except (absl_flags.Error, ValueError) as error:
-            missing = "Missing value for flag "
-            message = str(error).removeprefix("flag ")
-            if message.startswith(missing):
-                message = f"{message.removeprefix(missing)}: needs a value"
+            message = re.sub(r"^Missing value for flag (.*)", r"\1: needs a value", str(error).removeprefix("flag "))
             raise InputError(origin + message) from None
         if rest:
             raise InputError(f"{origin}{rest[0]}: unexpected; flags are written --name=value")
@@ -67,16 +61,14 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
             if run != Path(given["workdir"]).resolve():
                 console.say(f"note: the run has moved; --workdir={run} in place of {given['workdir']}")
                 given["workdir"] = str(run)
-    for name in PROGRAMS[program].required:
+    for name in it.required:
         if name not in given:
-            raise InputError(f"--{name}: is needed, as in `{PROGRAMS[program].example}`")
-    one_of = PROGRAMS[program].one_of
-    if one_of and sum(name in given for name in one_of) != 1:
-        names = ", ".join(f"--{name}" for name in one_of)
-        raise InputError(f"{names}: exactly one of them is needed, as in `{PROGRAMS[program].example}`")
+            raise InputError(f"--{name}: is needed, as in `{it.example}`")
+    if it.one_of and sum(name in given for name in it.one_of) != 1:
+        names = ", ".join(f"--{name}" for name in it.one_of)
+        raise InputError(f"{names}: exactly one of them is needed, as in `{it.example}`")
     settings = Settings.of(**given)
-    return settings if "workdir" in given else settings.replace(
-        workdir=settings.run.workdir + PROGRAMS[program].suffix)
+    return settings if "workdir" in given else settings.replace(workdir=settings.run.workdir + it.suffix)
 
 
 def _flag_name(argument: str) -> str:
@@ -85,22 +77,16 @@ def _flag_name(argument: str) -> str:
 
 
 def _unknown(name: str, program: str) -> str:
-    if others := [other for other, it in PROGRAMS.items() if name in it.flags]:
-        return f"--{name}: not a flag of {program}, but of {', '.join(others)}"
+    if others := ", ".join(other for other, it in PROGRAMS.items() if name in it.flags):
+        return f"--{name}: not a flag of {program}, but of {others}"
     near = difflib.get_close_matches(name, [*PROGRAMS[program].flags, "flagfile"], n=1)
     return f"--{name}: unknown flag; " + (f"did you mean --{near[0]}?" if near else "--help lists them all")
 
 
-# Flagfiles
-
-
 def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", inside: tuple[Path, ...] = ()
             ) -> Iterator[tuple[str, list[str]]]:
-    """The arguments with flagfiles replaced by their lines, each with "FILE:LINE: " for messages.
-
-    Args:
-        files: the paths of all flagfiles are added to it.
-    """
+    """The arguments with flagfiles replaced by their lines, each with "FILE:LINE: " for messages, and the paths of all
+    flagfiles in `files`."""
     chunk, remaining = [], iter(arguments)
     for argument in remaining:
         name, sign, value = argument.partition("=")
@@ -149,9 +135,6 @@ def _read(path: Path) -> list[str]:
         raise InputError(f"--flagfile={path}: not a text file") from None
 
 
-# Help
-
-
 def help_text(program: str) -> str:
     """What `--help` prints."""
     it = PROGRAMS[program]
@@ -163,10 +146,9 @@ def help_text(program: str) -> str:
         if taken:
             lines += ["", f"{group}:"]
         for name in taken:
-            default = flags[name].default or as_text(DEFAULTS[name])
-            needed = "needed" if name in it.required else f"default: {default}"
-            optional = name not in it.required and DEFAULTS[name] is None and not flags[name].default
-            lines += _entry(name, flags[name].help + ("" if optional else f" ({needed})"))
+            default = flags[name].default or ("" if DEFAULTS[name] is None else as_text(DEFAULTS[name]))
+            note = " (needed)" if name in it.required else f" (default: {default})" if default else ""
+            lines += _entry(name, flags[name].help + note)
     return "\n".join(lines)
 
 

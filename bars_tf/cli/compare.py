@@ -1,7 +1,5 @@
 """`bin/compare`: trains searched, random and hand-made networks of equal cost alike, and compares them."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable

@@ -1,13 +1,11 @@
 """`bin/evaluate`: accuracy of a trained network."""
 
-from __future__ import annotations
-
 import json
 
 from bars_tf.cli.settings import Settings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
-from bars_tf.export.tflite_model import load_tflite
+from bars_tf.export.conversion import load_tflite
 from bars_tf.network.model_files import load_model
 from bars_tf.training.evaluation import TFLITE, accuracy, as_classifier
 

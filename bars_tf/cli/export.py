@@ -1,7 +1,5 @@
 """`bin/export`: hands over a trained network as a Larq Zoo model and a deployment file."""
 
-from __future__ import annotations
-
 import dataclasses
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The end of a run: train and test the network, write the report, print the closing table."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +10,7 @@ from bars_tf.data.splits import ImageSplits
 from bars_tf.legacy_keras import tf
 from bars_tf.report import page
 from bars_tf.report.closing_table import print_closing_table
+from bars_tf.report.run_files import MODEL
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
 from bars_tf.training.outcome import finished_summary, train_all, train_and_test
@@ -22,21 +21,18 @@ def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, ne
            strategy: tf.distribute.Strategy, budget: Mapping[str, float], **found: object) -> None:
     """Trains and tests, writes `model.h5`, `summary.json` and the report, prints the closing table.
 
-    Args:
-        budget: limits by measure.
-        found: further entries of `summary.json`.
+    `budget` has the limits by measure, `found` further entries of `summary.json`.
     """
-    chief = run.is_chief
     earlier = finished_summary(directory, settings.train_epochs)
-    if earlier and (directory / "model.h5").exists():
-        if chief and not (directory / page.PAGE).exists():  # stopped in the very end
+    if earlier and (directory / MODEL).exists():
+        if run.is_chief and not (directory / page.PAGE).exists():  # stopped in the very end
             _write_report(directory)
         print_closing_table(earlier, network, directory, os.environ)
         return
     if distribution.is_distributed(strategy):
         with strategy.scope():
             train_all(settings, run, images, network, directory)
-    if chief:
+    if run.is_chief:
         summary = train_and_test(settings, run, images, network, directory, budget, **found)
         _write_report(directory)
         print_closing_table(summary, network, directory, os.environ)

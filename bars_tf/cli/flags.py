@@ -1,50 +1,85 @@
 """Every flag of every program: its parser, its help text, and the programs that take it.
 
-Defaults are those of `bars_tf.cli.settings.DEFAULTS`. Single values are checked here, combinations there.
+Defaults are those of `bars_tf.cli.settings.DEFAULTS`. Single values are checked here, combinations there. A parser
+raises a ValueError that says what the text must be, which absl's own parsers do not.
 """
 
-from __future__ import annotations
+import contextlib
+import math
+import unicodedata
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from typing import NamedTuple
-
-from bars_tf.cli.flag_values import (
-    COUNT,
-    COUNT_OR_0,
-    FRACTION,
-    FRACTION_OR_0,
-    FRACTION_OR_ALL,
-    IMAGE_SIZE,
-    POSITIVE,
-    POSITIVE_OR_0,
-    TEXT,
-    Parse,
-    boolean,
-    checked,
-    list_of,
-    names,
-    one_of,
-    overhead_text,
-)
 from bars_tf.compare.baselines import BASELINES
 from bars_tf.compare.tuning.settings import TUNED, TUNERS
-from bars_tf.cost.budget import parse_family, parse_quantity
+from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.space.presets import NASB, SPACES
 from bars_tf.space.primitives import PRIMITIVES
 
+Parse = Callable[[str], Any]
+
+
+def checked(convert: Parse, accepts: Callable[[Any], bool], remedy: str) -> Parse:
+    """A parser that converts a text, and raises a ValueError with the remedy where the value is not accepted."""
+
+    def parse(text: str) -> Any:
+        with contextlib.suppress(ValueError):
+            if accepts(value := convert(text)):
+                return value
+        raise ValueError(remedy)
+
+    return parse
+
+
+def one_of(*known: str) -> Parse:
+    return checked(str, known.__contains__, f"must be one of {', '.join(known)}")
+
+
+def list_of(item: Parse, remedy: str) -> Parse:
+    return checked(lambda text: tuple(item(part.strip()) for part in text.split(",")) if text.strip() else (),
+                    bool, remedy)
+
+
+def text(value: str) -> str:
+    """A text or a path: any but an empty one, or one with control characters, such as a line break."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("must not contain control characters such as line breaks")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    return () if text.strip() in ("", "none") else tuple(part.strip() for part in text.split(","))
+
+
+def overhead_text(text: str) -> str:
+    """The value of `--max_overhead`, checked."""
+    parse_overhead(text)
+    return text
+
+
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+boolean = checked(lambda text: _TRUTHS.get(text.lower()), lambda value: value is not None, "must be true or false")
+COUNT = checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at least 1")
+COUNT_OR_0 = checked(int, lambda n: 0 <= n < 2**31, "must be a whole number of at least 0")
+POSITIVE = checked(float, lambda x: 0 < x < math.inf, "must be a number above 0")
+POSITIVE_OR_0 = checked(float, lambda x: 0 <= x < math.inf, "must be a number of at least 0")
+FRACTION = checked(float, lambda x: 0 < x < 1, "must lie between 0 and 1")
+FRACTION_OR_ALL = checked(float, lambda x: 0 <= x <= 1, "must be from 0 to 1")
+FRACTION_OR_0 = checked(float, lambda x: 0 <= x < 1, "must be at least 0 and below 1")
+IMAGE_SIZE = checked(int, lambda n: n == 0 or 8 <= n <= 224, "must be 8 to 224, or 0 for the data set's own")
 OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
-
 _WIDTHS = list_of(float, "must be numbers such as 0.25,0.5,1.0")
 _DEPTHS = list_of(int, "must be whole numbers such as 0,1,2")
 _PRIMITIVES = list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
-
-
 _GENOTYPES = checked(names, lambda given: all(given) and len(set(given)) == len(given),
-                      "must be different files or directories, separated by commas")
+                     "must be different files or directories, separated by commas")
 _REFERENCES = checked(
     names, lambda given: set(given) <= set(BASELINES) and len(set(given)) == len(given),
     f"must be some of {', '.join(BASELINES)}, separated by commas, or none")
@@ -61,7 +96,7 @@ class Flag(NamedTuple):
 
 FLAGS: dict[str, dict[str, Flag]] = {
     "Run": {
-        "workdir": Flag(TEXT, "Directory of the run and of all that it writes. The same command run again resumes in "
+        "workdir": Flag(text, "Directory of the run and of all that it writes. The same command run again resumes in "
                         "it.", "runs/NAME, with the names of data set, space or genotype, and the seed"),
         "seed": Flag(COUNT_OR_0, "Random seed of data order, initial weights and sampling."),
         "deterministic": Flag(boolean, "Repeat a run to the last bit on the same machine; slower on a GPU."),
@@ -73,22 +108,22 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "json": Flag(boolean, "Print JSON."),
     },
     "Input files": {
-        "genotype": Flag(TEXT, "Genotype file, such as the genotype.json of a search."),
+        "genotype": Flag(text, "Genotype file, such as the genotype.json of a search."),
         "network": Flag(one_of(*BASELINES), "Baseline network to train in place of a genotype file, as large as the "
                         f"budget allows: {', '.join(BASELINES)}."),
-        "model": Flag(TEXT, "Trained network: the model.h5 of a run, or a .tflite file of bin/export."),
-        "directory": Flag(TEXT, "Directory whose runs are listed, with those in its subdirectories."),
-        "sort": Flag(TEXT, "Column to sort by; a minus before it puts the largest value first: "
+        "model": Flag(text, "Trained network: the model.h5 of a run, or a .tflite file of bin/export."),
+        "directory": Flag(text, "Directory whose runs are listed, with those in its subdirectories."),
+        "sort": Flag(text, "Column to sort by; a minus before it puts the largest value first: "
                      "--sort=-test_accuracy."),
-        "page": Flag(TEXT, "HTML file that shows the runs side by side.", "no file"),
+        "page": Flag(text, "HTML file that shows the runs side by side.", "no file"),
         "split": Flag(one_of("test", "train", "validation"), "Images to evaluate on: test, train or validation."),
     },
     "Data": {
-        "dataset": Flag(TEXT, "Image classification set of TensorFlow Datasets; fashion_mnist_small is part of this "
+        "dataset": Flag(text, "Image classification set of TensorFlow Datasets; fashion_mnist_small is part of this "
                         "package."),
-        "data_dir": Flag(TEXT, "Directory where TensorFlow Datasets looks for data sets and downloads them to.",
+        "data_dir": Flag(text, "Directory where TensorFlow Datasets looks for data sets and downloads them to.",
                          "its own"),
-        "image_dir": Flag(TEXT, "Directory of images that replaces --dataset: CLASS/FILE, or train/CLASS/FILE and "
+        "image_dir": Flag(text, "Directory of images that replaces --dataset: CLASS/FILE, or train/CLASS/FILE and "
                           "test/CLASS/FILE. Without test images, a fifth of every class is used for the test, the same "
                           "images in every run.", "none"),
         "image_size": Flag(IMAGE_SIZE, "Side in pixels that images are resized to; 0 keeps their size."),
@@ -107,7 +142,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "eval_batch_size": Flag(COUNT, "Images in an evaluation step."),
     },
     "Space": {
-        "space": Flag(TEXT, f"Search space: {', '.join((*SPACES, NASB.name))}, or a file NAME.json that describes one. "
+        "space": Flag(text, f"Search space: {', '.join((*SPACES, NASB.name))}, or a file NAME.json that describes one. "
                       "The flags below override its fields."),
         "backbone": Flag(one_of(*BACKBONES), f"Network that --space=nasb binarizes: {', '.join(BACKBONES)}. Your own "
                          "is described in a file for --space.", "resnet20"),
@@ -116,7 +151,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "stem_channels": Flag(COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
         "init_channels": Flag(COUNT, "Channels of a node in the first stage at full width; every later stage has twice "
                               "as many as the one before.", _BY_SPACE),
-        "layout": Flag(TEXT, "Sequence of cells: N, a normal cell; R, a reduction cell, which opens a stage. For "
+        "layout": Flag(text, "Sequence of cells: N, a normal cell; R, a reduction cell, which opens a stage. For "
                        "instance NNRNNRNN.", _BY_SPACE),
         "num_nodes": Flag(COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
         "full_width_nodes": Flag(boolean, "Nodes as wide as the main path, to which their sum is added; false: narrow "
@@ -196,7 +231,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                 "in float32."),
         "pretrain_epochs": Flag(COUNT_OR_0, "Epochs of pre-training with binary activations and float kernels; 0 for "
                                 "none."),
-        "teacher": Flag(TEXT, "Teacher for distillation: twin, the float twin of the network (of its backbone if it "
+        "teacher": Flag(text, "Teacher for distillation: twin, the float twin of the network (of its backbone if it "
                         "has one), which is trained first; or a Keras model file .h5 that maps the same images to "
                         "logits.", "none"),
         "distillation": Flag(FRACTION, "Fraction of the loss that is the distance to the teacher.",
@@ -214,7 +249,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                              "trained for --train_epochs.", "a fifth of --train_epochs"),
         "tune_minutes": Flag(POSITIVE_OR_0, "Start no trial after this many minutes, over all starts of the run; 0 for "
                              "no limit."),
-        "as_long_as": Flag(TEXT, "Start no trial after the time that the search in this work directory took.",
+        "as_long_as": Flag(text, "Start no trial after the time that the search in this work directory took.",
                            "no limit"),
     },
     "Comparison": {
@@ -236,8 +271,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                       "code is."),
     },
     "Export": {
-        "name": Flag(TEXT, "Name of the model in Python and in its files."),
-        "output": Flag(TEXT, "Directory for the files of the model, new or empty."),
+        "name": Flag(text, "Name of the model in Python and in its files."),
+        "output": Flag(text, "Directory for the files of the model, new or empty."),
         "overwrite": Flag(boolean, "Write into a directory that has files, over those of the same names."),
         "allow_float_fallback": Flag(boolean, "Write, with a warning, a deployment file that does not run binary or "
                                      "does not compute the trained network."),

@@ -1,7 +1,5 @@
 """What the flags ask for, on the images of a run: the budget, the search, the genotype."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bars_tf import console
@@ -38,9 +36,10 @@ def checked_budget(settings: Settings, images: ImageSplits) -> Budget:
         check_budget(space, budget, tables)
     except ValueError as error:
         given = settings.limits.limits()
-        name = error.field if isinstance(error, FieldError) else next(iter(given), None)
+        name, remedy = ((error.field, error.remedy) if isinstance(error, FieldError) else
+                        (next(iter(given), None), str(error)))
         flag, value = (budget_flag(name), given[name]) if name in given else ("max_overhead", values["max_overhead"])
-        raise InputError.of(flag, value, error.remedy if isinstance(error, FieldError) else str(error)) from None
+        raise InputError.of(flag, value, remedy) from None
     return budget
 
 

@@ -3,8 +3,6 @@
 0: done. 1: failed. 2: wrong flags or wrong input. Each error is one line; `--verbosity=1` shows the traceback.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import logging
@@ -49,37 +47,32 @@ def run(program: str, main: Callable[[Settings], int | None] | None = None,
         status = main(settings) or 0
         sys.stdout.flush()
         return status
-    except InputError as error:
-        return _fail(program, error, str(error), 2, verbose)
-    except KeyboardInterrupt as error:
-        saved = f", {error}" if str(error) else ""
-        again = "; the same command resumes" if program in ("search", "train", "tune", "compare") else ""
-        return _fail(program, error, f"interrupted{saved}{again}", 130, verbose)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return _fail(program, error, (error.strerror or str(error)) + where, 1, verbose)
-    except MemoryError as error:
-        return _fail(program, error, f"out of memory, a smaller batch needs less: {error}", 1, verbose)
-    except (Failure, FloatingPointError) as error:
-        return _fail(program, error, str(error), 1, verbose)
-    except Exception as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
-        hint = "" if verbose else " (--verbosity=1 shows the traceback)"
-        return _fail(program, error, f"{type(error).__name__}: {error}{hint}", 1, verbose)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
+        console.close()
+        if verbose:
+            traceback.print_exception(error)
+        message = " ".join(_message(error, program, verbose).split())
+        if len(message) > 1000:  # TensorFlow's messages can carry a whole graph
+            message = f"{message[:500]} ... {message[-400:]}"
+        print(f"{program}: {message}", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError) else 1
 
 
-def _fail(program: str, error: BaseException, message: str, status: int, verbose: bool) -> int:
-    console.close()
-    if verbose:
-        traceback.print_exception(error)
-    message = " ".join(message.split())
-    if len(message) > 1000:  # TensorFlow's messages can carry a whole graph
-        message = f"{message[:500]} ... {message[-400:]}"
-    print(f"{program}: {message}", file=sys.stderr)
-    return status
+def _message(error: BaseException, program: str, verbose: bool) -> str:
+    if isinstance(error, (InputError, Failure, FloatingPointError)):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        again = "; the same command resumes" if program in ("search", "train", "tune", "compare") else ""
+        return ", ".join(filter(None, ("interrupted", str(error)))) + again
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)) + (f": {error.filename}" if error.filename else "")
+    if isinstance(error, MemoryError):
+        return f"out of memory, a smaller batch needs less: {error}"
+    return f"{type(error).__name__}: {error}" + ("" if verbose else " (--verbosity=1 shows the traceback)")
 
 
 def _set_verbosity(program: str, verbose: bool) -> None:

@@ -1,7 +1,5 @@
 """`bin/report`: writes the report of a run. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bars_tf.cli.settings import Settings

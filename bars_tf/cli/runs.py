@@ -1,7 +1,5 @@
 """`bin/runs`: lists the runs below a directory, as a table, as JSON or on a page. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`bin/search`: the main job. Searches, derives, rebuilds, trains, evaluates; run again, it resumes."""
 
-from __future__ import annotations
-
 from bars_tf.cli import workdir
 from bars_tf.cli.finish import finish
 from bars_tf.cli.inputs import checked_budget, search_of

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bars_tf.cli.flags import ALL, MEASUREMENTS, SPACE
 from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings, config_directories
@@ -24,26 +25,17 @@ from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.settings import TWIN, TrainingSettings
 
 # Flags that override a field of the space of the same name.
-SPACE_FIELDS = ("stem", "stem_channels", "init_channels", "layout", "num_nodes", "full_width_nodes",
-                "reduction_shortcut", "reduction_kernel", "primitives", "sharing", "width_choices", "depth_choices",
-                "input_quantizer", "kernel_quantizer", "latent_clip", "max_inputs", "num_paths")
+SPACE_FIELDS = tuple(name for name in SPACE if name not in ("space", "backbone", "width_multiplier"))
 _ROOMS = {"run": RunSettings, "data": DataSettings, "search": SearchSettings, "training": TrainingSettings,
           "comparison": ComparisonSettings, "tuning": TuningSettings}
 # The value of every flag that is not given. None: the program finds it, as `_resolved` says, or there is none.
 DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(ALL),
     **{field.name: field.default for room in _ROOMS.values() for field in dataclasses.fields(room)},
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
-    "verbosity": 0, "json": False,
-    # space and budget
-    "space": "bars", **dict.fromkeys(SPACE_FIELDS), "backbone": None, "width_multiplier": None,
-    **{f"budget_{name}": None for name in BUDGETS}, "budgets": None, "max_overhead": None,
-    # bench
-    "measure": ("memory", "sampled", "soft", "candidates", "train", "pipeline"), "rounds": 7, "quick": False,
-    # files
-    "genotype": None, "network": None, "model": None, "split": "test", "directory": "runs", "sort": "run",
-    "page": None, "name": None, "output": None, "overwrite": False, "allow_float_fallback": False,
-}
+    "verbosity": 0, "json": False, "space": "bars", "measure": MEASUREMENTS, "rounds": 7, "quick": False,
+    "split": "test", "directory": "runs", "sort": "run", "overwrite": False, "allow_float_fallback": False}
 
 
 def budget_flag(measure: str) -> str:

@@ -1,7 +1,5 @@
 """`bin/train`: trains and evaluates the network of a genotype, or a baseline network."""
 
-from __future__ import annotations
-
 from bars_tf import console
 from bars_tf.cli import workdir
 from bars_tf.cli.finish import finish

@@ -4,8 +4,6 @@ Several processes share the trials of one work directory as keras-tuner document
 one of them), KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT in the environment.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -67,8 +65,7 @@ def main(settings: Settings) -> int:
 def time_limit(settings: TuningSettings) -> float | None:
     """Seconds after which no trial begins; None for no limit.
 
-    Raises:
-        InputError: `as_long_as` is no finished search.
+    Raises: InputError if `as_long_as` is no finished search.
     """
     if not settings.as_long_as:
         return 60 * settings.tune_minutes or None
@@ -82,8 +79,7 @@ def time_limit(settings: TuningSettings) -> float | None:
 def is_worker() -> bool:
     """Whether this process only runs trials that another process, the chief, distributes.
 
-    Raises:
-        InputError: the environment has only some of the three variables.
+    Raises: InputError if the environment has only some of the three variables.
     """
     names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
     if names[1] not in os.environ:

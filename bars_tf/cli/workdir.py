@@ -1,7 +1,5 @@
 """A work directory belongs to one configuration, which it keeps as `config.flags`."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from pathlib import Path
@@ -10,7 +8,7 @@ from bars_tf.cli.command_line import find_flagfile, parse
 from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import InputError, as_text, blame
-from bars_tf.files import absolute, read_json, write_json, written_beside
+from bars_tf.files import absolute, read_json, write_bytes, write_json
 from bars_tf.report.run_files import CONFIG, DATA, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
 
 # Flags that do not change what a run computes: a run may go on under others. A genotype file and a directory of images
@@ -20,10 +18,11 @@ FREE = ("workdir", "data_dir", "image_dir", "verbosity", "save_minutes", "strate
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.
 COMPUTED = ("search", "teacher", "backbone", "pretrain", "train", "tune", NETWORKS)
+_held: dict[Path, object] = {}  # the open lock of each directory of this process
 
 
 def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "search") -> None:
-    """Writes the resolved flags of a run, for `--flagfile`: beside `path` first, then renamed."""
+    """Writes the resolved flags of a run, for `--flagfile`."""
     lines = [f"# Settings of a run. `bin/{program} --flagfile={path}` resumes it, with another --workdir repeats it."]
     for group, flags in FLAGS.items():
         values = {name: settings.values[name] for name in flags if name in PROGRAMS[program].flags}
@@ -31,26 +30,20 @@ def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "
                    if values.get(name) and "://" not in values[name]}
         given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
-    with written_beside(path) as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def _lock(directory: Path) -> bool:
     """Locks the directory for the life of this process, however it ends; False where another one lives in it."""
-    key = directory.resolve()
-    if key in _held:
-        return True
-    file = open(directory / LOCK, "a+")  # noqa: SIM115 - closing it would give up the lock
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    _held[key] = file
+    if directory.resolve() not in _held:
+        file = open(directory / LOCK, "a+")  # noqa: SIM115 - closing it would give up the lock
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        _held[directory.resolve()] = file
     return True
-
-
-_held: dict[Path, object] = {}
 
 
 def _has_computed(directory: Path) -> bool:
@@ -63,27 +56,23 @@ def claim(settings: Settings, program: str = "search") -> Path:
 
     Raises: InputError if it belongs to another program or configuration (naming what differs) or cannot be written.
     """
-    given, space = settings.run.workdir, settings.values["space"]
-    directory = Path(given)
+    space, directory = settings.values["space"], Path(settings.run.workdir)
     path, kept = directory / CONFIG, directory / SPACE
     if not settings.run.is_chief:
         return directory
-    with blame("workdir", given):
+    with blame("workdir", settings.run.workdir):
         directory.mkdir(parents=True, exist_ok=True)
         if not _lock(directory):
-            raise InputError.of("workdir", given, "another run is working there; wait for its end, or choose "
-                                "another directory")
-        # A run that was refused before it computed anything does not own the directory.
-        computed = _has_computed(directory)
-        if path.exists() and computed:
+            raise ValueError("another run is working there; wait for its end, or choose another directory")
+        if not _has_computed(directory):
+            return directory  # a run that was refused before it computed anything does not own it
+        if path.exists():
             if (other := program_of(directory)) != program:
-                raise InputError.of("workdir", given, f"holds a run of bin/{other}; choose another directory")
-            if different := differences(path, settings, program):
-                raise InputError.of("workdir", given, "belongs to another configuration: " +
-                                    "; ".join(different) + "; choose another directory, or use its settings by "
-                                    f"--flagfile={path}")
-        if (computed and kept.exists() and space.endswith(".json")
-                and read_json(kept) != settings.search_space.to_dict()):
+                raise ValueError(f"holds a run of bin/{other}; choose another directory")
+            if different := "; ".join(differences(path, settings, program)):
+                raise ValueError(f"belongs to another configuration: {different}; choose another directory, or use its "
+                                 f"settings by --flagfile={path}")
+        if kept.exists() and space.endswith(".json") and read_json(kept) != settings.search_space.to_dict():
             raise InputError.of("space", space, f"has changed since this run began with what {kept} says; "
                                 "choose another --workdir")
     return directory
@@ -93,9 +82,7 @@ def keep(settings: Settings, program: str = "search", split_sha256: str | None =
     """Writes the settings into a claimed work directory, of several workers the chief: not before all inputs are read,
     as a command that is refused must not be what the directory's `config.flags` repeats.
 
-    Args:
-        split_sha256: of the training images.
-    Raises: InputError if these are others than the run began with.
+    Raises: InputError if `split_sha256`, of the training images, is not that which the run began with.
     """
     if not settings.run.is_chief:
         return

@@ -1,16 +1,18 @@
-"""Conversion of a Keras model to a file of the Larq Compute Engine, and the predictions of such a file."""
-
-from __future__ import annotations
+"""Conversion of a Keras model to a file of the Larq Compute Engine, and such a file as a model."""
 
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
+from bars_tf.errors import Failure, blame
+from bars_tf.export import tflite_file
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.builder import build
 from bars_tf.network.keras_network import KerasFactory
 from bars_tf.space.genotype import Genotype
+from bars_tf.training.evaluation import Classifier
 
 # Names of tensors begin with that of the model and are cut to 50 characters: a short one leaves room for the layer's.
 MODEL_NAME = "net"
@@ -73,10 +75,7 @@ def _half_name(batch_norm: str, place: str) -> str:
 def fusible(genotype: Genotype, model: tf.keras.Model) -> tf.keras.Model:
     """Arranges the layers of a network for the converter.
 
-    Args:
-        genotype: of the network.
-        model: the trained model of `build_network`.
-    Returns: a model that computes the same, with the same weights.
+    Returns: a model that computes the same as `model`, the trained one of `build_network`, with the same weights.
     """
     image = tf.keras.layers.Input(model.input_shape[1:])
     logits = build(FusibleFactory(genotype, model.output_shape[-1]), image, image.shape[-1])
@@ -132,17 +131,12 @@ def with_engine_rounding(model: tf.keras.Model) -> tf.keras.Model:
 
 def _fused_products(batch_norm: tf.keras.layers.Layer) -> int | None:
     """The number of products in a sum before a batch norm that the engine fuses into a binary convolution, or None."""
-    source = _source(batch_norm)
+    source = batch_norm.input._keras_history.layer
     if isinstance(source, tf.keras.layers.ReLU):
-        source = _source(source)
-    if not isinstance(source, lq.layers.QuantConv2D) or not getattr(
-            source.kernel_quantizer, "name", "").startswith("ste_sign"):
-        return None
-    return int(np.prod(source.kernel.shape[:3]))
-
-
-def _source(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
-    return layer.input._keras_history.layer
+        source = source.input._keras_history.layer
+    is_binary = isinstance(source, lq.layers.QuantConv2D) and getattr(
+        source.kernel_quantizer, "name", "").startswith("ste_sign")
+    return int(np.prod(source.kernel.shape[:3])) if is_binary else None
 
 
 def convert(model: tf.keras.Model) -> bytes:
@@ -168,3 +162,23 @@ def interpreter(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     from larq_compute_engine.tflite.python.interpreter import Interpreter
 
     return Interpreter(data).predict
+
+
+def load_tflite(path: str) -> Classifier:
+    """Reads a `.tflite` file, which the interpreter of the Larq Compute Engine runs.
+
+    Raises:
+        InputError: the file cannot be read or maps no images to classes.
+        Failure: the engine is not installed.
+    """
+    with blame("model", path):
+        contents = tflite_file.read(path)
+        if len(contents.input_shape) != 4 or len(contents.output_shape) != 2:
+            raise ValueError(f"maps {contents.input_shape} to {contents.output_shape}, not images to classes")
+        if not is_available():
+            raise Failure(f"cannot run {path}: {MISSING}")
+        try:
+            predict = interpreter(Path(path).read_bytes())
+        except RuntimeError as error:
+            raise ValueError(f"the Larq Compute Engine does not take it ({str(error).splitlines()[0][:200]})") from None
+    return Classifier(lambda images: predict(images.numpy()), contents.input_shape[1:], contents.output_shape[-1])

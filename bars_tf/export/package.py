@@ -1,7 +1,5 @@
 """The export of a finished run: a Larq Zoo model, a deployment file, and the proof of both."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os
@@ -17,7 +15,7 @@ from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
-from bars_tf.export import conversion, model_card, proof, zoo_files
+from bars_tf.export import conversion, proof, zoo_files
 from bars_tf.export.proof import Proof, predict
 from bars_tf.export.settings import ExportSettings
 from bars_tf.export.zoo_module import Facts
@@ -29,7 +27,6 @@ from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
 from bars_tf.space.genotype import Genotype
 
 PROOF_IMAGES = 512
-_STEPS = {GENOTYPE: "search", MODEL: "training", SUMMARY: "test"}
 
 
 class FinishedRun(NamedTuple):
@@ -42,31 +39,24 @@ class FinishedRun(NamedTuple):
 
 
 def read_run(directory: Path, resume: str) -> FinishedRun:
-    """Reads the results of a run.
+    """Reads the results of a run; `resume` is the command that finishes an unfinished one.
 
-    Args:
-        directory: the work directory.
-        resume: the command that finishes an unfinished run.
-    Raises:
-        InputError: names the step that is missing, or the file that does not fit.
+    Raises: InputError naming the step that is missing, or the file that does not fit.
     """
-    def refuse(reason: str):
-        raise InputError.of("workdir", directory, reason)
-
-    for name, step in _STEPS.items():
-        if not (directory / name).exists():
-            refuse(f"has no {name}: its {step} has not finished; `{resume}` resumes it")
     with blame("workdir", directory):
-        genotype = Genotype.load(directory / GENOTYPE)
-        summary = read_json(directory / SUMMARY)
+        for name, step in ((GENOTYPE, "search"), (MODEL, "training"), (SUMMARY, "test")):
+            if not (directory / name).exists():
+                raise ValueError(f"has no {name}: its {step} has not finished; `{resume}` resumes it")
+        genotype, summary = Genotype.load(directory / GENOTYPE), read_json(directory / SUMMARY)
         missing = {"test_accuracy", "test_images", "cost"} - set(summary if isinstance(summary, dict) else ())
         if missing:
             raise ValueError(f"{SUMMARY}: has no {', '.join(sorted(missing))}")
-    if summary.get("precision", "binary") != "binary":
-        refuse("holds a float twin, which has no binary convolution to deploy; export the run of its genotype")
-    model = load_model(str(directory / MODEL), "workdir")
-    if _layers(model) != _layers(build_network(genotype, model.input_shape[1:], model.output_shape[-1])):
-        refuse(f"{MODEL} is not the network of {GENOTYPE}")
+        if summary.get("precision", "binary") != "binary":
+            raise ValueError("holds a float twin, which has no binary convolution to deploy; export the run of its "
+                             "genotype")
+        model = load_model(str(directory / MODEL), "workdir")
+        if _layers(model) != _layers(build_network(genotype, model.input_shape[1:], model.output_shape[-1])):
+            raise ValueError(f"{MODEL} is not the network of {GENOTYPE}")
     return FinishedRun(directory, genotype, model, summary)
 
 
@@ -96,7 +86,7 @@ def export(settings: ExportSettings, run: FinishedRun, dataset: str, test: Image
         _require_equal(directory, name, logits, images)
         _say(f"{MODEL}, {name}.h5 and {name}() are equal to the last bit on {len(images)} test images")
         zoo_files.add_to_json(directory / f"{name}.json", facts, proven)
-        model_card.write(directory, name, run.genotype, facts, proven, commands)
+        zoo_files.write_card(directory, name, run.genotype, facts, proven, commands)
         _move(directory, Path(settings.output), name)
 
 
@@ -133,12 +123,12 @@ def _deploy(settings: ExportSettings, run: FinishedRun, directory: Path, images:
     fusible = conversion.fusible(run.genotype, run.model)
     converted = conversion.convert(fusible)
     found = proof.prove(run.model, fusible, converted, images, logits)
-    if found.problems and not settings.allow_float_fallback:
-        more = f" (and {len(found.problems) - 1} more)" if found.problems[1:] else ""
-        raise Failure(f"refused: {found.problems[0]}{more}; --allow_float_fallback writes the file all the same")
-    for problem in found.problems:
+    contents, agreement, rounded, problems = found
+    if problems and not settings.allow_float_fallback:
+        more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+        raise Failure(f"refused: {problems[0]}{more}; --allow_float_fallback writes the file all the same")
+    for problem in problems:
         _say(f"warning: {problem}")
-    contents, agreement, rounded = found.contents, found.agreement, found.rounded
     binary = sum(op.is_binary for op in contents.convolutions)
     _say(f"{file}: {binary} binary convolutions, {len(contents.convolutions) - binary} float ones; left unfused: "
          f"{contents.unfused_text}; {contents.size_bytes:,} bytes")

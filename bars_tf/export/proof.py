@@ -1,7 +1,5 @@
 """The proof that a converted network runs binary and computes what was trained."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -61,18 +59,15 @@ class Proof(NamedTuple):
 
 def prove(model: tf.keras.Model, fusible: tf.keras.Model, converted: bytes, images: np.ndarray,
           logits: np.ndarray) -> Proof:
-    """Examines a deployment file and runs it on images.
+    """Examines a deployment file and runs it on images [images, height, width, channels].
 
     Args:
         model: the trained network.
         fusible: the same, arranged by `conversion.fusible`, from which the file was converted.
-        converted: the file.
-        images: [images, height, width, channels].
         logits: of the model for these images, [images, classes].
     """
     contents = parse(converted)
-    problems = fallbacks(model, contents)
-    in_file = conversion.interpreter(converted)(images)
+    problems, in_file = fallbacks(model, contents), conversion.interpreter(converted)(images)
     found = agreement(logits, in_file)
     rounded = agreement(predict(conversion.with_engine_rounding(fusible), images), in_file)
     if not (found.holds or rounded.holds):
@@ -110,11 +105,9 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
     for layer in model.layers:
         if not isinstance(layer, CONVOLUTIONS):
             continue
-        if _quantizer(layer, "kernel") is None and _quantizer(layer, "depthwise") is None:
+        if all(getattr(layer, f"{of}_quantizer", None) is None for of in ("kernel", "depthwise")):
             floats += 1
-            continue
-        key = _key(np.moveaxis(layer.get_weights()[0] < 0, -1, 0))
-        if unmatched[key]:
+        elif unmatched[key := _key(np.moveaxis(layer.get_weights()[0] < 0, -1, 0))]:
             unmatched[key] -= 1
             matched.add(key)
         elif key not in matched:
@@ -128,8 +121,7 @@ def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:
 
 
 def _signs(operation: Operation) -> np.ndarray:
-    """Whether each weight of an LceBconv2d is negative: bool [outputs, height, width, inputs]."""
-    # A bit a weight, inputs packed to 32.
+    """Whether each weight of an LceBconv2d is negative, bool [outputs, height, width, inputs]; 32 inputs are packed."""
     data = np.ascontiguousarray(operation.kernel).view(np.uint8)
     return np.unpackbits(data, axis=-1, bitorder="little")[..., : operation.input_channels].astype(bool)
 
@@ -139,11 +131,6 @@ def _key(negative: np.ndarray) -> tuple:
     return negative.shape, np.packbits(negative ^ negative[:, :1, :1, :1]).tobytes()
 
 
-def _quantizer(layer: tf.keras.layers.Layer, of: str) -> object:
-    """The quantizer of a layer's "input", "kernel" or "depthwise" kernel, None where it has none."""
-    return getattr(layer, f"{of}_quantizer", None)
-
-
 def _reason(layer: tf.keras.layers.Layer) -> str:
     if isinstance(layer, (lq.layers.QuantDepthwiseConv2D, lq.layers.QuantSeparableConv2D)):
         return "the engine has no binary depthwise convolution; use a full one"
@@ -151,7 +138,8 @@ def _reason(layer: tf.keras.layers.Layer) -> str:
     if layer.groups > 1 and inputs % PACKED:
         return f"a group has {inputs} input channels, which must be a multiple of {PACKED}; use no groups"
     for of in ("input", "kernel"):
-        name = getattr(_quantizer(layer, of), "name", None) or str(_quantizer(layer, of))
+        quantizer = getattr(layer, f"{of}_quantizer", None)
+        name = getattr(quantizer, "name", None) or str(quantizer)
         if not name.startswith(SIGNS):
             return f"its {of} quantizer is {name}, which is no sign; use one of {', '.join(SIGNS[:2])}"
     return "the converter gave no reason that is known here; --verbosity=1 shows its messages"

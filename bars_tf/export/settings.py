@@ -1,7 +1,5 @@
 """What an export is called and where it goes."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import dataclasses
@@ -27,8 +25,7 @@ class ExportSettings:
         overwrite: whether `output` may hold files already; those of the same names are replaced.
         allow_float_fallback: whether a deployment file that is not proven to be the binary network is written all the
             same, with warnings.
-    Raises:
-        InputError: a name that the model cannot have, or an output that must not be written to.
+    Raises: InputError if the model cannot have this name, or the output must not be written to.
     """
 
     name: str
@@ -52,15 +49,11 @@ def name_problem(name: str) -> str | None:
         return "must be a letter and up to 63 letters, digits and underscores"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
         return "is a word of Python; choose another name"
-    if {name, f"{name}Factory"} & _template_names():
+    # The names that the template defines, imports or takes as arguments.
+    used = {getattr(node, key, None) for node in ast.walk(ast.parse(TEMPLATE.read_text(encoding="utf-8")))
+            for key in ("id", "arg", "name", "asname")}
+    if {name, f"{name}Factory"} & used:
         return "is used in the generated code; choose another name"
     if name in sys.stdlib_module_names or name in metadata.packages_distributions():
         return "is a Python package, which NAME.py would hide; choose another name"
     return None
-
-
-def _template_names() -> set[str]:
-    """The names that the template defines, imports or takes as arguments."""
-    nodes = ast.walk(ast.parse(TEMPLATE.read_text(encoding="utf-8")))
-    names = (getattr(node, field, None) for node in nodes for field in ("id", "arg", "name", "asname"))
-    return {name for name in names if isinstance(name, str)}

@@ -4,20 +4,20 @@ Reading runs nothing and does not need the Larq Compute Engine, whose operations
 packing, 32 channels an int32), LceBconv2d (binary convolution), LceDequantize, LceBMaxPool2d.
 """
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import os
 from typing import Any
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from bars_tf.legacy_keras import tf  # noqa: F401 - the schema below is part of TensorFlow, which this imports quietly
 
 MAX_FILE_BYTES = 2**30
 BINARY_CONVOLUTION = "LceBconv2d"
 FLOAT_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D")
+WITH_KERNEL = (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED")
 FLOAT32 = 0  # of the schema's TensorType
 # Endings of the names of layers with weights; other layers are fused into these.
 LAYER_ENDINGS = ("_conv", "_bn", "_even", "_odd")
@@ -32,10 +32,9 @@ class Operation:
         name: the layer that it computes; the converter may have cut the name.
         kernel: weights of a convolution or a dense layer, [outputs, height, width, inputs]; of a binary convolution
             int32, 32 inputs in each value; None for other operations.
-        input_channels: number of input channels of a binary convolution, 0 for other operations.
+        input_channels: of a binary convolution, 0 for other operations.
         constant_bytes: size of the constants that no operation before has used.
-        binary_weights: number of weights of one bit.
-        float_values: number of all other constants.
+        binary_weights, float_values: numbers of the weights of one bit and of all other constants.
         is_batch_norm: whether it multiplies by a constant a channel, which was not fused into a convolution.
     """
 
@@ -129,8 +128,9 @@ def parse(data: bytes) -> Contents:
         if len(model.subgraphs) != 1:
             raise ValueError(f"has {len(model.subgraphs)} graphs; one is expected")
         builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+        kinds = [code.customCode.decode() if code.customCode else
+                 builtin[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
         graph, seen = model.subgraphs[0], set()
-        kinds = [_kind(code, builtin) for code in model.operatorCodes]
         return Contents(
             tuple(_operation(model, graph, op, kinds[op.opcodeIndex], seen) for op in graph.operators),
             _shape(graph, graph.inputs), _shape(graph, graph.outputs), len(data))
@@ -138,12 +138,6 @@ def parse(data: bytes) -> Contents:
         raise
     except Exception as error:  # offsets that lead nowhere raise whatever struct, NumPy and lists raise
         raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
-
-
-def _kind(code: Any, builtin: dict[int, str]) -> str:
-    if code.customCode:
-        return code.customCode.decode()
-    return builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def _shape(graph: Any, tensors: Any) -> tuple[int, ...]:
@@ -154,46 +148,32 @@ def _shape(graph: Any, tensors: Any) -> tuple[int, ...]:
 
 def _operation(model: Any, graph: Any, op: Any, kind: str, seen: set[int]) -> Operation:
     """`seen`: buffers of the operations before this one, which are counted there; the function adds to it."""
+    is_binary, has_kernel = kind == BINARY_CONVOLUTION, kind in WITH_KERNEL
+    channels = flexbuffers.Loads(bytes(op.customOptions))["channels_in"] if is_binary else 0
     kernel, is_batch_norm, counts = None, False, collections.Counter()
     for place, index in enumerate(op.inputs):
-        if index < 0:  # an optional input that is absent
-            continue
         tensor = graph.tensors[index]
         data = model.buffers[tensor.buffer].data
-        if data is None or not len(data):
+        if index < 0 or data is None or not len(data):  # an optional input that is absent, or no constant
             continue
-        if place == 1 and kind in (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED"):
-            dtype = "<i4" if kind == BINARY_CONVOLUTION else "<f4"
-            kernel = np.asarray(data, np.uint8).view(dtype).reshape(tensor.shape)
-        is_batch_norm |= kind == "MUL" and np.prod(tensor.shape) > 1
+        size = int(np.prod(tensor.shape))
+        if place == 1 and has_kernel:
+            kernel = np.asarray(data, np.uint8).view("<i4" if is_binary else "<f4").reshape(tensor.shape)
+        is_batch_norm |= kind == "MUL" and size > 1
         if tensor.buffer in seen:
             continue
         seen.add(tensor.buffer)
         counts["bytes"] += len(data)
-        if place == 1 and kind == BINARY_CONVOLUTION:
+        if place == 1 and is_binary:
             # In groups the kernel has fewer inputs than the convolution, and then no padding.
-            counts["binary"] += int(np.prod(tensor.shape[:3])) * min(_options(op)["channels_in"], 32 * tensor.shape[3])
-        elif not _is_shape(kind, place):
-            counts["float"] += int(np.prod(tensor.shape))
+            counts["binary"] += int(np.prod(tensor.shape[:3])) * min(channels, 32 * tensor.shape[3])
+        elif place == 0 or has_kernel or kind in ("MUL", "ADD", "SUB"):  # other inputs are sizes, axes or paddings
+            counts["float"] += size
     output = graph.tensors[op.outputs[0]]
-    name, channels = _layer_name(output.name.decode()), 0
-    if kind == BINARY_CONVOLUTION:
-        channels = _options(op)["channels_in"]
-        # A packed output has the name of the convolution that reads it.
-        name = name if output.type == FLOAT32 else f"before {name}"
-    return Operation(kind, name, kernel, channels, counts["bytes"], counts["binary"], counts["float"],
-                     bool(is_batch_norm))
-
-
-def _is_shape(kind: str, place: int) -> bool:
-    """Whether an input of an operation holds sizes, axes or paddings instead of values."""
-    return kind not in (BINARY_CONVOLUTION, *FLOAT_CONVOLUTIONS, "FULLY_CONNECTED", "MUL", "ADD", "SUB") and place > 0
-
-
-def _options(op: Any) -> dict[str, int]:
-    from flatbuffers import flexbuffers
-
-    return flexbuffers.Loads(bytes(op.customOptions))
+    # A packed output has the name of the convolution that reads it.
+    prefix = "before " if is_binary and output.type != FLOAT32 else ""
+    return Operation(kind, prefix + _layer_name(output.name.decode()), kernel, channels, counts["bytes"],
+                     counts["binary"], counts["float"], is_batch_norm)
 
 
 def _layer_name(tensor: str) -> str:

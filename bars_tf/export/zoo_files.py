@@ -1,21 +1,22 @@
-"""The files of a Larq Zoo model: NAME.py, NAME.h5, weights with and without the classifier, NAME.json."""
-
-from __future__ import annotations
+"""The files of a Larq Zoo model: NAME.py, NAME.h5, weights with and without the classifier, NAME.json, README.md."""
 
 import json
+import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jinja2
+
 from bars_tf.export.proof import Proof
-from bars_tf.export.zoo_module import Facts, module_text
-from bars_tf.files import sha256
+from bars_tf.export.zoo_module import Facts, memory, module_text
+from bars_tf.files import sha256, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.space.genotype import Genotype
 
 
 def write(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model, facts: Facts) -> None:
-    """Writes all files of the zoo's format for `model`, the trained network of `genotype`."""
+    """Writes code and weights in the zoo's format for `model`, the trained network of `genotype`."""
     path = directory / f"{name}.py"
     path.write_text(module_text(name, genotype, facts), encoding="utf-8")
     make = load_function(path)
@@ -57,4 +58,30 @@ def add_to_json(path: Path, facts: Facts, proof: Proof | None) -> None:
     values["metrics"] = {"dataset": facts.dataset, "test_accuracy": facts.accuracy, "test_images": facts.images,
                          **facts.cost.to_dict()}
     values["deployment"] = proof and proof.to_dict()
-    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_json(path, values)
+
+
+def write_card(directory: Path, name: str, genotype: Genotype, facts: Facts, proof: Proof | None,
+               commands: Sequence[str]) -> None:
+    """Writes `README.md`: figures, proof, use, labels, files.
+
+    Args:
+        directory: has all other files of the export.
+        proof: of the deployment file; None without one.
+        commands: that repeat the run and the export.
+    """
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("bars_tf.export"), trim_blocks=True,
+                                     keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    environment.filters["escaped"] = escaped
+    floats = [op.name for op in proof.contents.convolutions if not op.is_binary] if proof else []
+    text = environment.get_template("model_card.md").render(
+        name=name, genotype=genotype, facts=facts, proof=proof, floats=floats, memory=memory(facts.cost),
+        shape="x".join(map(str, facts.input_shape)), commands=commands, files=sorted(directory.iterdir()),
+        sha256=sha256)
+    (directory / "README.md").write_text(text, encoding="utf-8")
+
+
+def escaped(text: str) -> str:
+    """A text of others as plain words of a Markdown line: neither markup nor HTML, no line break."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

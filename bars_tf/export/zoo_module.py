@@ -4,9 +4,8 @@ Strings of others (class names, the name of the data set) get into the code as l
 letter, digit or plain sign.
 """
 
-from __future__ import annotations
-
 import ast
+import pprint
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,12 +25,9 @@ class Facts(NamedTuple):
     """What a network was trained on, and how well it does.
 
     Attributes:
-        dataset: name of the data.
         input_shape: (height, width, channels) of the images.
-        class_names: one label a class.
         mean, std: one value a channel, in units of 255.
         accuracy: fraction of the `images` test images that is classified correctly.
-        cost: exact cost of the network.
         resized: (height, width) to which images of varying sizes were brought before the middle was cut out.
     """
 
@@ -47,12 +43,7 @@ class Facts(NamedTuple):
 
 
 def module_text(name: str, genotype: Genotype, facts: Facts, sha256: Sequence[str] = ("", "")) -> str:
-    """The Python text of NAME.py.
-
-    Args:
-        name: of the model, as `ExportSettings` takes it.
-        sha256: of the files of weights with and without the classifier.
-    """
+    """The Python text of NAME.py; `sha256` is that of the files of weights with and without the classifier."""
     weights = {True: (f"{name}_weights.h5", sha256[0]), False: (f"{name}_weights_notop.h5", sha256[1])}
     values = {"INPUT_SHAPE": tuple(facts.input_shape), "CLASS_NAMES": tuple(facts.class_names), "MEAN": facts.mean,
               "STD": facts.std, "WEIGHTS": weights, **network_constants(genotype)}
@@ -66,7 +57,9 @@ def module_text(name: str, genotype: Genotype, facts: Facts, sha256: Sequence[st
     for node in reversed(ast.parse(text).body):
         if isinstance(node, ast.Assign) and node.targets[0].id in values:
             constant = node.targets[0].id
-            lines[node.lineno - 1: node.end_lineno] = [f"{constant} = {_literal(values.pop(constant))}\n"]
+            value = pprint.pformat(values.pop(constant), width=LINE_LENGTH - len(constant) - 3, sort_dicts=False)
+            value = value.replace("\n", "\n" + " " * (len(constant) + 3))
+            lines[node.lineno - 1: node.end_lineno] = [f"{constant} = {value}\n"]
     if values:
         raise KeyError(f"no constants of the template: {', '.join(values)}")
     return "".join(lines)
@@ -83,8 +76,8 @@ def network_constants(genotype: Genotype) -> dict[str, Any]:
     widths = [space.stem_channels or space.init_channels] * (len(convolutions) - 1)
     widths = iter([*widths, space.path_channels(0).count(genotype.widths[0])])
     topologies = {position.group: genotype.topology(position.group) for position in cells}
-    names = dict.fromkeys(name for topology in topologies.values() for node in topology for _, name in node)
-    primitives = {name: space.primitive(name) for name in names}
+    primitives = {name: space.primitive(name)
+                  for topology in topologies.values() for node in topology for _, name in node}
     return {
         "STEM": tuple((MAX_POOL, 3, 2) if layer == MAX_POOL else (next(widths), *layer) for layer in STEMS[space.stem]),
         "CELL_KIND": "backbone" if space.backbone else "full_width" if space.full_width_nodes else "concatenated",
@@ -108,23 +101,3 @@ def memory(cost: Cost) -> str:
 def plain(text: str) -> str:
     """A text of others as part of a sentence: letters, digits and a few signs."""
     return re.sub(r"[^\w .:/-]", "_", text[:40])
-
-
-def _literal(value: Any, indent: str = "", taken: int = 24) -> str:
-    """Plain data as Python: on one line where it fits besides `taken` characters, else an item a line."""
-    if isinstance(value, dict):
-        items, brackets = [(f"{_literal(key)}: ", item) for key, item in value.items()], "{}"
-    elif isinstance(value, tuple):
-        items, brackets = [("", item) for item in value], "()"
-    else:
-        text = repr(value)
-        return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
-    line = ", ".join(key + _literal(item) for key, item in items)
-    line = brackets[0] + line + ("," if brackets == "()" and len(items) == 1 else "") + brackets[1]
-    if len(indent + line) + taken <= LINE_LENGTH or not items:
-        return line
-    inner, lines = f"{indent}    ", [brackets[0]]
-    for key, item in items:
-        line = f"{inner}{key}{_literal(item, inner, len(key) + 1)},"
-        lines.append(line + ("" if "\n" in line or len(line) <= LINE_LENGTH else "  # noqa: E501"))
-    return "\n".join([*lines, f"{indent}{brackets[1]}"])

@@ -13,7 +13,7 @@ from helpers import ROOT
 from bars_tf import console
 from bars_tf.cli import main
 from bars_tf.cli.flags import PROGRAMS
-from bars_tf.errors import InputError
+from bars_tf.errors import Failure, InputError
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +102,11 @@ def test_an_error_gets_a_line_below_the_progress(monkeypatch):
 
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", Terminal())
-    console.rewrite("step 1/2")
-    main._fail("search", ValueError(), "wrong", 2, False)
+    monkeypatch.setattr(main, "_set_verbosity", lambda program, verbose: None)
+
+    def fail(settings):
+        console.rewrite("step 1/2")
+        raise Failure("wrong")
+
+    assert main.run("search", fail, []) == 1
     assert console.sys.stderr.getvalue() == "\r\033[Kstep 1/2\nsearch: wrong\n"

@@ -1,11 +1,15 @@
-"""Networks as the converter gets them."""
+"""Networks as the converter gets them, and its files as models."""
+
+import sys
 
 import numpy as np
 import pytest
 from sample_networks import SMALL, WIDE, random_model
 
+from bars_tf.errors import Failure, InputError
 from bars_tf.export import conversion, proof
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.network.model_files import load_model
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
 
@@ -51,3 +55,24 @@ def test_dilated_convolutions_that_share_their_input(layer, kind):
                       kernel_quantizer="ste_sign", use_bias=False)(x) for _ in range(2)]
     model = tf.keras.Model(image, tf.keras.layers.GlobalAveragePooling2D()(tf.keras.layers.Add()(branches)))
     assert tflite_file.parse(conversion.convert(model)).kinds.get(kind) == 2
+
+
+def test_a_deployment_file_computes_what_the_model_does(exported, untrained):
+    network = conversion.load_tflite(str(exported[0] / "tiny_net.tflite"))
+    assert (network.input_shape, network.num_classes) == ((28, 28, 1), 10)
+    images = tf.constant(np.random.default_rng(0).normal(size=(20, 28, 28, 1)), tf.float32)
+    expected = load_model(str(untrained / "model.h5"))(images, training=False).numpy()
+    assert (network.logits(images).argmax(1) == expected.argmax(1)).sum() >= 19
+
+
+def test_files_that_are_refused(tmp_path, exported, monkeypatch):
+    path = tmp_path / "some.tflite"
+    path.write_bytes(b"hello world")
+    with pytest.raises(InputError, match="--model=.*some.tflite: not a .tflite"):
+        conversion.load_tflite(str(path))
+    with pytest.raises(InputError, match="No such file"):
+        conversion.load_tflite(str(tmp_path / "none.tflite"))
+    path.write_bytes((exported[0] / "tiny_net.tflite").read_bytes())
+    monkeypatch.setitem(sys.modules, "larq_compute_engine", None)
+    with pytest.raises(Failure, match="larq-compute-engine is not installed"):
+        conversion.load_tflite(str(path))
