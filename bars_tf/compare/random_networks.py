@@ -14,7 +14,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.expected import activity
 from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation import evolution
-from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.candidates import grow_to_budget
 from bars_tf.search.derivation.optimum import MacroCosts, cost_range
 from bars_tf.space import backbones
 from bars_tf.space.encoding import Choices, genotype_of, shapes

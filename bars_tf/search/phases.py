@@ -40,17 +40,11 @@ class Phases(tf.keras.callbacks.Callback):
         self.model.entropy_weight.assign(self.entropy_weight(progress))
 
     def on_train_batch_end(self, batch, logs=None):
-        _without_arch(self.model, logs)
+        if not self.model.arch_active.numpy():
+            for name in ("arch_loss", "arch_accuracy"):  # which have no value while the alphas rest
+                (logs or {}).pop(name, None)
 
-    def on_epoch_end(self, epoch, logs=None):
-        _without_arch(self.model, logs)
-
-
-def _without_arch(supernet, logs):
-    """Takes out what there is no value of while the alphas rest."""
-    if not supernet.arch_active.numpy():
-        for name in ("arch_loss", "arch_accuracy"):
-            (logs or {}).pop(name, None)
+    on_epoch_end = on_train_batch_end
 
 
 class WarnOfCollapse(tf.keras.callbacks.Callback):

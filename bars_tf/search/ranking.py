@@ -10,8 +10,7 @@ from bars_tf import console
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.tables import cost_of
 from bars_tf.search.derivation import evolution
-from bars_tf.search.derivation.candidates import Candidate, candidates
-from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.candidates import Candidate, candidates, grow_to_budget
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import Genotype

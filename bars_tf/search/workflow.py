@@ -1,5 +1,7 @@
 """A search from the images to the genotype: train the supernet, derive candidates, score them, keep the best one.
 
+Successive halving can choose among them: the best candidates start training, and the better half continues.
+
 Every step resumes where an earlier start was stopped.
 """
 
@@ -7,15 +9,15 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bars_tf import console
 from bars_tf.data.splits import reading
-from bars_tf.files import read_json, write_json
+from bars_tf.files import discard_states, read_json, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.search import successive_halving
+from bars_tf.report.run_files import read_log
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.ranking import rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
@@ -23,8 +25,11 @@ from bars_tf.search.supernet_training import train_supernet, warn_if_undecided
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
+from bars_tf.training.fit import Stage, train_network
 from bars_tf.training.inputs import validation_batches
 from bars_tf.training.progress import Progress
+
+FINAL = "finals/candidate_{}"
 
 
 def candidate_row(candidate: Candidate) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genoty
         distribution.barrier(strategy)
     found = read_json(file, max_bytes=2**30)
     if "winner_of_finals" in found and chief:
-        successive_halving.promote(directory, found["winner_of_finals"])
+        promote_winner(directory, found["winner_of_finals"])
     distribution.barrier(strategy)
     return Genotype.load(directory / "genotype.json"), {
         "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
@@ -107,7 +112,7 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
         f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
     seconds, winner = seconds + scores.seconds_before + time.monotonic() - started, {}
     if search.settings.num_finalists:
-        candidates, winner["winner_of_finals"], took = successive_halving.run_halving(search, candidates)
+        candidates, winner["winner_of_finals"], took = run_halving(search, candidates)
         seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
@@ -132,3 +137,40 @@ def derive_family(search: Search, ranking: Callable[..., list[Candidate]], score
 
 def _save(search: Search, candidate: Candidate, path: Path) -> None:
     candidate.genotype.save(path, search.images.image_shape, search.images.num_classes)
+
+
+def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[Candidate], int, float]:
+    """Trains the first `num_finalists` candidates; every `finalist_epochs` the better half by validation accuracy
+    continues, until one is left. Resumes the training at which it was stopped.
+
+    Supernet scores of candidates that differ little are mostly noise, which their training is not. The trainings are
+    the beginning of full ones: short ones, whose learning rate falls to 0, would prefer networks that learn fast.
+
+    Returns the candidates with the winner in front, its index in the given order, and the seconds that the other
+    trainings took, those of earlier starts included.
+    """
+    settings, training = search.settings, search.training
+    remaining, epochs, seconds = list(range(min(settings.num_finalists, len(candidates)))), 0, {}
+    while len(remaining) > 1:
+        epochs, accuracies = min(epochs + settings.finalist_epochs, training.train_epochs), {}
+        for i in remaining:
+            stage = Stage(FINAL.format(i), training.train_epochs, training.precision, epochs)
+            _, seconds[i] = train_network(training, search.run, search.images, candidates[i].genotype, search.directory,
+                                          stage)
+            tf.keras.backend.clear_session()
+            accuracies[i] = read_log(search.directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
+        remaining = sorted(remaining, key=lambda i: -accuracies[i])[: len(remaining) // 2]
+        console.say(f"finals  after {epochs} epoch{'s' * (epochs > 1)} each: " + ", ".join(
+            f"candidate {i} {accuracies[i]:.2%}{'' if i in remaining else ' (out)'}"
+            for i in sorted(accuracies, key=lambda i: -accuracies[i])))
+    winner = candidates[remaining[0]]
+    return ([winner, *(c for c in candidates if c is not winner)], remaining[0],
+            sum(seconds.values()) - seconds.get(remaining[0], 0.0))
+
+
+def promote_winner(directory: Path, winner: int) -> None:
+    """Makes the training of the winner that of the result, and removes the states of the other trainings."""
+    begun, result = directory / FINAL.format(winner), directory / "train"
+    if begun.exists() and not result.exists():
+        begun.rename(result)
+    discard_states(directory / "finals")

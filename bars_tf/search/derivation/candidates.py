@@ -1,18 +1,24 @@
-"""Candidates: the genotypes within a budget that alphas propose. Pure functions of arrays."""
+"""Candidates: the genotypes within a budget that alphas propose, and their growth where they leave much of it unused.
+
+The most probable network can lie well below the budget, and shared weights do not say what the unused part is worth. By
+the loss of probability alone it would grow by many small convolutions where one large one is better.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from bars_tf.cost.budget import Budget
+from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import CostTables, cost_of
-from bars_tf.search.derivation.growth import grow_to_budget
-from bars_tf.search.derivation.optimum import most_probable
-from bars_tf.space.encoding import Choices
+from bars_tf.search.derivation.optimum import cost_range, most_probable
+from bars_tf.search.derivation.pareto import group_front
+from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot
 from bars_tf.space.genotype import Genotype
+from bars_tf.space.search_space import SearchSpace
 
 
 class Candidate(NamedTuple):
@@ -48,3 +54,64 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
             break
         add(Choices(*(a + rng.gumbel(size=a.shape) for a in alphas)), "sampled")
     return list(found.values())
+
+
+def grow_to_budget(genotype: Genotype, alphas: Choices, tables: CostTables, budget: Budget,
+                   lowest: float = NEARLY_ALL) -> Genotype:
+    """Below `lowest` of the budget, greedily applies the change with the smallest loss of log-probability per fraction
+    of budget gained, until none fits (our choice).
+
+    A change sets one width, one depth, or the primitive of one edge. Its worth is (alpha of the new candidate - alpha
+    of the old one) / gain, its gain the sum over the limits of the fractions that it adds. Where the budget leaves out
+    no network of the space, nothing grows.
+    """
+    space = genotype.space
+    if budget.used(cost_of(genotype, tables)) >= lowest or all(
+            limit >= cost_range(tables, name)[1] for name, limit in budget.limits().items()):
+        return genotype
+    picks = Choices(*(rows.argmax(-1) for rows in one_hot(genotype)))
+    kept = {position.group for position in genotype.active_cells()}
+    for group, chosen in enumerate(picks.edges):
+        if space.groups[group] not in kept:  # of which a genotype says nothing
+            chosen[:] = _likely_inputs(space, alphas.edges[group])
+    while found := max(_changes(genotype, picks, alphas, tables, budget), key=lambda change: change[:2], default=None):
+        _, _, genotype, picks = found
+    return genotype
+
+
+def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTables,
+             budget: Budget) -> Iterator[tuple[float, float, Genotype, Choices]]:
+    """The networks within the budget that are one change away and use more of it: worth, gain, network, its indices."""
+    space, grid = genotype.space, depth_grid(genotype.space)
+    before = sum(budget.fractions(cost_of(genotype, tables)).values())
+    for level, logits in enumerate(alphas):
+        for *place, candidate in np.ndindex(logits.shape):
+            at = tuple(place)
+            if level == 1 and grid[(*at, candidate)] < 0:
+                continue
+            changed = Choices(*(p.copy() for p in picks))
+            changed[level][at] = candidate
+            if level == 2 and _has_too_many_inputs(space, changed.edges[at[0]]):
+                continue
+            network = genotype_of(space, changed)
+            cost = cost_of(network, tables)
+            gain = sum(budget.fractions(cost).values()) - before
+            if gain > 0 and budget.allows(cost):
+                yield (logits[at][candidate] - logits[at][picks[level][at]]) / gain, gain, network, changed
+
+
+def _likely_inputs(space: SearchSpace, alphas: np.ndarray) -> np.ndarray:
+    """The most probable primitives [edges] of a group that has an input, by its alphas [edges, primitives]."""
+    group = group_front(space, alphas - alphas.max(-1, keepdims=True)).picks[0]
+    if not any(group):
+        group = (((0, max((name for name in space.primitives if name != "none"),
+                          key=lambda name: alphas[0, space.primitives.index(name)])),), *group[1:])
+    names = {(source, target): name for target, node in enumerate(group, 1) for source, name in node}
+    return np.array([space.primitives.index(names.get(edge, "none")) for edge in space.edges])
+
+
+def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
+    if space.most_inputs == space.num_nodes:
+        return False
+    inputs = np.array([target for _, target in space.edges])[chosen != space.primitives.index("none")]
+    return bool(np.bincount(inputs).max(initial=0) > space.most_inputs)

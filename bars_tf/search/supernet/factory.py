@@ -1,6 +1,6 @@
 """The layer factory of the supernet: every candidate stands on its edge, weighted by the coefficients of a sample.
 
-Candidates that are not sampled are not computed (see `partial_batches`), and what several convolutions read is
+Candidates that are not sampled are not computed (see `compute_plan`), and what several convolutions read is
 binarized and padded once.
 """
 
@@ -15,9 +15,8 @@ import numpy as np
 from bars_tf.legacy_keras import tf
 from bars_tf.network.blocks import primitive_branch
 from bars_tf.network.keras_network import BATCH_NORM, input_quantizer, latent_clip
-from bars_tf.search.supernet.compute_plan import compute_plan
+from bars_tf.search.supernet.compute_plan import add, compute_plan, first_images
 from bars_tf.search.supernet.layers import BatchNorm, MaskedDense, MaskedQuantConv2D, masked
-from bars_tf.search.supernet.partial_batches import add, first_images
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.widths import Widths, value_of
 from bars_tf.space.channels import Channels

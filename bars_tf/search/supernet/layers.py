@@ -11,7 +11,7 @@ import functools
 from typing import NamedTuple
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.search.supernet.partial_batches import Branches
+from bars_tf.search.supernet.compute_plan import Branches
 from bars_tf.search.supernet.widths import value_of
 
 
@@ -83,8 +83,9 @@ class _Convolution(NamedTuple):
             return self(x, kernel)
         size = tuple(-((d * (k - 1) - n) // s) for n, k, d, s in zip(
             x.shape[1:3], kernel.shape, self.dilations, self.strides))
-        shape = [None, *size, kernel.shape[-1]]
-        return _forward_branches(self, size, x.dtype)(sub_batch.computes, [x, kernel], [shape])[0]
+        (result,) = _forward_branches(self, size, x.dtype)(
+            sub_batch.computes, [x, kernel], [[None, *size, kernel.shape[-1]]])
+        return result
 
     def backward(self, x, kernel, upstream, sub_batch):
         if sub_batch is None or sub_batch.computes is None:
@@ -95,18 +96,13 @@ class _Convolution(NamedTuple):
 
 @functools.lru_cache(None)
 def _forward_branches(convolution, size, dtype):
-    def zeros(x, kernel):
-        return tf.zeros([1, *size, tf.shape(kernel)[-1]], dtype)
-
-    return Branches.of(convolution, zeros, dtype, 2)
+    return Branches.of(convolution, lambda x, kernel: tf.zeros([1, *size, tf.shape(kernel)[-1]], dtype), dtype, 2)
 
 
 @functools.lru_cache(None)
 def _backward_branches(convolution, dtype):
-    def zeros(x, kernel, upstream):
-        return [tf.zeros_like(x), tf.zeros_like(kernel)][:1 + convolution.trains_kernel]
-
-    return Branches.of(convolution.gradients, zeros, dtype, 3)
+    return Branches.of(convolution.gradients, lambda x, kernel, upstream: (
+        [tf.zeros_like(x), tf.zeros_like(kernel)][:1 + convolution.trains_kernel]), dtype, 3)
 
 
 class MaskedDense(tf.keras.layers.Dense):

@@ -7,8 +7,7 @@ from small_spaces import NASB, random_alphas
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation import evolution
-from bars_tf.search.derivation.candidates import candidates
-from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.candidates import candidates, grow_to_budget
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.presets import BARS_PAPER
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet.compute_plan import SubBatch
 from bars_tf.search.supernet.layers import BatchNorm, MaskedQuantConv2D
-from bars_tf.search.supernet.partial_batches import SubBatch
 
 
 @pytest.mark.parametrize("scale", [None, 0.7])

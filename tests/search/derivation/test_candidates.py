@@ -9,7 +9,7 @@ from small_spaces import random_alphas
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_of, cost_tables
-from bars_tf.search.derivation.growth import grow_to_budget
+from bars_tf.search.derivation.candidates import grow_to_budget
 from bars_tf.search.derivation.optimum import cost_range, most_probable
 from bars_tf.space.encoding import Choices, one_hot
 from bars_tf.space.genotype import Genotype
