@@ -6,7 +6,7 @@ All are genotypes of some space, so that they are built, counted, trained and wr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_at
@@ -17,7 +17,6 @@ from bars_tf.space.presets import NASB
 from bars_tf.space.search_space import MAX_NODE_CHANNELS, SearchSpace
 
 Fits = Callable[[Genotype], bool]
-Used = Callable[[Genotype], tuple[float, float]]
 
 # The widths of a baseline depend on each other, so that float operations that a search spends on wide stages remain
 # unused. Spent in the stem they make QuickNet better (README, "Comparing"), whose own stem ends in a 1x1 convolution
@@ -36,13 +35,10 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
         name: one of `BASELINES`.
         space: of the search. But for a backbone, a stem of one convolution gets a second one (`LONGER_STEMS`) where the
             budget allows.
-        budget: limits that the network keeps.
         input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
         blocks: blocks of each stage of "quicknet" and "resnet"; None: as usual.
 
-    Raises:
-        ValueError: The smallest such network is above the budget, or the space has nothing to make it of.
+    Raises: ValueError if the smallest such network is above the budget, or the space has nothing to make it of.
     """
     def fits(network: Genotype) -> bool:
         return budget.allows(cost_at(network, input_shape, num_classes))
@@ -53,31 +49,31 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
 
     longer = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
     for stem in dict.fromkeys((longer, space.stem)):
-        if found := BASELINES[name](space.replace(stem=stem), fits, used, blocks):
+        if found := max(filter(fits, _options(name, space.replace(stem=stem), fits, blocks)), key=used, default=None):
             return found
     limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
     raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
 
 
-def quicknet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """The widest QuickNet with the stages of a space."""
-    return _widest(lambda steps: quicknet_of(space, steps, blocks or QUICKNET_BLOCKS), space.num_stages, fits,
-                   used)
+def _options(name: str, space: SearchSpace, fits: Fits, blocks: int | None) -> Iterable[Genotype]:
+    """Networks of which the largest that fits is the baseline; none if even the smallest does not fit."""
+    if name in BY_STEPS:
+        return _widest(lambda steps: BY_STEPS[name](space, steps, blocks), 3 if name == "resnet" else space.num_stages,
+                       fits)
+    if not space.backbone:
+        raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
+    # As it is, a backbone costs less than the budget by the overhead that a search may add.
+    return _widened(space, fits) if name == "widened" else [backbones.backbone(space)]
 
 
-def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKNET_BLOCKS) -> Genotype:
+def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int | None = None) -> Genotype:
     """QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images.
 
     Its own are the residual blocks, one binary 3x3 convolution each; the transitions, max pooling, blur, a float 1x1
     convolution; and the ReLU before the classifier. Stem, quantizers and number of stages are those of the space; the
-    order inside a block, convolution, ReLU, batch norm, is the same there.
-
-    Args:
-        space: the space of the search that it is compared with.
-        steps: stage s has steps[s] * 2**s channels.
-        blocks: blocks of each stage.
+    order inside a block, convolution, ReLU, batch norm, is the same there. Stage s has steps[s] * 2**s channels.
     """
-    most, stages = max(steps), len(steps)
+    most, stages, blocks = max(steps), len(steps), blocks or QUICKNET_BLOCKS
     quick = SearchSpace(
         name="quicknet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels, init_channels=most,
         layout="R".join(["N" * blocks] * stages), num_nodes=1, full_width_nodes=True, reduction_shortcut="transition",
@@ -89,56 +85,37 @@ def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = QUICKN
                     tuple(topologies[group] for group in quick.groups))
 
 
-def bars_uniform(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """All cells of a space, with the same convolution on every edge, as wide as fits."""
-    return _widest(lambda steps: uniform_of(space, steps), space.num_stages, fits, used)
-
-
-def uniform_of(space: SearchSpace, steps: tuple[int, ...]) -> Genotype:
+def uniform_of(space: SearchSpace, steps: tuple[int, ...], _: int | None = None) -> Genotype:
     """The network of full depth with the same convolution on every edge; stage s has nodes of steps[s] * 2**s channels.
 
-    Raises:
-        ValueError: The space has no convolution, or other cells than those of BARS.
+    Raises: ValueError if the space has no convolution, or other cells than those of BARS.
     """
     if space.backbone:
         raise ValueError(f"the cells of the space {space.name} are those of its backbone; take other references")
     if not space.convolutions():
         raise ValueError(f"the space {space.name} has no convolution to make it of")
-    usual = "bin_conv_3x3"
+    most, usual = max(steps), "bin_conv_3x3"
     primitive = usual if usual in space.convolutions() else space.convolutions()[0]
-    most = max(steps)
     scaled = space.replace(init_channels=most, stem_channels=space.stem_channels or space.init_channels,
                            width_choices=_fractions(steps), depth_choices=None)
     return genotype.uniform(scaled, primitive, [n / most for n in steps])
 
 
-def resnet(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """The widest binary residual network as Bi-Real Net's, of three stages."""
-    return _widest(lambda steps: residual_of(space, steps, blocks or RESNET_BLOCKS), 3, fits, used)
+def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int | None = None) -> Genotype:
+    """A binary residual network as Bi-Real Net's, with stem and quantizers of a space, as a backbone without edges.
 
-
-def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = RESNET_BLOCKS) -> Genotype:
-    """A residual network with stem and quantizers of a space, as a backbone without searched edges; stage s has
-    steps[s] * 2**s channels and `blocks` blocks of two convolutions."""
-    channels = [n * 2**stage for stage, n in enumerate(steps)]
+    Stage s has steps[s] * 2**s channels and `blocks` blocks of two convolutions.
+    """
+    stages = [(n * 2**stage, blocks or RESNET_BLOCKS) for stage, n in enumerate(steps)]
     return backbones.backbone(NASB.replace(
         name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
-        init_channels=channels[0], backbone=backbones.residual_groups([(c, blocks) for c in channels]), num_nodes=1,
+        init_channels=steps[0], backbone=backbones.residual_groups(stages), num_nodes=1,
         primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer,
         latent_clip=space.latent_clip))
 
 
-def backbone(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """The backbone of a space as it is: it costs less than the budget by the overhead that a search may add."""
-    _require_backbone(space)
-    found = backbones.backbone(space)
-    return found if fits(found) else None
-
-
-def widened(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = None) -> Genotype | None:
-    """The backbone with the numbers of channels that bring it nearest to the budget: the overhead of the search, spent
-    on width."""
-    _require_backbone(space)
+def _widened(space: SearchSpace, fits: Fits) -> Iterable[Genotype]:
+    """The backbone with channels that bring it near to the budget: the overhead of the search, spent on width."""
     stages = [space.node_channels(stage).size for stage in range(space.num_stages)]
 
     def scaled(thousandths: int) -> list[int]:
@@ -147,8 +124,7 @@ def widened(space: SearchSpace, fits: Fits, used: Used, blocks: int | None = Non
     most = _largest(lambda n: fits(_with_channels(space, scaled(n))), 3000)
     # As wide as all can be, then a little wider in some.
     options = [range(size, size + (3 if size >= 128 else 2 + size // 32)) for size in scaled(most)]
-    return max(filter(fits, (_with_channels(space, each) for each in itertools.product(*options))), key=used,
-               default=None)
+    return (_with_channels(space, each) for each in itertools.product(*options))
 
 
 def _with_channels(space: SearchSpace, channels: tuple[int, ...] | list[int]) -> Genotype:
@@ -157,26 +133,16 @@ def _with_channels(space: SearchSpace, channels: tuple[int, ...] | list[int]) ->
                                             primitives=("none", "skip")))
 
 
-def _require_backbone(space: SearchSpace) -> None:
-    if not space.backbone:
-        raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
-
-
-def _widest(network: Callable[[tuple[int, ...]], Genotype], stages: int, fits: Fits, used: Used) -> Genotype | None:
-    """The widest network that fits, of a number of steps in each stage; None if none does.
-
-    Where the next step does not fit for all stages, it is taken in those in which it brings the cost nearest to the
-    budget.
-    """
+def _widest(network: Callable[[tuple[int, ...]], Genotype], stages: int, fits: Fits) -> Iterable[Genotype]:
+    """The networks with the most steps that fit in all stages, or with one more step in some of them."""
     space = network((1,) * stages).space
     limit = MAX_CHANNELS >> (stages - 1) if space.backbone else min(MAX_CHANNELS, MAX_NODE_CHANNELS >> (stages - 1))
     most = _largest(lambda n: fits(network((n,) * stages)), limit - 1)
     if not most:
-        return None
+        return ()
     # Magnitude-aware kernels need all channels of a stage, which a backbone always has.
     has_one_width = space.kernel_quantizer == "magnitude_aware_sign" and not space.backbone
-    options = itertools.product(range(most, most + (1 if has_one_width else 2)), repeat=stages)
-    return max(filter(fits, map(network, options)), key=used)
+    return map(network, itertools.product(range(most, most + (1 if has_one_width else 2)), repeat=stages))
 
 
 def _fractions(steps: tuple[int, ...]) -> tuple[float, ...]:
@@ -192,5 +158,6 @@ def _largest(fits: Callable[[int], bool], limit: int) -> int:
     return low
 
 
-BASELINES = {"resnet": resnet, "quicknet": quicknet, "bars_uniform": bars_uniform, "backbone": backbone,
-             "widened": widened}
+# Networks of any width; the others are made of a backbone.
+BY_STEPS = {"resnet": residual_of, "quicknet": quicknet_of, "bars_uniform": uniform_of}
+BASELINES = (*BY_STEPS, "backbone", "widened")

@@ -11,16 +11,10 @@ SEARCHED, RANDOM, REFERENCE = "searched", "random", "reference"
 
 
 class Contender(NamedTuple):
-    """A network of a comparison.
+    """A network of a comparison, with a unique name and its exact cost.
 
-    Attributes:
-        name: unique name.
-        kind: `SEARCHED`, `RANDOM` or `REFERENCE` (hand-made).
-        network: its genotype.
-        cost: its exact cost.
-        num_seeds: number of trainings, each with another seed.
-        search_seconds: duration of the search that found it, if known.
-        path: path of the genotype file or work directory that it is from, if any.
+    Its `kind` is `SEARCHED`, `RANDOM` or `REFERENCE` (hand-made). It is trained with `num_seeds` seeds. One that was
+    searched has the `path` of its genotype file or work directory and, if known, the duration of its search.
     """
 
     name: str

@@ -34,15 +34,10 @@ def unselected(rows: Sequence[Row]) -> Networks:
 def differences(rows: Sequence[Row], ranking: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Mean test accuracy of the searched networks minus that of each baseline.
 
-    Args:
-        rows: all trainings.
-        ranking: `rank_correlation.correlations` of the random networks.
-
-    Returns:
-        One entry for each baseline, as in `compare.json`. `difference` is one of accuracies (0.01 is one percentage
-        point), `p` the two-sided p-value of a permutation test on the means of networks, `interval` the bootstrap
-        interval over what `drawn` names. Both are None if there are too few networks; a baseline that was selected
-        from several (the best one) has no `p`.
+    `ranking` is that of `rank_correlation.correlations`. Returns an entry for each baseline, as in `compare.json`:
+    `difference` is one of accuracies (0.01 is one percentage point), `p` the two-sided p-value of a permutation test on
+    the means of networks, `interval` the bootstrap interval over what `drawn` names. Both are None if there are too few
+    networks; a baseline that was selected from several (the best one) has no `p`.
     """
     searched, randoms = _test_accuracies(by_name(rows, SEARCHED)), _test_accuracies(unselected(rows))
     if not searched:
@@ -96,9 +91,8 @@ def _best_by_supernet(rows: Sequence[Row], num_random: int, ranking: Mapping[str
 def best_of_equal_time(rows: Sequence[Row]) -> dict[str, Any] | None:
     """Baseline that trains random networks for the time of a search and keeps the best one on validation images.
 
-    Returns:
-        `afforded`, the number of trainings in that time, `size`, the same but at most the number of random networks,
-        and `accuracy`, the expected test accuracy over all subsets of that size. None if no search time is known.
+    Returns `afforded`, the number of trainings in that time, `size`, the same but at most the number of random
+    networks, and `accuracy`, the expected test accuracy over all subsets of that size; None without a search time.
     """
     seconds = [row["search_seconds"] for row in rows if row["kind"] == SEARCHED and "search_seconds" in row]
     firsts = [trainings[0] for trainings in by_name(rows, RANDOM).values()]

@@ -24,20 +24,12 @@ from bars_tf.space.search_space import SearchSpace
 
 def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, images: ImageSplits, seed: int
            ) -> tuple[list[Contender], dict[str, Any]]:
-    """Reads the searched networks, draws the random ones and makes the hand-made ones.
+    """Reads the searched networks, draws the random ones by `seed`, and makes the hand-made ones.
 
-    Args:
-        settings: which networks there are.
-        space: of the random networks; the hand-made ones have its stem and quantizers.
-        budget: limits that all networks keep.
-        images: whose shape and classes the networks are for.
-        seed: of the random networks.
+    These have stem and quantizers of `space`, from which the random ones are.
 
-    Returns:
-        The networks, and how the random ones were drawn (`random_networks.Draws.to_dict`; empty without any).
-
-    Raises:
-        InputError: a file is broken, a network does not keep the budget, or the space has too few networks near it.
+    Returns: the networks, and how the random ones were drawn (`random_networks.Draws.to_dict`; empty without any).
+    Raises: InputError if a file is broken, a network exceeds the budget, or the space has too few networks near it.
     """
     shape = images.image_shape, images.num_classes
     searched = [_searched(path, budget, shape, settings.train_seeds) for path in settings.genotypes]
@@ -63,21 +55,14 @@ def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int]
         found = cost_at(genotype, *shape)
         for name, limit in budget.exceeded(found).items():
             raise ValueError(f"its {name} are {getattr(found, name):,.0f}, above the budget of {limit:,.0f}")
-        seconds = _search_seconds(directory)
+        files = [file for name in (SUMMARY, "candidates.json") if (file := directory / name).exists()]
+        seconds = next(filter(None, (number(read_object(file).get("search_seconds")) for file in files)), None)
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, found, num_seeds, seconds, path)
-
-
-def _search_seconds(directory: Path) -> float | None:
-    for file in (directory / SUMMARY, directory / "candidates.json"):
-        if file.exists() and (seconds := number(read_object(file).get("search_seconds"))):
-            return seconds
-    return None
 
 
 def _random(settings: ComparisonSettings, budget: Budget, tables: CostTables, seed: int
             ) -> tuple[list[Contender], dict[str, Any]]:
-    count, lowest = settings.num_random, f"{random_networks.LOWEST:.0%}"
-    if not count:
+    if not (count := settings.num_random):
         return [], {}
     try:
         drawn = random_networks.draw(tables, budget, count, seed)
@@ -87,9 +72,8 @@ def _random(settings: ComparisonSettings, budget: Budget, tables: CostTables, se
     how = "on a random walk" if drawn.is_walk else (
         f"from {drawn.topologies:,} topologies, {drawn.acceptance:.3%} of them accepted; {drawn.given_up} of "
         f"{drawn.reachable} combinations of widths and depths given up")
-    console.say(f"compare  {count} random networks at {lowest} to 100% of the budget drawn {how}")
-    seeds = [2 if i < settings.repeat_random else 1 for i in range(count)]
-    return [Contender(f"random_{i}", RANDOM, genotype, cost_of(genotype, tables), seeds[i])
+    console.say(f"compare  {count} random networks at {random_networks.LOWEST:.0%} to 100% of the budget drawn {how}")
+    return [Contender(f"random_{i}", RANDOM, genotype, cost_of(genotype, tables), 1 + (i < settings.repeat_random))
             for i, genotype in enumerate(drawn.genotypes)], drawn.to_dict()
 
 

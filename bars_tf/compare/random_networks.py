@@ -33,13 +33,9 @@ MOST_MACROS, MOST_GIVEN_UP = 10_000, 100
 class Draws(NamedTuple):
     """Random networks, and how they were found.
 
-    Attributes:
-        genotypes: the networks.
-        macros: number of combinations of widths and depths that were drawn.
-        reachable: number of those that the bounds of their cost did not rule out; on a walk, of accepted steps.
-        given_up: number of reachable ones without a network in the band among `PATIENCE` batches.
-        topologies: number of topologies that were drawn for the reachable ones; on a walk, of proposed steps.
-        is_walk: whether a walk found them.
+    Of the `macros`, combinations of widths and depths that were drawn, the bounds of their cost did not rule out
+    `reachable` ones, for which all `topologies` were drawn; `given_up` of them had no network in the band among
+    `PATIENCE` batches. On a walk, `topologies` counts the proposed steps, and `reachable` the accepted ones.
     """
 
     genotypes: list[Genotype]
@@ -61,20 +57,14 @@ class Draws(NamedTuple):
 
 
 def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
-    """Draws different networks that keep a budget and use at least `LOWEST` of it.
+    """Draws `count` different networks that keep a budget and use at least `LOWEST` of it.
 
-    Widths and depths are uniform among those with a network in this band; then topologies are uniform among those that
-    bring the cost there, by rejection (of more inputs of a node than the space keeps, a random subset stays). Beside a
-    backbone hardly any topology is so small: there a random walk finds them.
+    A larger number begins with the same networks. Widths and depths are uniform among those with a network in this
+    band; then topologies are uniform among those that bring the cost there, by rejection (of more inputs of a node than
+    the space keeps, a random subset stays). Beside a backbone hardly any topology is so small: there a random walk
+    finds them.
 
-    Args:
-        tables: costs of the space.
-        budget: at least one limit.
-        count: number of networks; a larger one begins with the same networks.
-        seed: of all draws.
-
-    Raises:
-        ValueError: The space has fewer networks in the band, or too few to be found.
+    Raises: ValueError if the space has fewer networks in the band, or too few to be found.
     """
     rng = np.random.default_rng(seed)
     space, found = tables.space, {}
@@ -92,7 +82,9 @@ def draw(tables: CostTables, budget: Budget, count: int, seed: int) -> Draws:
             continue
         reachable += 1
         for _ in range(PATIENCE):
-            picks = costs.without_too_large(_picks(space, rng))
+            picks = _picks(space, rng)
+            if costs.too_large.any():
+                picks[:, costs.too_large] = space.primitives.index("none")
             used = costs.used(picks)
             inside = np.flatnonzero((used >= LOWEST) & (used <= 1))
             if len(inside):
@@ -145,7 +137,8 @@ class _TopologyCosts:
         weights, limits = budget.sums()
         macro = MacroCosts(tables, widths, depths, weights / limits[:, None])
         self.fixed = macro.fixed
-        # Memory is a maximum: of the network without edges, and of the groups of cells that have any.
+        # Memory is a maximum: of the network without edges, and of the groups of cells that have any. In some groups
+        # any edge exceeds its limit.
         most_bytes = budget.peak_bytes or np.inf
         self.peak = macro.peak / most_bytes
         self.peaks = np.zeros(len(space.groups))
@@ -155,6 +148,7 @@ class _TopologyCosts:
             group = space.groups.index(name)
             self.process[group], self.edges[group] = macro.process(name), macro.edges(name)
             self.peaks[group] = macro.full_peak(name) / most_bytes
+        self.too_large = self.peaks > 1
 
     def reach(self) -> bool:
         """Whether the bounds of the cost leave room for a topology in the band."""
@@ -175,21 +169,9 @@ class _TopologyCosts:
         peak = (any_active * self.peaks).max(1, initial=self.peak)
         return np.maximum(sums.max(1), np.where(peak > 1, peak, 0)) if sums.shape[1] else peak  # as in `Budget.used`
 
-    @property
-    def too_large(self) -> np.ndarray:
-        """Whether any edge in a group exceeds the limit of memory [groups]."""
-        return self.peaks > 1
-
-    def without_too_large(self, picks: np.ndarray) -> np.ndarray:
-        """The topologies [B, groups, edges] without the edges of these groups."""
-        if self.too_large.any():
-            picks[:, self.too_large] = self.space.primitives.index("none")
-        return picks
-
 
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
-    """Topologies as indices of primitives [BATCH, groups, edges], each drawn uniformly; "none" for inputs beyond the
-    number that a node keeps."""
+    """Uniform topologies as indices of primitives [BATCH, groups, edges]; "none" where a node has too many inputs."""
     picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
     if space.most_inputs < space.num_nodes:
         none = space.primitives.index("none")

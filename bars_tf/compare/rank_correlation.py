@@ -18,12 +18,8 @@ Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # by search and networ
 def correlations(networks: Mapping[str, Sequence[Mapping[str, Any]]], scores: Scores) -> dict[str, Any] | None:
     """Kendall's tau of scores, costs and a second training with the mean test accuracies of networks.
 
-    Args:
-        networks: by name the trainings of a network, rows of `compare.json`.
-        scores: of all networks by the supernets of searches.
-
-    Returns:
-        `ranking` of `compare.json`; None for fewer than `MIN_NETWORKS` networks.
+    `networks` are the trainings, rows of `compare.json`, of each network by its name. Returns `ranking` of
+    `compare.json`; None for fewer than `MIN_NETWORKS` networks.
     """
     if len(networks) < MIN_NETWORKS:
         return None

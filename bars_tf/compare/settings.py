@@ -11,15 +11,11 @@ from bars_tf.errors import InputError
 class ComparisonSettings:
     """Which networks are compared, and how often each is trained.
 
-    Attributes:
-        genotypes: paths of the searched networks: genotype files or work directories of searches.
-        num_random: number of random networks.
-        repeat_random: number of random networks that are trained with a second seed.
-        references: names of the hand-made baselines (`compare.baselines`).
-        train_seeds: trainings of each searched network, each hand-made baseline and the best random network.
+    `genotypes` are paths of genotype files or of work directories of searches, `references` names of hand-made
+    baselines (`compare.baselines`). `repeat_random` of the random networks are trained with a second seed;
+    `train_seeds` is the number of trainings of each searched network, each baseline and the best random network.
 
-    Raises:
-        InputError: there is no baseline, or more random networks are repeated than there are.
+    Raises: InputError if there is no baseline, or more random networks are repeated than there are.
     """
 
     genotypes: tuple[str, ...] = ()

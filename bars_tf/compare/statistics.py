@@ -26,14 +26,10 @@ def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Two-sided p-value of a difference of means, by a permutation test.
 
     It is the fraction of all divisions of the values into groups of these sizes whose absolute difference of means is
-    at least the observed one. Beyond 100,000 divisions, as many random ones are evaluated, with a fixed seed.
+    at least the observed one. Beyond 100,000 divisions, as many random ones are evaluated, with a fixed seed. The
+    values are to be independent, such as the mean accuracies of networks.
 
-    Args:
-        one, other: independent values, such as the mean accuracy of each network.
-
-    Returns:
-        The p-value; None if no division of so few values could have one of 0.05 or less.
-
+    Returns: the p-value; None if no division of so few values could have one of 0.05 or less.
     Source: Fisher, The Design of Experiments (1935), section 21.
     """
     size, total = len(one), len(one) + len(other)
@@ -51,15 +47,10 @@ def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
 def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float) -> tuple[float, float] | None:
     """95 % percentile interval of the mean of cluster means in `one` minus that in `other`.
 
-    Clusters are drawn with replacement, with a fixed seed. From few clusters the interval is too narrow.
+    Clusters are drawn with replacement, with a fixed seed; a number as `other` counts as exact. From few clusters the
+    interval is too narrow.
 
-    Args:
-        one: a group of networks.
-        other: a group of networks, or a number that counts as exact.
-
-    Returns:
-        Lower and upper end; None if a group has fewer than two clusters.
-
+    Returns: lower and upper end; None if a group has fewer than two clusters.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
     fixed = isinstance(other, (int, float))
@@ -87,9 +78,8 @@ def seed_spread(group: Sequence[Cluster]) -> float | None:
 def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float | None]:
     """Standard deviation between networks of one training each.
 
-    Returns:
-        The standard deviation of the first accuracies of the clusters, and the square root of its variance minus that
-        between seeds (0 if the latter is larger). Each is None if there are too few networks or seeds.
+    Returns: the standard deviation of the first accuracies of the clusters, and the square root of its variance minus
+    that between seeds (0 if the latter is larger). Each is None if there are too few networks or seeds.
     """
     if len(group) < 2:
         return None, None
@@ -109,14 +99,10 @@ def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
 def best_of(validation: Sequence[float], test: Sequence[float], size: int) -> float:
     """Expected test accuracy of the network with the highest validation accuracy among `size` random ones.
 
-    The expectation is over all subsets of that size. Networks of equal validation accuracy are equally likely.
+    The expectation is over all subsets of that size, drawn without replacement. Networks of equal validation accuracy
+    are equally likely.
 
-    Args:
-        validation, test: accuracies of all networks.
-        size: number of networks that are drawn without replacement.
-
-    Raises:
-        ValueError: `size` is not from 1 to the number of networks.
+    Raises: ValueError if `size` is not from 1 to the number of networks.
     """
     validation, test, count = np.array(validation, float), np.array(test, float), len(test)
     if not 1 <= size <= count:

@@ -27,16 +27,11 @@ def score(directory: Path, load: Callable[[], Search], networks: Mapping[str, Ge
     networks are the same.
 
     Args:
-        directory: work directory of the search.
-        load: returns the search with its images.
+        directory: work directory of the search, which `load` returns with its images.
         networks: genotypes of the space of the search, by name.
 
-    Returns:
-        `accuracy` (a fraction) and `loss` (mean cross entropy) of each network.
-
-    Raises:
-        ValueError: the directory has no checkpoint of the last epoch of the search.
-        OSError: a file cannot be read.
+    Returns: `accuracy` (a fraction) and `loss` (mean cross entropy) of each network.
+    Raises: ValueError if the directory has no checkpoint of the last epoch of the search.
     """
     digest = sha256(directory / CANDIDATES)
     kept = read_json(file, 2**26) if file.exists() else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,10 @@ HEAD = ("network", "trainings", *(UNITS[name] for name in COSTS), "validation", 
 
 def write(directory: Path, rows: Sequence[Row], total: int, draws: Mapping[str, Any], scores: Scores,
           subject: Mapping[str, Any]) -> None:
-    """Writes `compare.json`, `compare.md` and the figures.
+    """Writes `compare.json`, `compare.md` and the figures of the trainings so far, of a total to come.
 
     Args:
-        rows: the trainings so far.
-        total: number of trainings that there will be.
         draws: how the random networks were drawn (`random_networks.Draws.to_dict`).
-        scores: of the random networks by supernets.
         subject: `dataset` and `space` by name, and `budget`, its limits by measure.
     """
     ranking = correlations(by_name(rows, RANDOM), scores)
@@ -61,7 +58,8 @@ def markdown(found: Mapping[str, Any]) -> str:
              "several seeds, the mean (lowest to highest).", ""]
     summed = [line for kind in (SEARCHED, REFERENCE) for line in _network_rows(by_name(rows, kind))]
     if random["networks"]:
-        summed.append(_mean_row(unselected(rows)))
+        networks = unselected(rows).values()
+        summed.append(_summary(f"random, mean of {len(networks)}", networks))
     lines += _table(HEAD, summed)
     if found["differences"]:
         lines += ["", "## Differences", "", *_table(
@@ -85,22 +83,17 @@ def _table(head: Sequence[str], rows: Any) -> list[str]:
 
 
 def _network_rows(networks: Networks) -> list[list[str]]:
-    return [[name, str(len(trainings)), *_costs(trainings[:1]), _percent([r["validation_accuracy"] for r in trainings]),
-             _percent([r["test_accuracy"] for r in trainings]),
-             duration(np.mean([r["train_seconds"] for r in trainings]))] for name, trainings in networks.items()]
+    return [_summary(name, [[row] for row in trainings]) for name, trainings in networks.items()]
 
 
-def _mean_row(networks: Networks) -> list[str]:
-    """The mean of all random networks as a row of the table of networks."""
-    rows = [row for trainings in networks.values() for row in trainings]
-    accuracies = [[float(np.mean([row[key] for row in trainings])) for trainings in networks.values()]
+def _summary(name: str, groups: Collection[Sequence[Row]]) -> list[str]:
+    """A row of the table of networks: means over groups, and of accuracies the range of the means of groups."""
+    rows = [row for group in groups for row in group]
+    costs = [np.mean([group[0]["cost"][measure] for group in groups]) for measure in COSTS]
+    accuracies = [[float(np.mean([row[key] for row in group])) for group in groups]
                   for key in ("validation_accuracy", "test_accuracy")]
-    return [f"random, mean of {len(networks)}", str(len(rows)), *_costs([ts[0] for ts in networks.values()]),
-            *map(_percent, accuracies), duration(np.mean([row["train_seconds"] for row in rows]))]
-
-
-def _costs(rows: Sequence[Row]) -> list[str]:
-    return [f"{np.mean([row['cost'][name] for row in rows]):,.0f}" for name in COSTS]
+    return [name, str(len(rows)), *(f"{cost:,.0f}" for cost in costs), *map(_percent, accuracies),
+            duration(np.mean([row["train_seconds"] for row in rows]))]
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from bars_tf import console
 from bars_tf.compare import supernet_scores, tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
-from bars_tf.compare.differences import selected_random
+from bars_tf.compare.differences import Row, selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
@@ -27,20 +27,13 @@ from bars_tf.space.genotype import Genotype
 from bars_tf.training.outcome import finished_summary, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
-Row = dict[str, Any]
-
 
 class Comparison(NamedTuple):
-    """Networks, and the common settings of their trainings.
+    """Networks, and the common settings of their trainings; each has a seed and a work directory of its own.
 
     Attributes:
-        contenders: the networks.
-        draws: how the random ones were drawn (`random_networks.Draws.to_dict`).
+        draws: how the random networks were drawn (`random_networks.Draws.to_dict`).
         train_seeds: trainings of a random network that searched ones are compared with by name.
-        training, run: settings of the trainings; each has a seed and a work directory of its own.
-        images: of all trainings.
-        space_name: name of the search space.
-        budget: limits that all networks keep.
         searches: by path of a searched network, returns its search, whose supernet can score the random networks.
         keep_settings: writes the settings of the training in a directory, given its seed.
     """
@@ -74,7 +67,11 @@ def run(comparison: Comparison) -> None:
                     f"{'is trained' if summary else 'begins'}{left}")
         if is_new := not summary:
             comparison.keep_settings(directory, seed)
-            summary = _train(comparison, contender, seed, directory)
+            summary = train_and_test(
+                comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)),
+                comparison.images, contender.network, directory, comparison.budget.limits(), kind=contender.kind,
+                **({"reference": contender.name} if contender.kind == REFERENCE else {}))
+            tf.keras.backend.clear_session()
             seconds.append(time.monotonic() - started)
         discard_states(directory)
         rows.append(_row(contender, number, summary, directory))
@@ -127,16 +124,6 @@ def _keep_genotype(contender: Contender, directory: Path, images: ImageSplits) -
         raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
                             "choose another --workdir, or append to --genotypes in place of changing them")
     contender.network.save(file, images.image_shape, images.num_classes)
-
-
-def _train(comparison: Comparison, contender: Contender, seed: int, directory: Path) -> Row:
-    """Trains and tests a network; returns its `summary.json`."""
-    found = {"reference": contender.name} if contender.kind == REFERENCE else {}
-    summary = train_and_test(
-        comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)), comparison.images,
-        contender.network, directory, comparison.budget.limits(), kind=contender.kind, **found)
-    tf.keras.backend.clear_session()
-    return summary
 
 
 def _row(contender: Contender, number: int, summary: Mapping[str, Any], directory: Path) -> Row:

@@ -15,9 +15,8 @@ from bars_tf.report.run import Run
 
 
 class ReportFigure(NamedTuple):
-    """A figure with its section of the page, file name, title, and the text that stands for it where it is not seen."""
+    """A figure with its file name, title, and the text that stands for it where it is not seen."""
 
-    section: str
     name: str
     title: str
     alt: str
@@ -35,11 +34,11 @@ def _network(run: Run) -> Iterator[ReportFigure]:
         return
     lines, graphs = run.genotype.describe(), drawing.graphs(run.genotype)
     alt = "; ".join(drawing.stages(run.genotype) if graphs else lines)
-    yield ReportFigure("network", "stages", "Stages: width and depth", alt, drawing.draw_stages(run.genotype))
+    yield ReportFigure("stages", "Stages: width and depth", alt, drawing.draw_stages(run.genotype))
     for group in graphs:
         line = next(line for line in lines if line.startswith(f"{group}: "))
-        yield ReportFigure("network", f"cell_{group}", f"Cell {group}", f"Primitive and input of each node: {line}",
-                           drawing.draw_cell(run.genotype, group))
+        alt = f"Primitive and input of each node: {line}"
+        yield ReportFigure(f"cell_{group}", f"Cell {group}", alt, drawing.draw_cell(run.genotype, group))
 
 
 def _cost(run: Run) -> Iterator[ReportFigure]:
@@ -49,7 +48,7 @@ def _cost(run: Run) -> Iterator[ReportFigure]:
     if run.budget:
         rows = {UNITS[name]: (getattr(total, name), limit) for name, limit in run.budget.items() if name in UNITS}
         alt = "; ".join(f"{name}: {value:,.0f} of {limit:,.0f}" for name, (value, limit) in rows.items())
-        yield ReportFigure("cost", "cost_budget", "Cost and budget", alt, charts.fractions_of_limits(rows))
+        yield ReportFigure("cost_budget", "Cost and budget", alt, charts.fractions_of_limits(rows))
     names = [name.partition(" ")[0].replace("_", " ") for name, _ in parts]
     for name, title, unit, values in (
             ("cost_ops", "Operations by part", "OPs", {
@@ -61,20 +60,20 @@ def _cost(run: Run) -> Iterator[ReportFigure]:
         sums = np.sum(list(values.values()), 0)
         largest = ", ".join(f"{names[i]} {sums[i]:,.0f}" for i in np.argsort(sums)[::-1][:3])
         alt = f"Bars of {len(names)} parts, {sums.sum():,.0f} {unit} in all. The largest: {largest} {unit}."
-        yield ReportFigure("cost", name, title, alt, charts.bars(names, values, unit))
+        yield ReportFigure(name, title, alt, charts.bars(names, values, unit))
 
 
 def _search(run: Run) -> Iterator[ReportFigure]:
     log = run.search_log
-    yield from _lines("search", "search_accuracy", "Accuracy of the sampled networks", log, {
+    yield from _lines("search_accuracy", "Accuracy of the sampled networks", log, {
         "accuracy": "images of the weights", "arch_accuracy": "images of the alphas"}, percent=True)
     for name in LIMITED:
         limits = {"budget": run.budget[name]} if name in run.budget else {}
-        yield from _lines("search", f"search_{name}", f"{UNITS[name]}, expected and of the derived network", log, {
+        yield from _lines(f"search_{name}", f"{UNITS[name]}, expected and of the derived network", log, {
             f"expected_{name}": "expected", f"derived_{name}": "derived"}, limits=limits, zero=True)
-    yield from _lines("search", "entropy", "Entropy of the choices as a fraction of its maximum", log, {
+    yield from _lines("entropy", "Entropy of the choices as a fraction of its maximum", log, {
         "width_entropy": "widths", "depth_entropy": "depths", "micro_entropy": "primitives"}, percent=True, zero=True)
-    yield from _lines("search", "temperature", "Temperature", log, {"temperature": "temperature"}, zero=True)
+    yield from _lines("temperature", "Temperature", log, {"temperature": "temperature"}, zero=True)
 
 
 def _choices(run: Run) -> Iterator[ReportFigure]:
@@ -86,7 +85,7 @@ def _choices(run: Run) -> Iterator[ReportFigure]:
     rows = [row for row in run.search_log if all(name in row for name in names)]
     if rows:
         mean = np.array([[row[name] for name in names] for row in rows])
-        yield ReportFigure("choices", "primitives", "Primitives, mean of all edges",
+        yield ReportFigure("primitives", "Primitives, mean of all edges",
                            f"Mean of all edges, first and last epoch: {_from_to(primitives, mean)}",
                            charts.areas([int(row["epoch"]) for row in rows], {"": mean}, primitives, palette))
     if not run.trajectory:
@@ -100,11 +99,11 @@ def _choices(run: Run) -> Iterator[ReportFigure]:
         if len(choices) > 1:
             stages = {f"stage {s}": values[:, s] for s in range(space.num_stages)}
             alt = ". ".join(f"{stage}, first and last epoch: {_from_to(choices, v)}" for stage, v in stages.items())
-            yield ReportFigure("choices", name, title, alt, charts.areas(epochs, stages, choices))
+            yield ReportFigure(name, title, alt, charts.areas(epochs, stages, choices))
     names = [f"{i or 'in'} to {j}" for i, j in space.edges]
     for g, group in enumerate(space.groups):
         alt = f"Mean of the edges, first and last epoch: {_from_to(primitives, edges[:, g].mean(1))}"
-        yield ReportFigure("choices", f"edges_{group}", f"Edges of {group}", alt,
+        yield ReportFigure(f"edges_{group}", f"Edges of {group}", alt,
                            charts.mixtures(epochs, names, edges[:, g], primitives, palette))
 
 
@@ -113,8 +112,8 @@ def _by_depth(space: Any, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     depths = sorted({d for s in range(space.num_stages) for d in space.depths(s)})
     result = np.zeros((*values.shape[:2], len(depths)))
     for s in range(space.num_stages):
-        for i, depth in enumerate(space.depths(s)):
-            result[:, s, depths.index(depth)] = values[:, s, i]
+        own = space.depths(s)
+        result[:, s, np.searchsorted(depths, own)] = values[:, s, :len(own)]
     return result, [str(d) for d in depths]
 
 
@@ -136,14 +135,14 @@ def _candidates(run: Run) -> Iterator[ReportFigure]:
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "
            f"to {scores.max():.1%}; chosen: {costs[0]:,.0f} {unit}, {scores[0]:.1%}.")
-    yield ReportFigure("candidates", "candidates", "Accuracy and cost", alt, charts.front(
-        groups, unit, "accuracy, validation", run.budget.get(measure), (costs[best], scores[best]),
-        (costs[0], scores[0])))
+    figure = charts.front(groups, unit, "accuracy, validation", run.budget.get(measure), (costs[best], scores[best]),
+                          (costs[0], scores[0]))
+    yield ReportFigure("candidates", "Accuracy and cost", alt, figure)
 
 
 def _training(run: Run) -> Iterator[ReportFigure]:
     for name, title, percent in (("accuracy", "Accuracy", True), ("loss", "Loss", False)):
-        yield from _lines("training", f"train_{name}", f"{title} of the network", run.train_log, {
+        yield from _lines(f"train_{name}", f"{title} of the network", run.train_log, {
             name: "training images", f"val_{name}": "validation images"}, percent=percent)
 
 
@@ -151,10 +150,10 @@ def _confusion(run: Run) -> Iterator[ReportFigure]:
     if run.confusion:
         counts = np.array(run.confusion["counts"])
         alt = f"{counts.sum():,} test images of {len(counts)} classes; {np.trace(counts):,} on the diagonal: correct."
-        yield ReportFigure("confusion", "confusion", "Confusion matrix of the test images", alt, charts.matrix(counts))
+        yield ReportFigure("confusion", "Confusion matrix of the test images", alt, charts.matrix(counts))
 
 
-def _lines(section: str, name: str, title: str, log: list[dict[str, float]], columns: dict[str, str], *,
+def _lines(name: str, title: str, log: list[dict[str, float]], columns: dict[str, str], *,
            percent: bool = False, limits: dict[str, float] | None = None, zero: bool = False) -> Iterator[ReportFigure]:
     """A chart of some columns of a log, with their labels, unless it has none of them."""
     series = {label: tuple(zip(*points)) for column, label in columns.items()
@@ -163,9 +162,9 @@ def _lines(section: str, name: str, title: str, log: list[dict[str, float]], col
         number = "{:.1%}".format if percent else "{:,.4g}".format
         alt = [f"{label}: {number(ys[0])} at epoch {xs[0]:.0f}, {number(ys[-1])} at epoch {xs[-1]:.0f}"
                for label, (xs, ys) in series.items()] + [f"{k}: {v:,.0f}" for k, v in (limits or {}).items()]
-        yield ReportFigure(section, name, title, "; ".join(alt),
-                           charts.lines(series, percent=percent, limits=limits, zero=zero))
+        yield ReportFigure(name, title, "; ".join(alt), charts.lines(series, percent=percent, limits=limits, zero=zero))
 
 
-# In the order of the page; each gives the figures that the files of a run allow.
-KINDS_OF_FIGURES = (_network, _cost, _search, _choices, _candidates, _training, _confusion)
+# By section, in the order of the page; each gives the figures that the files of a run allow.
+KINDS_OF_FIGURES = {"network": _network, "cost": _cost, "search": _search, "choices": _choices,
+                    "candidates": _candidates, "training": _training, "confusion": _confusion}

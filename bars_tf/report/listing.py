@@ -13,9 +13,7 @@ from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import charts, figures, html
 from bars_tf.report import run as runs
-from bars_tf.report.figures import ReportFigure
 from bars_tf.report.page import PAGE
-from bars_tf.report.run import Run
 from bars_tf.report.run_files import number
 from bars_tf.report.text_table import print_table as print_rows
 
@@ -31,7 +29,7 @@ SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params", PEAK))
 class Entry(NamedTuple):
     """A run with its values by column: costs in operations and bytes, times in seconds, None for a missing one."""
 
-    run: Run
+    run: runs.Run
     values: dict[str, Any]
 
 
@@ -52,7 +50,7 @@ def find(top: Path) -> list[Entry]:
     return found
 
 
-def _entry(run: Run, top: Path) -> Entry:
+def _entry(run: runs.Run, top: Path) -> Entry:
     values = {**run.summary, **run.summary.get("cost", {})}
     return Entry(run, {
         "run": os.path.relpath(run.directory, top) if run.directory != top else run.directory.resolve().name,
@@ -115,18 +113,18 @@ def write_page(path: Path, entries: list[Entry], top: Path) -> None:
         directory=str(top.resolve())).encode())
 
 
-def _figures(entries: list[Entry]) -> Iterator[ReportFigure]:
+def _figures(entries: list[Entry]) -> Iterator[figures.ReportFigure]:
     for name in ("ops", "size_bytes"):
         points = {str(i): ([values[name]], [values["test_accuracy"]]) for i, (_, values) in enumerate(entries, start=1)
                   if values[name] is not None and values["test_accuracy"] is not None}
         if points:
             alt = "; ".join(f"run {i}: {xs[0]:,.0f} {UNITS[name]}, {ys[0]:.2%}" for i, (xs, ys) in points.items())
-            yield ReportFigure("", name, f"Test accuracy and {UNITS[name]}", alt,
-                               charts.front(points, UNITS[name], "test accuracy"))
+            figure = charts.front(points, UNITS[name], "test accuracy")
+            yield figures.ReportFigure(name, f"Test accuracy and {UNITS[name]}", alt, figure)
     for title, key, logs in (("Validation accuracy in training", "val_accuracy", [run.train_log for run, _ in entries]),
                              ("Accuracy in the search", "accuracy", [run.search_log for run, _ in entries])):
         series = {str(i): ([r["epoch"] for r in log], [r[key] for r in log]) for i, log in enumerate(logs, start=1)
                   if log and all(key in r and "epoch" in r for r in log)}
         if series:
             alt = "; ".join(f"run {i}: {ys[-1]:.1%} at epoch {xs[-1]:.0f}" for i, (xs, ys) in series.items())
-            yield ReportFigure("", key, title, alt, charts.lines(series, percent=True))
+            yield figures.ReportFigure(key, title, alt, charts.lines(series, percent=True))

@@ -14,14 +14,10 @@ from bars_tf.cost.measures import UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import figures, html
 from bars_tf.report import run as runs
-from bars_tf.report.figures import ReportFigure
-from bars_tf.report.run import Run
 from bars_tf.report.run_files import CONFIG, GENOTYPE, MODEL, SPACE, TUNED, number
 
 PAGE, FIGURES = "report.html", "report"
 MOST_CLASSES = 1000  # rows of the table of classes
-STATES = {runs.FINISHED: "finished", runs.RUNNING: "running",
-          runs.STOPPED: "not finished: the same command resumes it"}
 SECTIONS = {
     "network": ("The network", "Each node sums its inputs. \"in\" is the input of the cell, with fewer channels where "
                 "nodes are concatenated. The output of the cell is made of its nodes and a shortcut around it."),
@@ -38,54 +34,35 @@ TRIALS = ("Trials", "Networks within the budget, each trained for a few epochs; 
 
 
 def write(directory: Path) -> Path:
-    """Writes `report.html` and the figures in `report/` for the run in a directory, from the files that it has.
+    """Writes `report.html`, whose path it returns, and the figures in `report/` for the run in a directory.
 
-    Returns: the path of the page.
     Raises: ValueError if the directory holds no run; OSError if it cannot be read or written.
     """
-    run = runs.read(directory)
+    run, config = runs.read(directory), directory / CONFIG
     problems, shown = list(run.problems), {name: [] for name in SECTIONS}
-    for figure, content in _rendered(run, problems):
+    for section, figure, content in _rendered(run, problems):
         write_bytes(directory / FIGURES / f"{figure.name}.png", content)
-        shown[figure.section].append(figures.as_image(figure, content))
+        shown[section].append(figures.as_image(figure, content))
     titles = {**SECTIONS, **({"candidates": TRIALS} if "tuner" in run.summary else {})}
     sections = [{"name": name, "title": title, "text": text, "figures": shown[name]}
                 for name, (title, text) in titles.items() if shown[name]]
     write_bytes(directory / PAGE, html.render(
-        "report.html", title=title_of(run), run=run, state=STATES[run.state], subtitle=subtitle(run), facts=facts(run),
-        sections=sections, classes=classes(run), units=UNITS, commands=commands(run), settings=settings(run),
-        versions=versions(run), directory=str(directory.resolve()), problems=problems).encode())
+        "report.html", run=run, facts=facts(run), sections=sections, classes=classes(run), units=UNITS,
+        commands=commands(run), versions=versions(run), directory=directory.resolve(), problems=problems,
+        settings=config.read_text("utf-8", "replace")[:100_000] if config.exists() else "").encode())
     return directory / PAGE
 
 
-def _rendered(run: Run, problems: list[str]) -> Iterator[tuple[ReportFigure, bytes]]:
-    """The figures as PNG. Whatever fails in some of them, strange files or Matplotlib, is added to the problems."""
-    for kind in figures.KINDS_OF_FIGURES:
+def _rendered(run: runs.Run, problems: list[str]) -> Iterator[tuple[str, figures.ReportFigure, bytes]]:
+    """Sections, figures and PNGs. Whatever fails in some, strange files or Matplotlib, is added to the problems."""
+    for section, kind in figures.KINDS_OF_FIGURES.items():
         try:
-            yield from [(figure, html.png(figure.figure)) for figure in kind(run)]
+            yield from [(section, figure, html.png(figure.figure)) for figure in kind(run)]
         except Exception as error:  # noqa: BLE001 - a figure is never worth a run
-            problems.append(f"figures of the {kind.__name__.strip('_')} ({type(error).__name__}: {error})")
+            problems.append(f"figures of the {section} ({type(error).__name__}: {error})")
 
 
-def title_of(run: Run) -> str:
-    """The title of a run's page."""
-    return (f"{'Float twin of a network' if run.is_float else 'Binary network'} of {run.space_name or 'a space'} for "
-            f"{run.dataset or 'data'}")
-
-
-def subtitle(run: Run) -> str:
-    """Directory, seed, and the progress of a run that is not finished."""
-    items = [run.directory.resolve().name]
-    if run.seed is not None:
-        items.append(f"seed {run.seed}")
-    if run.state != runs.FINISHED:
-        items += [f"{len(log)} of {run.flags[name]} epochs {verb}" for log, name, verb in (
-            (run.search_log, "search_epochs", "searched"), (run.train_log, "train_epochs", "trained"))
-            if name in run.flags]
-    return ", ".join(items)
-
-
-def facts(run: Run) -> list[tuple[str, str]]:
+def facts(run: runs.Run) -> list[tuple[str, str]]:
     """The numbers at the top of the page."""
     values = run.summary
     cost = values.get("cost") or (run.costs[-1][1].to_dict() if run.costs else {})
@@ -113,7 +90,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return rows
 
 
-def classes(run: Run) -> list[dict[str, Any]]:
+def classes(run: runs.Run) -> list[dict[str, Any]]:
     """A row for each class: number of test images, accuracy, and the classes most often predicted instead."""
     if not run.confusion:
         return []
@@ -127,7 +104,7 @@ def classes(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def commands(run: Run) -> list[tuple[str, str]]:
+def commands(run: runs.Run) -> list[tuple[str, str]]:
     """Commands that resume a run, repeat it and use its network, each with its purpose."""
     directory = run.directory.resolve()
 
@@ -156,13 +133,7 @@ def commands(run: Run) -> list[tuple[str, str]]:
     return [*found, ("Write this page again:", f"bin/report{here}")]
 
 
-def settings(run: Run) -> str:
-    """The text of `config.flags`."""
-    path = run.directory / CONFIG
-    return path.read_text(encoding="utf-8", errors="replace")[:100_000] if path.exists() else ""
-
-
-def versions(run: Run) -> list[tuple[str, str]]:
+def versions(run: runs.Run) -> list[tuple[str, str]]:
     """Versions, machine and revision, as `summary.json` has them."""
     values = run.summary
     nested = [group for name in ("versions", "machine") if isinstance(group := values.get(name), dict)]

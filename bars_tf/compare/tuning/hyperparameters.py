@@ -24,11 +24,7 @@ Settings = TypeVar("Settings", TrainingSettings, DataSettings)
 
 
 def trainings(train: ImageData) -> HyperParameters:
-    """Optimizer, learning rate, warm-up, batch size, augmentation, regularization and quantizer of a training.
-
-    Args:
-        train: training images, which limit batch size and augmentation.
-    """
+    """Optimizer, batch size, augmentation, regularization and quantizer of a training, for these training images."""
     hp, side = HyperParameters(), min(train.image_shape[:2])
     hp.Choice("train_optimizer", ["adam", "sgd"])
     hp.Float("train_lr", 3e-4, 3e-2, sampling="log")
@@ -45,13 +41,7 @@ def trainings(train: ImageData) -> HyperParameters:
 
 def tuned(training: TrainingSettings, data: DataSettings, genotype: Genotype, values: Mapping[str, Any], epochs: int
           ) -> tuple[TrainingSettings, DataSettings, Genotype]:
-    """The settings and the genotype of a training with other hyperparameters.
-
-    Args:
-        training, data, genotype: values of all that is not tuned.
-        values: of some hyperparameters of `trainings`, by name.
-        epochs: of the training; the warm-up is scaled to them.
-    """
+    """Settings and genotype of a training with values of some of `trainings`; the warm-up is scaled to its epochs."""
     share = values.get(WARMUP, training.train_warmup_epochs / training.train_epochs)
     warmup = min(round(share * epochs), epochs - 1)
     quantizer = {QUANTIZER: values[QUANTIZER]} if QUANTIZER in values else {}

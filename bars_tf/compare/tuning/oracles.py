@@ -18,17 +18,9 @@ MAX_DRAWS = 10_000  # for one proposal within the budget
 
 
 class BudgetedOracle:
-    """Mixin for an oracle.
+    """Mixin for an oracle of `trials` trials, whose values are `feasible`; it counts the `infeasible` proposals.
 
-    Args:
-        feasible: whether a trial may have these values.
-        seconds: no trial begins later than this after the first start, time between starts excluded; None for no
-            limit.
-        trials: number of trials.
-        options: of the oracle.
-
-    Attributes:
-        infeasible: number of proposals that were not feasible.
+    No trial begins later than `seconds` after the first start, time between starts excluded; None is no limit.
     """
 
     def __init__(self, *, feasible: Callable[[Mapping[str, Any]], bool], seconds: float | None, trials: int,
@@ -84,14 +76,9 @@ class Hyperband(BudgetedOracle, oracles.HyperbandOracle):
 
 def make_oracle(tuner: str, hyperparameters: HyperParameters, *, trials: int, epochs: int, seed: int, **limits: Any
                 ) -> BudgetedOracle:
-    """The oracle of a tuner.
+    """The oracle of one of `settings.TUNERS`, with `feasible` and `seconds` of `BudgetedOracle` as limits.
 
-    Args:
-        tuner: one of `settings.TUNERS`.
-        trials: number of trials.
-        epochs: of a trial; of Hyperband, the most of any trial.
-        seed: any number of at least 0.
-        limits: `feasible` and `seconds` of `BudgetedOracle`.
+    `epochs` are those of a trial; of Hyperband, the most of any trial.
     """
     # keras-tuner draws proposal n from seed + n: seeds near each other would shift the same draws. 0 means no seed.
     common = {"hyperparameters": hyperparameters, "seed": SEED_DISTANCE * (seed + 1) % 2**31, "trials": trials,

@@ -16,14 +16,11 @@ class TuningSettings:
 
     Attributes:
         what: one of `TUNED`: settings of the training of a genotype, or networks of a search space; None for neither.
-        tuner: one of `TUNERS`: random search, Bayesian optimization or Hyperband.
-        max_trials: number of trials.
         trial_epochs: training epochs of a trial; of Hyperband, the most of any trial.
         tune_minutes: minutes after which no trial begins; 0 for no limit.
         as_long_as: work directory of a search whose duration is that limit.
 
-    Raises:
-        InputError: both limits of the time are given.
+    Raises: InputError if both limits of the time are given.
     """
 
     what: str | None = None

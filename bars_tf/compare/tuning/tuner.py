@@ -1,5 +1,4 @@
-"""Tuner of keras-tuner whose trials are trainings as all others here: of one genotype with other settings, or of
-networks of a search space within a budget."""
+"""Tuner of keras-tuner: its trials train one genotype with other settings, or networks of a space within a budget."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import contextlib
 import dataclasses
 import io
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,15 +33,7 @@ PROJECT = "tune"  # subdirectory of keras-tuner's files
 
 
 class Task(NamedTuple):
-    """The common settings of all trials.
-
-    Attributes:
-        settings: subject, algorithm and limits of the tuner.
-        genotype: the network whose training is tuned; None if networks of `space` are.
-        space: search space.
-        budget: limits of the networks of `space`.
-        training, run, images: of the trials, but for the values of hyperparameters.
-    """
+    """The common settings of all trials. Without a genotype, networks of `space` within the budget are tuned."""
 
     settings: TuningSettings
     genotype: Genotype | None
@@ -54,7 +45,6 @@ class Task(NamedTuple):
 
     @property
     def directory(self) -> Path:
-        """The work directory."""
         return Path(self.run.workdir)
 
     @property
@@ -103,7 +93,10 @@ class Tuner(keras_tuner.Tuner):
         values = trial.hyperparameters.values
         epochs = int(values.get("tuner/epochs", self.task.settings.trial_epochs))
         training, images, genotype = self.task.trial(values, epochs)
-        console.say("  ".join((f"tune  trial {trial.trial_id}", f"epochs={epochs}", *_described(values))))
+        # Without the choices of a network, which are too many to show.
+        shown = [f"{name}={as_text(round(value, 5) if isinstance(value, float) else value)}"
+                 for name, value in values.items() if "/" not in name]
+        console.say("  ".join((f"tune  trial {trial.trial_id}", f"epochs={epochs}", *shown)))
         train_network(training, self.task.run, images, genotype, directory)
         accuracy = read_log(directory / "train" / "log.csv")[-1]["val_accuracy"]
         console.say(f"tune  trial {trial.trial_id}  validation accuracy {accuracy:.2%}")
@@ -113,25 +106,11 @@ class Tuner(keras_tuner.Tuner):
         return accuracy
 
 
-def _described(values: Mapping[str, Any]) -> Iterator[str]:
-    """The settings of a trial as text, without the choices of a network, which are too many."""
-    for name, value in values.items():
-        if "/" not in name:
-            yield f"{name}={as_text(round(value, 5) if isinstance(value, float) else value)}"
-
-
 def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, Any] | None:
-    """Runs the trials that are left.
+    """Runs the trials that are left; none begins later than `seconds` after the first start.
 
-    Args:
-        seconds: no trial begins later than this after the first start; None for no limit.
-        is_worker: whether another process, the chief, has the results.
-
-    Returns:
-        The results (`trials.json`); None in a worker.
-
-    Raises:
-        ValueError: no trial was completed.
+    Returns: the results (`trials.json`); None in a worker, whose results another process, the chief, has.
+    Raises: ValueError if no trial was completed.
     """
     hp = hyperparameters.trainings(task.images.train) if task.genotype else hyperparameters.architectures(task.space)
     tuner = Tuner(task, make_oracle(
@@ -148,13 +127,11 @@ def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, 
 
 def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
     """Writes the results: `trials.json`, and `tuned.flags` for settings or `candidates.json` for networks."""
-    done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"),
-                  key=lambda t: (-t.score, t.trial_id))
+    done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"), key=lambda t: (-t.score, t.trial_id))
     if not done:
         raise ValueError(f"none of {len(oracle.trials)} trials was completed; the lines above say why")
     # Of Hyperband's trials, the best of those with the most epochs: others may lead by chance.
-    longest = max(t.hyperparameters.values.get("tuner/epochs", 0) for t in done)
-    best = next(t for t in done if t.hyperparameters.values.get("tuner/epochs", 0) == longest)
+    best = max(done, key=lambda t: t.hyperparameters.values.get("tuner/epochs", 0))
     order = [best, *(t for t in done if t is not best)]
     found = {
         "what": task.settings.what, "tuner": task.settings.tuner, "seconds": oracle.seconds, "trials": len(done),
