@@ -45,15 +45,17 @@ def program():
 
 
 @pytest.fixture
-def program_here(monkeypatch, capfd):
+def program_here(monkeypatch, capfd, request):
     """Runs a program in this process: in a second where a fresh process would import TensorFlow, and prove no more."""
     from bars_tf import log_filter
     from bars_tf.cli import main, workdir
-    from bars_tf.legacy_keras import tf
 
+    if not request.config.getoption("--without-tensorflow"):
+        from bars_tf.legacy_keras import tf
+
+        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # later tests would have it
     locks = {}
     monkeypatch.setattr(workdir, "_held", locks)
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # it would hold for later tests
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(log_filter, "filter_stderr", lambda: None)
     monkeypatch.setenv("BARS_VERBOSITY", "0")

@@ -26,9 +26,9 @@ def test_export_writes_all_files(exported):
     assert {path.name for path in output.iterdir()} == {*names, "README.md"}
 
 
-def test_evaluate_and_summary_read_the_files(exported, program, untrained):
+def test_evaluate_and_summary_read_the_files(exported, program_here, untrained):
     model = str(exported[0] / "tiny_net.tflite")
-    done = program("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
+    done = program_here("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
     assert done.returncode == 0, done.stderr
     _, test = pipeline.load("fashion_mnist_small")
     expected = accuracy(as_classifier(load_model(str(untrained / "model.h5"))), test, 100, 2, "test")

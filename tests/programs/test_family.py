@@ -31,7 +31,7 @@ def test_a_search_for_a_family(tmp_path):
 @pytest.mark.parametrize("value, words", [
     ("90k,50k", "must be two or more increasing"), ("1k,14k,9G", "within its reach: 14000"),
     ("1,2", "within its reach: none of these"), ("params:1,9G", "within its reach: none of these")])
-def test_bad_budgets(tmp_path, value, words):
-    done = run_program("search", *TINY, f"--budgets={value}", f"--workdir={tmp_path / 'work'}")
+def test_bad_budgets(program_here, tmp_path, value, words):
+    done = program_here("search", *TINY, f"--budgets={value}", f"--workdir={tmp_path / 'work'}")
     assert done.returncode == 2 and f"--budgets={value}: " in done.stderr and words in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2

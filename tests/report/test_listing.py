@@ -29,8 +29,8 @@ def test_order(several):
         listing.ordered(entries, "budget")
 
 
-def test_bad_listings_get_one_line(several, program):
-    refused(program("runs", several / "empty"), ["--directory", "no run"])
-    refused(program("runs", several / "none"), ["--directory", "No such file"])
-    refused(program("runs", "a", "b"), ["b: unexpected"])
-    refused(program("runs", several, "--sort=speed"), ["--sort=speed", "test_accuracy"])
+def test_bad_listings_get_one_line(several, program_here):
+    refused(program_here("runs", several / "empty"), ["--directory", "no run"])
+    refused(program_here("runs", several / "none"), ["--directory", "No such file"])
+    refused(program_here("runs", "a", "b"), ["b: unexpected"])
+    refused(program_here("runs", several, "--sort=speed"), ["--sort=speed", "test_accuracy"])

@@ -156,12 +156,12 @@ def test_every_section_of_a_figure_is_on_the_page(run):
 
 
 @pytest.mark.slow
-def test_the_program(run, program, tmp_path):
+def test_the_program(run, program, program_here, tmp_path):
     # The backend that a notebook chooses for all its processes, which is not installed here.
     done = program("report", f"--workdir={run}", MPLBACKEND="module://matplotlib_inline.backend_inline")
     assert done.returncode == 0 and "report.html" in done.stdout, done.stderr
     assert 1e5 < (run / page.PAGE).stat().st_size < 1e6
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / page.FIGURES).iterdir())
-    refused(program("report", f"--workdir={tmp_path / 'none'}"), ["--workdir", "no such directory"])
-    refused(program("report", f"--workdir={tmp_path}"), ["--workdir", "no run", "summary.json"])
-    refused(program("report"), ["--workdir", "bin/report --workdir=runs/NAME"])
+    refused(program_here("report", f"--workdir={tmp_path / 'none'}"), ["--workdir", "no such directory"])
+    refused(program_here("report", f"--workdir={tmp_path}"), ["--workdir", "no run", "summary.json"])
+    refused(program_here("report"), ["--workdir", "bin/report --workdir=runs/NAME"])
