@@ -75,13 +75,14 @@ def program_here(monkeypatch, capfd, request):
 
 
 def shared(tmp_path_factory, name, make):
-    """What `make` returns for a new directory, made once for all processes of pytest-xdist."""
+    """A new directory and what `make` returned for it, made once for all processes of pytest-xdist."""
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
     with open(root / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = root / f"{name}.pickle"
         if not result.exists():
+            (root / name).mkdir(exist_ok=True)
             result.write_bytes(pickle.dumps(make(root / name)))
         return root / name, pickle.loads(result.read_bytes())
 
