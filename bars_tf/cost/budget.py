@@ -25,8 +25,7 @@ class Budget:
     """Upper limits, None where there is none: operations in multiply-accumulates of one image, parameters in numbers,
     sizes and memory in bytes.
 
-    Raises:
-        FieldError: A limit is not above 0.
+    Raises: FieldError if a limit is not above 0.
     """
 
     bops: float | None = None
@@ -43,8 +42,7 @@ class Budget:
 
     def limits(self) -> dict[str, float]:
         """The limits that there are, by measure."""
-        found = {name: getattr(self, name) for name in LIMITED}
-        return {name: limit for name, limit in found.items() if limit is not None}
+        return {name: limit for name in LIMITED if (limit := getattr(self, name)) is not None}
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """The limits of sums over layers: weights of the fields of `Cost` [limits, 5], and the limits [limits]."""
@@ -98,8 +96,7 @@ class Family:
 def parse_quantity(text: str) -> float:
     """250k -> 250000.0; k, M and G are powers of 1000.
 
-    Raises:
-        ValueError: The text is no such number above 0.
+    Raises: ValueError if the text is no such number above 0.
     """
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([kKmMgG]?)", text.strip())
     value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
@@ -111,8 +108,7 @@ def parse_quantity(text: str) -> float:
 def parse_family(text: str) -> Family:
     """"bops:5M,10M" -> Family("bops", (5e6, 1e7)); without a measure the limits are of OPs.
 
-    Raises:
-        ValueError: The text is no measure with increasing limits.
+    Raises: ValueError if the text is no measure with increasing limits.
     """
     name, colon, numbers = text.rpartition(":")
     measure = BUDGETS.get(name if colon else "ops")
@@ -126,8 +122,7 @@ def parse_family(text: str) -> Family:
 def parse_overhead(text: str) -> dict[str, float] | None:
     """"0.1" -> a tenth of each of `OVERHEADS`; "bops:0.2,size:0.1" -> those alone; "none" -> None.
 
-    Raises:
-        ValueError: The text is no such fractions.
+    Raises: ValueError if the text is no such fractions.
     """
     found = {}
     for item in [] if text == "none" else text.split(","):

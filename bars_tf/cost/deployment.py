@@ -40,13 +40,7 @@ LABELS = {"packed_bops": "packed BOPs", "elementwise_ops": "element-wise operati
 
 
 def deployment_cost(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int) -> DeploymentCost:
-    """The three figures of a network.
-
-    Args:
-        genotype: the network.
-        input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
-    """
+    """The three figures of a network for images (height, width, channels)."""
     layers = layers_of(genotype, input_shape, num_classes)
     return DeploymentCost(bops(layers, PACKED), elementwise_ops(layers), peak_activation_bytes(layers))
 
@@ -60,15 +54,14 @@ def bops(layers: Layers, multiple: int = 1) -> int:
 def elementwise_ops(layers: Layers) -> int:
     """Element-wise operations, as the module defines them."""
     signs = {layer.inputs[0] for layer in layers.values() if layer.kind == "binary_conv"}
+
+    def operations(layer: Layer) -> int:  # for each element of the output
+        if layer.kind == "batch_norm":
+            return int(layers[layer.inputs[0]].kind != "conv")
+        return {"relu": 1, "add": len(layer.inputs) - 1, "pool": math.prod(layer.window)}.get(layer.kind, 0)
+
     return sum(layers[number].elements for number in signs) + sum(
-        _operations(layer, layers) * layer.elements for layer in layers.values())
-
-
-def _operations(layer: Layer, layers: Layers) -> int:
-    """Operations for each element of the output."""
-    if layer.kind == "batch_norm":
-        return int(layers[layer.inputs[0]].kind != "conv")
-    return {"relu": 1, "add": len(layer.inputs) - 1, "pool": math.prod(layer.window)}.get(layer.kind, 0)
+        operations(layer) * layer.elements for layer in layers.values())
 
 
 def notes(space: SearchSpace) -> list[str]:

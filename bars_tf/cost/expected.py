@@ -30,32 +30,32 @@ def expected_cost(tables: CostTables, probabilities: Choices, xp: ModuleType = n
     most the mean of the largest. At one-hot probabilities this is the exact cost of the genotype.
 
     Args:
-        tables: the costs of the space.
-        probabilities: of every choice; those of each choice sum to 1.
         xp: `numpy`, or `tensorflow` for a differentiable result.
 
     Returns:
         Array or tensor [5] by the fields of `Cost`.
     """
     space, (widths, depths, edges) = tables.space, probabilities
+    # [stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain.
+    kept = (depth_grid(space)[:, :, None] >= np.arange(len(space.cells()) + 1)).astype(np.float64)
 
     def constant(values):
         return values if xp is np else xp.constant(values, edges.dtype)
 
     active_edges, any_active = activity(space, edges, xp)
-    active_cells = xp.einsum("sd,sdt->st", depths, constant(_kept_cells(space)))
+    active_cells = xp.einsum("sd,sdt->st", depths, constant(kept))
     means = [xp.einsum("w,wc->c", widths[0], constant(tables.stem)),
              xp.einsum("w,wc->c", widths[space.num_stages - 1], constant(tables.head))]
     for position, process, fixed, edge_costs in tables.cells:
         group = space.groups.index(position.group)
         costs = constant(process) * any_active[group] + constant(fixed)
         costs += xp.einsum("ek,abekc->abc", active_edges[group], constant(edge_costs))
-        if not position.opens_stage:
-            cost = xp.einsum("a,aac->c", widths[position.stage], costs) if xp is np else xp.einsum(
-                "a,ac->c", widths[position.stage], xp.stack([costs[w, w] for w in range(len(space.width_choices))]))
-            means.append(active_cells[position.stage, position.depth] * cost)
-        else:
+        if position.opens_stage:
             means.append(xp.einsum("a,b,abc->c", widths[position.source_stage], widths[position.stage], costs))
+        else:
+            diagonal = xp.stack([costs[w, w] for w in range(len(space.width_choices))])
+            means.append(active_cells[position.stage, position.depth]
+                         * xp.einsum("a,ac->c", widths[position.stage], diagonal))
     total, peak = functools.reduce(operator.add, means), functools.reduce(xp.maximum, [mean[-1] for mean in means])
     return xp.stack([*(total[axis] for axis in range(len(Cost._fields) - 1)), peak])
 
@@ -66,19 +66,18 @@ def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
     The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them.
 
     Args:
-        space: the space.
         edges: probabilities of primitives [groups, edges, primitives]; any number of groups.
-        xp: `numpy` or `tensorflow`.
 
     Returns:
         The probability that an edge carries a primitive from a node that has an input [groups, edges, primitives], and
         that a group has any such edge [groups].
     """
     none = edges[:, :, space.primitives.index("none")] if "none" in space.primitives else edges[:, :, 0] * 0
-    states = {frozenset([0]): none[:, 0] * 0 + 1}  # set of nodes with inputs -> its probability [G]
-    alive = [none[:, 0] * 0 + 1]
+    zeros = none[:, 0] * 0
+    states = {frozenset([0]): zeros + 1}  # set of nodes with inputs -> its probability [G]
+    alive = [zeros + 1]
     for target in range(1, space.num_nodes + 1):
-        following, alive_target = {}, none[:, 0] * 0
+        following, alive_target = {}, zeros
         for nodes, probability in states.items():
             dead = probability
             for source in nodes:
@@ -90,8 +89,3 @@ def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
         alive.append(alive_target)
     source_alive = xp.stack([alive[source] for source, _ in space.edges], axis=1)
     return source_alive[:, :, None] * edges, 1 - states[frozenset([0])]
-
-
-def _kept_cells(space: SearchSpace) -> np.ndarray:
-    """[stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain."""
-    return (depth_grid(space)[:, :, None] >= np.arange(len(space.cells()) + 1)).astype(np.float64)

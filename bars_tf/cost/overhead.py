@@ -17,11 +17,8 @@ from bars_tf.space.backbones import backbone
 def budget(given: Budget, overhead: Mapping[str, float] | str | None, tables: CostTables) -> Budget:
     """The limits that were given and those that the overhead sets, the lower one of each.
 
-    Args:
-        given: limits of any space.
-        overhead: the fraction by which each measure may exceed that of the backbone; or its text, as `--max_overhead`
-            takes it. A space without a backbone has none.
-        tables: the costs of the space.
+    The overhead is the fraction by which each measure may exceed that of the backbone, or its text, as `--max_overhead`
+    takes it. A space without a backbone has none.
     """
     fractions = parse_overhead(overhead) if isinstance(overhead, str) else overhead
     limits = given.limits()

@@ -37,7 +37,6 @@ class CellCosts(NamedTuple):
     """Costs of one cell by (width of its input's stage, width of its stage), in the fields of `Cost`.
 
     Attributes:
-        position: the cell.
         process: of the layers that any edge brings with it (process, or batch norm of the nodes' sum) [W, W, 5];
             memory is what the cell with edges takes more.
         fixed: of the layers that are always there (shortcut, or backbone) [W, W, 5].
@@ -55,7 +54,6 @@ class CostTables:
     """Costs of everything in a space at one input shape.
 
     Attributes:
-        space: the space.
         stem: costs of the stem [W, 5] by the width of the first stage.
         head: costs of the head [W, 5] by the width of the last stage.
         cells: costs of all cells at full depth, in order.
@@ -69,13 +67,8 @@ class CostTables:
 
 @functools.lru_cache(maxsize=16)
 def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> CostTables:
-    """The costs of a space, each counted once for all widths on which it depends; kept for the next call.
-
-    Args:
-        space: the space.
-        input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
-    """
+    """The costs of a space for images (height, width, channels), each counted once for all widths on which it depends;
+    kept for the next call."""
     stems, heads, cells, last = [], [], [], space.num_stages - 1
     height, width, channels = input_shape
     for choice in space.width_choices:
@@ -114,13 +107,10 @@ def _cell_costs(space: SearchSpace, position: CellPosition, size: tuple[int, int
             if primitive == "none":
                 continue
             listed = layers(chosen, primitive)
-            shared = []
+            process[a, b, :-1] = -fixed[a, b, :-1]
             for layer in listed.values():
-                if layer.candidate is None:
-                    shared.append(layer)
-                elif layer.params:
-                    edges[a, b, layer.candidate.edge, k, :-1] += _sums(layer)
-            process[a, b, :-1] = np.sum([_sums(layer) for layer in shared], 0) - fixed[a, b, :-1]
+                costs = process[a, b] if layer.candidate is None else edges[a, b, layer.candidate.edge, k]
+                costs[:-1] += _sums(layer)
             process[a, b, -1] = max(process[a, b, -1], peak_activation_bytes(listed) - fixed[a, b, -1])
     return CellCosts(position, process, fixed, edges)
 

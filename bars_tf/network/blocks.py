@@ -22,14 +22,9 @@ def binary_branch(factory: LayerFactory, x: Tensor, source: Channels, target: Ch
     factors are the learned scales of their sum.
 
     Args:
-        factory: makes the layers.
-        x: the input, [B, height, width, source].
-        source: channels of the input.
-        target: channels of the output.
+        x: [B, height, width, source].
         name: prefix of the names of the layers.
-        kernel: side length of the kernel.
-        stride: 1 or 2.
-        dilation: dilation rate of the kernel.
+        kernel: side length.
         activation: "relu" or "none".
         scale: factor of the result, in the supernet.
     """

@@ -9,16 +9,7 @@ from bars_tf.space.fields import MAX_POOL, STEMS
 
 
 def build(factory: LayerFactory, image: Tensor, image_channels: int) -> Tensor:
-    """Builds the network of `factory.space`.
-
-    Args:
-        factory: makes the layers.
-        image: images [B, height, width, image_channels], or what the factory has for them.
-        image_channels: 3 for colours, 1 for grey.
-
-    Returns:
-        Logits [B, classes], or what the factory has for them.
-    """
+    """Builds the network of `factory.space`, from images [B, height, width, image_channels] to logits [B, classes]."""
     space = factory.space
     x = stem(factory, image, image_channels)
     for stage in range(space.num_stages):
@@ -32,7 +23,7 @@ def stem(factory: LayerFactory, image: Tensor, image_channels: int) -> Tensor:
     """Float convolutions, each with batch norm, with ReLU between them (BARS), and max pooling."""
     space, x, source = factory.space, image, Channels(image_channels)
     layers = STEMS[space.stem]
-    last = [i for i, layer in enumerate(layers) if layer != MAX_POOL][-1]
+    last = max(i for i, layer in enumerate(layers) if layer != MAX_POOL)
     for i, layer in enumerate(layers):
         if isinstance(layer, str):
             x = factory.pool(x, layer, 3, stride=2)

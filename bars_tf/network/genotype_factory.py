@@ -30,7 +30,7 @@ class GenotypeFactory:
 
     def add(self, terms):
         terms = [term for term in terms if term is not None]
-        return self._sum(terms) if len(terms) > 1 else (terms or [None])[0]
+        return self._sum(terms) if len(terms) > 1 else next(iter(terms), None)
 
     def normalized_sum(self, position, nodes, channels, name):
         total = self.add(nodes)
@@ -49,16 +49,13 @@ class GenotypeFactory:
     def edge(self, position, edge, x, identity, source, target, stride) -> Any:
         if x is None:
             return None
-        chosen = self.genotype.primitive(position.group, edge)
+        chosen, branch = self.genotype.primitive(position.group, edge), None
         primitive = self.space.primitive(chosen)
-        terms = []
         if primitive.branch != "none":
             name = f"{position.name}_edge_{edge[0]}_{edge[1]}_{chosen}"
             factory: LayerFactory = self  # type: ignore[assignment]  # a subclass is one
-            terms.append(primitive_branch(factory, primitive, x, identity, source, target, stride, name))
-        if primitive.shortcut:
-            terms.append(identity)
-        return self.add(terms)
+            branch = primitive_branch(factory, primitive, x, identity, source, target, stride, name)
+        return self.add([branch, identity if primitive.shortcut else None])
 
     def chain(self, stage, x, positions, run):
         for position in positions[: self.genotype.depths[stage]]:

@@ -32,8 +32,7 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
                   dropout: float = 0.0, precision: str = "binary", name: str | None = None) -> tf.keras.Model:
     """A Keras model that maps images [B, *input_shape] to logits [B, num_classes].
 
-    It holds the chosen layers alone. Works for any input size, number of channels and classes, and under any policy of
-    mixed precision.
+    It holds the chosen layers alone, for any policy of mixed precision.
 
     Args:
         genotype: the network.
@@ -142,16 +141,14 @@ class KerasFactory(GenotypeFactory):
 
 
 class FloatKernelFactory(KerasFactory):
-    """The layer factory of the network with binary activations and float kernels, in which NASB pre-trains. Its
-    variables are those of the binary network."""
+    """Binary activations and float kernels, in which NASB pre-trains. The variables are those of the binary network."""
 
     def kernel_quantizer(self):
         return None
 
 
 class FloatFactory(KerasFactory):
-    """The layer factory of the float twin: in place of each sign a ReLU, of each binary convolution a float one, padded
-    with zeros."""
+    """The float twin: in place of each sign a ReLU, of each binary convolution a float one, padded with zeros."""
 
     def binary_conv(self, x, source, target, kernel, stride, dilation, name):
         # The sign is the only non-linearity of a Bi-Real backbone: without another in its place the twin were linear.
@@ -161,13 +158,8 @@ class FloatFactory(KerasFactory):
 
 
 def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:
-    """Copies the supernet's weights into a derived network: of each block of channels the prefix that its width keeps.
-
-    Args:
-        supernet: a `Supernet` of the genotype's space.
-        genotype: the network.
-        model: the network as `build_network` makes it.
-    """
+    """Copies a `Supernet`'s weights into the network of a genotype as `build_network` makes it: of each block of
+    channels the prefix that its width keeps."""
     for layer in model.layers:
         if not layer.weights:
             continue

@@ -10,7 +10,6 @@ from bars_tf.network.builder import build
 from bars_tf.network.genotype_factory import GenotypeFactory
 from bars_tf.space.genotype import Genotype
 
-BYTES = 4  # of an element of a float tensor
 IN_PLACE = ("relu", "batch_norm")  # layers that overwrite their input
 
 
@@ -56,7 +55,7 @@ class Layer(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes of the output in float32."""
-        return BYTES * self.elements
+        return 4 * self.elements
 
     @property
     def macs(self) -> int:
@@ -80,21 +79,15 @@ Layers = Mapping[int, Layer]
 
 
 def layers_of(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int) -> Layers:
-    """The layers of a network that its logits, made by the last one, depend on.
-
-    Args:
-        genotype: the network.
-        input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
-    """
+    """The layers that a network's logits, made by the last one, depend on; images are (height, width, channels)."""
     factory = LayerListFactory(genotype, num_classes)
     return factory.needed(build(factory, factory.image(input_shape), input_shape[2]))
 
 
-def last_reads(layers: Layers, result: int) -> dict[int, int]:
+def last_reads(layers: Layers | Sequence[Layer], result: int) -> dict[int, int]:
     """For each layer that a result depends on, the last one that reads it."""
     found = {result: result}
-    for number in sorted(layers, reverse=True):
+    for number in range(result, -1, -1):
         if number in found:
             for source in layers[number].inputs:
                 found.setdefault(source, number)
@@ -123,9 +116,8 @@ class LayerListFactory(GenotypeFactory):
 
     def needed(self, result: int) -> Layers:
         """All layers that a result depends on, which is the last one."""
-        made = dict(enumerate(self.layers))
-        read = last_reads(made, result)
-        return {number: layer for number, layer in made.items() if number in read}
+        read = last_reads(self.layers, result)
+        return {number: layer for number, layer in enumerate(self.layers) if number in read}
 
     def edge(self, position, edge, x, identity, source, target, stride):
         space = self.space
@@ -169,11 +161,10 @@ class LayerListFactory(GenotypeFactory):
             return tensors[0]
         return self._add("copy", *tensors, channels=sum(self.layers[x].shape[2] for x in tensors))
 
-    def _zeros(self, like):
-        return self._add("copy", like)
-
     def shift(self, x):
         return self._add("copy", x)
+
+    _zeros = shift  # a copy too
 
     def subsample(self, x):
         return self._add("copy", x, stride=2)

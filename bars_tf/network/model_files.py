@@ -30,15 +30,9 @@ MAX_FILE_BYTES = 2**30
 
 
 def save_model(model: tf.keras.Model, path: str | os.PathLike | None) -> None:
-    """Writes layers and weights of a Keras model as `.h5`.
-
-    The file is composed in memory, because HDF5 may crash on a full disk.
-
-    Args:
-        model: the model.
-        path: the file; None in a worker that only takes part in reading shared variables.
-    """
-    memory = io.BytesIO()
+    """Writes layers and weights of a Keras model as `.h5`; a worker that only takes part in reading shared variables
+    has no path."""
+    memory = io.BytesIO()  # because HDF5 may crash on a full disk
     with h5py.File(memory, "w") as file:
         model.save(file, include_optimizer=False, save_format="h5")
     if path is not None:
@@ -48,12 +42,7 @@ def save_model(model: tf.keras.Model, path: str | os.PathLike | None) -> None:
 def load_model(path: str, flag: str = "model") -> tf.keras.Model:
     """Reads a Keras `.h5` file, building nothing but known layers.
 
-    Args:
-        path: of the file.
-        flag: the flag that an error names.
-
-    Raises:
-        InputError: The file is no such model, or damaged.
+    Raises: InputError naming the flag if the file is no such model, or damaged.
     """
     with blame(flag, path):
         if os.path.getsize(path) > MAX_FILE_BYTES:

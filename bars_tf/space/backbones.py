@@ -20,33 +20,24 @@ BACKBONES = {
 
 
 def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpace:
-    """The space of NASB for a backbone.
+    """The space of NASB for a backbone, a name in `BACKBONES`, whose numbers of channels are multiplied.
 
-    Args:
-        backbone: a name in `BACKBONES`.
-        width_multiplier: factor of its numbers of channels.
-
-    Raises:
-        FieldError: The backbone is unknown, or the multiplier makes no whole numbers of channels.
+    Raises: FieldError if the backbone is unknown, or the multiplier makes no whole numbers of channels.
     """
     if backbone not in BACKBONES:
         raise FieldError("backbone", backbone, f"must be one of {', '.join(BACKBONES)}")
     stem, stages = BACKBONES[backbone]
-    if not all(1 <= width_multiplier * channels <= 4096 and width_multiplier * channels % 1 == 0
-               for channels, _ in stages):
+    multiplied = [channels * width_multiplier for channels, _ in stages]
+    if not all(1 <= channels <= 4096 and channels % 1 == 0 for channels in multiplied):
         raise FieldError("width_multiplier", width_multiplier, "must make whole numbers of "
                          f"{', '.join(str(channels) for channels, _ in stages)} channels, at most 4096")
-    multiplied = [(int(channels * width_multiplier), blocks) for channels, blocks in stages]
-    return NASB.replace(stem=stem, init_channels=multiplied[0][0], backbone=residual_groups(multiplied))
+    groups = residual_groups([(int(channels), blocks) for channels, (_, blocks) in zip(multiplied, stages)])
+    return NASB.replace(stem=stem, init_channels=groups[0].channels, backbone=groups)
 
 
 def residual_groups(stages: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
-    """The groups of a residual network: one for each block of two convolutions; all stages but the first begin with
-    stride 2.
-
-    Args:
-        stages: (channels, number of blocks) of each stage.
-    """
+    """The groups of a residual network of (channels, number of blocks) in each stage: one for each block of two
+    convolutions; all stages but the first begin with stride 2."""
     return tuple(Group(channels, 2 if stage and not block else 1, 2)
                  for stage, (channels, blocks) in enumerate(stages) for block in range(blocks))
 

@@ -56,7 +56,7 @@ def one_hot(genotype: Genotype) -> Choices:
 def chosen_edges(genotype: Genotype) -> list[list[tuple[int, int]]]:
     """The edges of a genotype: for each group the indices (edge, primitive) of all but "none".
 
-    All of them leave a node that has an input, as a genotype has no others.
+    All of them leave a node that has an input.
     """
     edges, primitives = genotype.space.edges, genotype.space.primitives
     return [[(edges.index((source, target)), primitives.index(primitive))

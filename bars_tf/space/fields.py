@@ -42,14 +42,10 @@ class Group(NamedTuple):
 
 
 def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> None:
-    """Checks the fields of a search space, each alone and those that depend on each other.
+    """Checks all fields of a search space by name, each alone and those that depend on each other; lists are tuples
+    already.
 
-    Args:
-        values: of all fields, by name; lists are tuples already.
-        known_primitives: names of the primitives of the package and of the space's own.
-
-    Raises:
-        FieldError: A field may not have its value.
+    Raises: FieldError if a field may not have its value.
     """
     def require(holds: bool, field: str, remedy: str) -> None:
         if not holds:
@@ -65,20 +61,19 @@ def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> 
     require(len(set(names)) == len(names), "primitives", "must not name one twice")
     keeps_all_inputs = (values["max_inputs"] or values["num_nodes"]) >= values["num_nodes"]
     require(keeps_all_inputs or has_none or bool(values["backbone"]), "max_inputs", "needs none among the primitives")
+    fixed_width = values["width_choices"] == (1.0,)
     if values["backbone"]:
         require(has_none, "primitives", "needs none with a backbone, which may be left as it is")
-        require(values["width_choices"] == (1.0,), "width_choices", "must be 1 with a backbone, which fixes the widths")
+        require(fixed_width, "width_choices", "must be 1 with a backbone, which fixes the widths")
         require(values["depth_choices"] is None, "depth_choices", "a backbone fixes the depths")
-    require(values["kernel_quantizer"] != "magnitude_aware_sign" or values["width_choices"] == (1.0,),
-            "kernel_quantizer",
+    require(fixed_width or values["kernel_quantizer"] != "magnitude_aware_sign", "kernel_quantizer",
             "its scale would be computed over channels that a width leaves out; needs width_choices 1")
 
 
 def groups(values: Any) -> tuple[Group, ...]:
     """The groups of a backbone, from lists [channels, stride, repeats].
 
-    Raises:
-        FieldError: The values are no such lists.
+    Raises: FieldError if the values are no such lists.
     """
     def is_group(value: Any) -> bool:
         return (isinstance(value, (list, tuple)) and len(value) == 3 and _is_int(value[0], 1)

@@ -46,8 +46,8 @@ class Genotype:
         used = {position.group for position in self.active_cells()}
         topologies = []
         for group, topology in zip(space.groups, self.topologies):
-            checked = _check_topology(space, group, topology)
-            topologies.append(_without_dead_edges(checked) if group in used else ((),) * space.num_nodes)
+            checked = _checked(space, group, topology)
+            topologies.append(checked if group in used else ((),) * space.num_nodes)
         object.__setattr__(self, "widths", tuple(float(w) for w in self.widths))
         object.__setattr__(self, "depths", tuple(int(d) for d in self.depths))
         object.__setattr__(self, "topologies", tuple(topologies))
@@ -66,7 +66,7 @@ class Genotype:
         return dict(self.topology(group)[target - 1]).get(source, "none")
 
     def canonical(self) -> tuple:
-        """Returns a key that is equal for genotypes of one network: a kept cell without edges is like one not kept."""
+        """A key that is equal for genotypes of one network: a kept cell without edges is like one not kept."""
         def place(position):  # normal cells of a stage are alike, but for those of a backbone
             return position.index if self.space.backbone else (position.stage, position.opens_stage)
 
@@ -107,10 +107,8 @@ class Genotype:
 
     def to_dict(self) -> dict[str, Any]:
         """The genotype as the content of a file."""
-        topologies = {
-            group: [[list(pair) for pair in node] for node in topology]
-            for group, topology in zip(self.space.groups, self.topologies)
-        }
+        topologies = {group: [[list(pair) for pair in node] for node in topology]
+                      for group, topology in zip(self.space.groups, self.topologies)}
         return {"format": FORMAT, "space": self.space.to_dict(), "widths": list(self.widths),
                 "depths": list(self.depths), "topologies": topologies}
 
@@ -118,8 +116,7 @@ class Genotype:
     def from_dict(cls, values: Any) -> Genotype:
         """The genotype of the content of a file.
 
-        Raises:
-            ValueError: The content is no genotype; the message names the wrong key or value.
+        Raises: ValueError that names the wrong key or value if the content is no genotype.
         """
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
             raise ValueError(f"genotype: not a {FORMAT} object")
@@ -128,14 +125,13 @@ class Genotype:
             problem = "unknown" if difference[0] in values else "missing"
             raise ValueError(f"genotype: {problem} key {difference[0]!r}")
         space = SearchSpace.from_dict(values["space"])
-        topologies = values["topologies"]
-        if not isinstance(topologies, Mapping) or set(topologies) != set(space.groups):
+        if not isinstance(values["topologies"], Mapping) or set(values["topologies"]) != set(space.groups):
             raise ValueError(f"genotype: topologies must have the keys {', '.join(space.groups)}")
         for name in ("widths", "depths"):
             if not isinstance(values[name], Sequence) or isinstance(values[name], str):
                 raise ValueError(f"genotype: {name} must be a list")
         return cls(space, tuple(values["widths"]), tuple(values["depths"]),
-                   tuple(_as_topology(group, topologies[group]) for group in space.groups))
+                   tuple(_as_topology(group, values["topologies"][group]) for group in space.groups))
 
     def save(self, path: str | os.PathLike, input_shape: Sequence[int] | None = None,
              num_classes: int | None = None) -> None:
@@ -148,9 +144,7 @@ class Genotype:
     def load(cls, path: str | os.PathLike) -> Genotype:
         """Reads a file.
 
-        Raises:
-            ValueError: The file is no genotype; the message names the file and its fault.
-            OSError: The file cannot be read.
+        Raises: ValueError that names the file and its fault if it is no genotype; OSError if it cannot be read.
         """
         return cls.from_dict_of(path, read_json(path))
 
@@ -180,13 +174,8 @@ def made_for(values: Mapping[str, Any]) -> tuple[tuple[int, int, int], int] | No
 
 
 def uniform(space: SearchSpace, primitive: str | None = None, widths: Sequence[float] | None = None) -> Genotype:
-    """The network of full depth with one primitive on every edge.
-
-    Args:
-        space: the space.
-        primitive: a name in `space.primitives`; None: no edge.
-        widths: the width choice of each stage; None: the largest.
-    """
+    """The network of full depth and of given width choices of the stages (None: the largest), with one primitive of
+    the space on every edge (None: without edges)."""
     stages = range(space.num_stages)
     topology = tuple(tuple((source, primitive) for source in range(target)) if primitive else ()
                      for target in range(1, space.num_nodes + 1))
@@ -209,29 +198,22 @@ def _as_topology(group: str, nodes: Any) -> Topology:
         raise ValueError(f"genotype: topology {group!r}: each node must be a list of [source, primitive]") from None
 
 
-def _check_topology(space: SearchSpace, group: str, topology: Topology) -> Topology:
+def _checked(space: SearchSpace, group: str, topology: Topology) -> Topology:
+    """The topology without the edges from nodes that have no input."""
     if len(topology) != space.num_nodes:
         raise ValueError(f"genotype: topology {group!r} has {len(topology)} nodes, the space has {space.num_nodes}")
-    checked = []
-    for target, node in enumerate(topology, start=1):
-        seen = set()
-        for source, primitive in node:
-            if not isinstance(source, int) or isinstance(source, bool) or not 0 <= source < target:
-                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source!r} is no earlier node")
-            if primitive not in space.primitives:
-                raise ValueError(f"genotype: topology {group!r}, node {target}: primitive {primitive!r} is not in the "
-                                 f"space ({', '.join(space.primitives)})")
-            if source in seen:
-                raise ValueError(f"genotype: topology {group!r}, node {target}: source {source} is given twice")
-            seen.add(source)
-        checked.append(tuple(sorted((s, p) for s, p in node if p != "none")))
-    return tuple(checked)
-
-
-def _without_dead_edges(topology: Topology) -> Topology:
     alive, kept = {0}, []
     for target, node in enumerate(topology, start=1):
-        kept.append(tuple((s, p) for s, p in node if s in alive))
+        where, sources = f"genotype: topology {group!r}, node {target}", [source for source, _ in node]
+        for source, primitive in node:
+            if not isinstance(source, int) or isinstance(source, bool) or not 0 <= source < target:
+                raise ValueError(f"{where}: source {source!r} is no earlier node")
+            if primitive not in space.primitives:
+                raise ValueError(f"{where}: primitive {primitive!r} is not in the space "
+                                 f"({', '.join(space.primitives)})")
+            if sources.count(source) > 1:
+                raise ValueError(f"{where}: source {source} is given twice")
+        kept.append(tuple(sorted((s, p) for s, p in node if p != "none" and s in alive)))
         if kept[-1]:
             alive.add(target)
     return tuple(kept)

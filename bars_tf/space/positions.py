@@ -34,21 +34,15 @@ class CellPosition(NamedTuple):
 
 
 def cell_positions(cells: Iterable[tuple[bool, int]], sharing: str) -> tuple[CellPosition, ...]:
-    """The positions of all cells in order.
-
-    Args:
-        cells: for each cell whether it opens a stage, and its stride.
-        sharing: which cells share a topology, as in `SearchSpace`.
-    """
-    positions, stage, depth, normals = [], 0, 0, 0
+    """The positions of all cells in order, from whether each opens a stage, its stride, and `SearchSpace.sharing`."""
+    positions, stage, depth = [], 0, 0
     for index, (opens_stage, stride) in enumerate(cells):
+        source = stage
         if opens_stage:
-            group = f"reduction_{stage}" if sharing == "none" else "reduction"
-            positions.append(CellPosition(index, stage + 1, stage, 0, group, stride))
             stage, depth = stage + 1, 0
+            group = f"reduction_{source}" if sharing == "none" else "reduction"
         else:
             depth += 1
-            group = {"stage": f"normal_stage_{stage}", "all": "normal"}.get(sharing, f"normal_{normals}")
-            positions.append(CellPosition(index, stage, stage, depth, group, stride))
-            normals += 1
+            group = {"stage": f"normal_stage_{stage}", "all": "normal"}.get(sharing, f"normal_{index - stage}")
+        positions.append(CellPosition(index, stage, source, depth, group, stride))
     return tuple(positions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from bars_tf.errors import FieldError
 
@@ -42,13 +42,9 @@ BRANCHES, ACTIVATIONS = ("bin_conv", "max_pool", "avg_pool"), ("relu", "none")
 
 
 def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
-    """The primitives that a user describes, as (name, primitive).
+    """The primitives that a user describes, as (name, primitive), from the fields of `Primitive` by name.
 
-    Args:
-        values: for each name an object with the fields of `Primitive`.
-
-    Raises:
-        FieldError: A name or a field cannot be used; the remedy names the primitive and its field.
+    Raises: FieldError if a name or a field cannot be used; the remedy names the primitive and its field.
     """
     if not isinstance(values, dict):
         raise FieldError("own_primitives", values, "must be an object of primitives by name")
@@ -62,21 +58,17 @@ def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
 
 
 def _own_primitive(name: str, values: Any) -> Primitive:
-    def refuse(field: str, remedy: str) -> NoReturn:
-        raise ValueError(f"{name}: {field}: {remedy}")
-
     if not isinstance(values, dict) or set(values) - set(Primitive._fields) or "branch" not in values:
         raise ValueError(f"{name}: must be an object with branch and some of {', '.join(Primitive._fields[1:])}")
     primitive = Primitive(**values)
-    if primitive.branch not in BRANCHES:
-        refuse("branch", f"must be one of {', '.join(BRANCHES)}")
-    if type(primitive.kernel) is not int or primitive.kernel not in range(1, 12, 2):
-        refuse("kernel", "must be an odd number from 1 to 11")
-    dilations = (1, 2) if primitive.branch == "bin_conv" else (1,)
-    if type(primitive.dilation) is not int or primitive.dilation not in dilations:
-        refuse("dilation", "must be 1, or for bin_conv 1 or 2")
-    if type(primitive.shortcut) is not bool:
-        refuse("shortcut", "must be true or false")
-    if primitive.activation not in ACTIVATIONS:
-        refuse("activation", f"must be one of {', '.join(ACTIVATIONS)}")
+    branch, kernel, dilation, shortcut, activation = primitive
+    dilations = (1, 2) if branch == "bin_conv" else (1,)
+    for field, holds, remedy in (
+            ("branch", branch in BRANCHES, f"must be one of {', '.join(BRANCHES)}"),
+            ("kernel", type(kernel) is int and kernel in range(1, 12, 2), "must be an odd number from 1 to 11"),
+            ("dilation", type(dilation) is int and dilation in dilations, "must be 1, or for bin_conv 1 or 2"),
+            ("shortcut", type(shortcut) is bool, "must be true or false"),
+            ("activation", activation in ACTIVATIONS, f"must be one of {', '.join(ACTIVATIONS)}")):
+        if not holds:
+            raise ValueError(f"{name}: {field}: {remedy}")
     return primitive

@@ -61,8 +61,7 @@ class SearchSpace:
             shift before its sign of its own.
         head_activation: between the last cell and the classifier, "none" or "relu".
 
-    Raises:
-        FieldError: A field has a value that it cannot have, or that does not go with the other fields.
+    Raises: FieldError if a field has a value that it cannot have, or that does not go with the other fields.
     """
 
     name: str = "bars"
@@ -97,10 +96,9 @@ class SearchSpace:
                 object.__setattr__(self, field, tuple(value))
         object.__setattr__(self, "backbone", groups(self.backbone))
         check_fields(vars(self), (*PRIMITIVES, *dict(self.own_primitives)))
-        self._check_depths()
-        self._check_channels()
+        self._check_numbers()
 
-    def _check_depths(self) -> None:
+    def _check_numbers(self) -> None:
         for stage in range(self.num_stages):
             if not self.depths(stage):
                 self._refuse("depth_choices", f"none is at most {len(self.chain(stage))}, the normal cells of stage "
@@ -109,8 +107,6 @@ class SearchSpace:
         if macros > MAX_MACROS:
             self._refuse("layout", f"has {macros:.3g} combinations of widths and depths, above {MAX_MACROS}: fewer R, "
                          "width_choices or depth_choices are needed")
-
-    def _check_channels(self) -> None:
         # Even, because two halves make the convolutions of stride 2.
         for width, stage in itertools.product(self.width_choices, range(self.num_stages)):
             size = self.node_channels(stage).size
@@ -136,8 +132,8 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as the content of a file."""
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
+        given = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in given}
         return values | {"own_primitives": {name: p._asdict() for name, p in self.own_primitives},
                          "backbone": [list(group) for group in self.backbone]}
 
@@ -145,8 +141,7 @@ class SearchSpace:
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpace:
         """The space of the content of a file; fields that are missing have their defaults.
 
-        Raises:
-            ValueError: The content is no space.
+        Raises: ValueError if the content is no space.
         """
         if not isinstance(values, Mapping):
             raise ValueError("search space: expected an object with its fields")
@@ -173,14 +168,11 @@ class SearchSpace:
 
     @functools.cached_property
     def _cells(self) -> tuple[CellPosition, ...]:  # once: making and costing a genotype asks for them again and again
-        return cell_positions(self._plan(), self.sharing)
-
-    def _plan(self) -> list[tuple[bool, int]]:
-        """For each cell whether it opens a stage, and its stride."""
         if not self.backbone:
-            return [(kind == "R", 2 if kind == "R" else 1) for kind in self.layout]
+            return cell_positions(((kind == "R", 2 if kind == "R" else 1) for kind in self.layout), self.sharing)
         before = [self.init_channels, *(group.channels for group in self.backbone)]
-        return [(group.stride > 1 or group.channels != c, group.stride) for group, c in zip(self.backbone, before)]
+        return cell_positions(((group.stride > 1 or group.channels != channels, group.stride)
+                               for group, channels in zip(self.backbone, before)), self.sharing)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -232,14 +224,12 @@ class SearchSpace:
         """Checks that images (height, width, channels) have as many pixels a side as the strides join into one, and,
         without a backbone, leave two to the last cell of stride 2, for its shifted convolution.
 
-        Raises:
-            ValueError: They have fewer.
+        Raises: ValueError if they have fewer.
         """
         stem = math.prod(2 if isinstance(layer, str) else layer[1] for layer in STEMS[self.stem])
         cells = math.prod(position.stride for position in self.cells())
-        factor, least = stem * cells, stem * cells
-        if not self.backbone:
-            least = factor // 2 + 1 if cells > 1 else 1
+        factor = stem * cells
+        least = factor if self.backbone else factor // 2 + 1 if cells > 1 else 1
         if min(image_shape[:2]) < least:
             kind = "backbone" if self.backbone else "space"
             raise ValueError(f"its strides make one pixel of {factor}x{factor}, the images have {image_shape[0]}x"
