@@ -10,7 +10,7 @@ from bars_tf import console
 from bars_tf.config import RunSettings
 from bars_tf.cost import deployment
 from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
-from bars_tf.cost.tables import CostTables, cost_tables
+from bars_tf.cost.tables import CostTables
 from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, as_text, blame
@@ -44,10 +44,6 @@ class Search:
         """The budget that steers the alphas."""
         return self.family.steering(self.budget) if self.family else self.budget
 
-    @property
-    def tables(self) -> CostTables:
-        return cost_tables(self.space, self.images.image_shape, self.images.num_classes)
-
     @functools.cached_property
     def parts(self) -> tuple[ImageData, ...]:
         """The training images of the weights and those of the alphas."""
@@ -61,20 +57,20 @@ class Search:
         return steps_per_epoch("batch_size", self.settings.batch_size, self.run.max_steps, *self.parts)
 
 
-def check_budget(space: SearchSpace, budget: Budget, cost_tables: CostTables) -> None:
+def check_budget(space: SearchSpace, budget: Budget, tables: CostTables) -> None:
     """Notes a budget that leaves out no network; raises ValueError with the reachable range on one that none keeps."""
     for note in deployment.notes(space):
         console.say(f"note: {note}")
-    largest = {name: optimum.cost_range(cost_tables, name)[1] for name in budget.limits()}
+    largest = {name: optimum.cost_range(tables, name)[1] for name in budget.limits()}
     if largest and all(limit >= largest[name] for name, limit in budget.limits().items()):
         sizes = ", ".join(f"{name} {most:,.0f}" for name, most in largest.items())
         console.say(f"note: the budget leaves out no network: the largest of the space has {sizes}")
-    optimum.check_budget(cost_tables, budget)
+    optimum.check_budget(tables, budget)
 
 
-def check_family(family: Family, cost_tables: CostTables) -> None:
+def check_family(family: Family, tables: CostTables) -> None:
     """Raises InputError with the reachable limits, unless each has a network that uses `NEARLY_ALL` of it, no more."""
-    smallest, largest = optimum.cost_range(cost_tables, family.measure)
+    smallest, largest = optimum.cost_range(tables, family.measure)
     reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(family.limits):
         within = ", ".join(map(as_text, reachable)) or "none of these"

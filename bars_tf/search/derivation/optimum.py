@@ -147,23 +147,19 @@ def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
     """Returns the smallest and the largest value of a measure (a field of `Budget`) over all genotypes of the space."""
     if name == PEAK:
         return _peak_range(tables)
-    extremes = []
-    for sign in (-1, 1):  # the largest of minus the cost is minus the smallest
-        best, group_bests = -np.inf, {}
-        for widths, depths in macros(tables.space):
-            costs = MacroCosts(tables, widths, depths, np.array([MEASURES[name]]))
+    best, group_bests = {-1: -np.inf, 1: -np.inf}, {}
+    for widths, depths in macros(tables.space):
+        costs = MacroCosts(tables, widths, depths, np.array([MEASURES[name]]))
+        for sign in best:  # the largest of minus the cost is minus the smallest
             total = sign * costs.fixed[0]
             for group in costs.groups():
-                key = costs.key(group)
-                if key not in group_bests:
-                    # Cost takes the place of the score.
-                    front = group_front(tables.space, sign * costs.edges(group)[..., 0],
-                                        process_score=sign * costs.process(group)[0])
-                    group_bests[key] = front.scores.max()
+                key = sign, costs.key(group)
+                if key not in group_bests:  # cost takes the place of the score
+                    group_bests[key] = group_front(tables.space, sign * costs.edges(group)[..., 0],
+                                                   process_score=sign * costs.process(group)[0]).scores.max()
                 total += group_bests[key]
-            best = max(best, total)
-        extremes.append(sign * best)
-    return extremes[0], extremes[1]
+            best[sign] = max(best[sign], total)
+    return -best[-1], best[1]
 
 
 def _peak_range(tables: CostTables) -> tuple[float, float]:

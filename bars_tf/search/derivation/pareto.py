@@ -48,12 +48,8 @@ def group_front(space: SearchSpace, scores: np.ndarray, costs: np.ndarray | None
                 key = nodes | {target} if has_input else nodes
                 following.setdefault(key, []).append(join(front, inputs, bounds))
         states = {key: undominated(*fronts) for key, fronts in following.items()}
-    complete = []
-    for nodes, front in states.items():
-        if len(nodes) == 1:
-            complete.append(front)
-        elif not empty:
-            complete.append(front._replace(costs=front.costs + process, scores=front.scores + process_score))
+    complete = [front if len(nodes) == 1 else Front(front.costs + process, front.scores + process_score, front.picks)
+                for nodes, front in states.items() if len(nodes) == 1 or not empty]
     return undominated(*complete) if complete else Front(np.zeros((0, num_limits)), np.zeros(0), [])
 
 

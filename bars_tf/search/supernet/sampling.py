@@ -65,9 +65,8 @@ class Sampler:
             logits = mixed_logits(logits, networks, self.uniform_share, seeds["uniform"])
             if self.uniform_share == 1:  # one network alone, however the alphas are sampled
                 return relaxation.hard_sample(logits, noise)
-        if self.form == "softmax":
-            return relaxation.soft_sample(logits, Choices(*map(tf.zeros_like, noise)), temperature)
-        if self.form == "gumbel":
+        if self.form != "gumbel_hard":
+            noise = noise if self.form == "gumbel" else Choices(*map(tf.zeros_like, noise))
             return relaxation.soft_sample(logits, noise, temperature)
         if batch_size is None:
             return relaxation.hard_sample(logits, noise)

@@ -123,13 +123,10 @@ class Widths:
 
     def map_channels(self, x: tf.Tensor, source: Channels, target: Channels) -> tf.Tensor:
         """Returns the target channels, of which number j is source channel j mod (number of source channels)."""
-        key = source, target
         if self._indices is not None:
-            if key not in self._maps:
-                given, wanted = self._active_channels(source).total, self._active_channels(target).total
-                matrix = tf.one_hot(tf.range(wanted) % given, given, axis=0, dtype=x.dtype)
-                self._maps[key] = matrix[None, None]
-            return tf.nn.conv2d(x, self._maps[key], 1, "VALID")
+            given, wanted = self._active_channels(source).total, self._active_channels(target).total
+            return self._moved(x, (source, target), lambda: tf.one_hot(
+                tf.range(wanted) % given, given, axis=0, dtype=x.dtype))
         widths = self.space.width_choices
         matrices = np.zeros((len(widths), len(widths), source.total, target.total))
         for a, given in enumerate(widths):
@@ -137,7 +134,7 @@ class Widths:
                 inputs, outputs = source.slots(given), target.slots(wanted)
                 matrices[a, b, [inputs[j % len(inputs)] for j in range(len(outputs))], outputs] = 1
         coefficients = self.coefficients[source.stage][:, None] * self.coefficients[target.stage][None, :]
-        return self._move_channels(x, matrices, coefficients, key)
+        return self._moved(x, (source, target), lambda: tf.tensordot(coefficients, tf.constant(matrices, x.dtype), 2))
 
     def merge_halves(self, halves: list[tf.Tensor], target: Channels) -> tf.Tensor:
         """Returns the halves concatenated, their channels in the order of the derived network."""
@@ -147,15 +144,14 @@ class Widths:
         matrices = np.zeros((len(widths), target.total, target.total))
         for matrix, width in zip(matrices, widths):
             inputs = half.slots(width)
-            inputs = inputs + [half.total + i for i in inputs]
-            matrix[inputs, target.slots(width)] = 1
+            matrix[[*inputs, *(half.total + i for i in inputs)], target.slots(width)] = 1
         if all((np.diag(m) == m.sum(0)).all() for m in matrices):
             return x
-        return self._move_channels(x, matrices, self.coefficients[target.stage], target)
+        return self._moved(x, target, lambda: tf.tensordot(
+            self.coefficients[target.stage], tf.constant(matrices, x.dtype), 1))
 
-    def _move_channels(self, x, matrices, coefficients, key):
-        """x times the mean matrix [C_in, C_out] under the coefficients of `matrices` [..., C_in, C_out]."""
+    def _moved(self, x, key, matrix):
+        """x times the matrix [C_in, C_out], which is made once."""
         if key not in self._maps:
-            matrix = tf.tensordot(coefficients, tf.constant(matrices, x.dtype), len(coefficients.shape))
-            self._maps[key] = matrix[None, None]
+            self._maps[key] = matrix()[None, None]
         return tf.nn.conv2d(x, self._maps[key], 1, "VALID")
