@@ -69,7 +69,7 @@ def check_budget(space: SearchSpace, budget: Budget, tables: CostTables) -> None
 
 
 def check_family(family: Family, tables: CostTables) -> None:
-    """Raises InputError with the reachable limits, unless each has a network that uses `NEARLY_ALL` of it, no more."""
+    """Raises InputError with the reachable limits, unless each is kept by a network that uses `NEARLY_ALL` of it."""
     smallest, largest = optimum.cost_range(tables, family.measure)
     reachable = [limit for limit in family.limits if smallest <= limit and NEARLY_ALL * limit <= largest]
     if len(reachable) < len(family.limits):
