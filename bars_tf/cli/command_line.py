@@ -13,6 +13,7 @@ from bars_tf import console
 from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS, Parse, boolean
 from bars_tf.cli.settings import DEFAULTS, Settings
 from bars_tf.config import config_directories
+from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text
 from bars_tf.report.run_files import CONFIG, LOCK
 
@@ -54,8 +55,9 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
         if rest:
             raise InputError(f"{origin}{rest[0]}: unexpected; flags are written --name=value")
     given = {name: value for name, value in values.flag_values_dict().items() if value is not None}
-    if "dataset" in typed and "image_dir" not in typed:  # which a flagfile names, as that of a run on other data
-        given.pop("image_dir", None)
+    if not typed.isdisjoint(("dataset", *USER_IMAGES)):  # a flagfile may name others, as that of a run on other data
+        for name in set(USER_IMAGES) - typed:
+            given.pop(name, None)
     if "workdir" not in typed and "workdir" in given:
         for run in [path.parent for path in files if path.name == CONFIG and (path.parent / LOCK).exists()]:
             if run != Path(given["workdir"]).resolve():

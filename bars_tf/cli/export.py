@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bars_tf.cli.command_line import parse
 from bars_tf.cli.settings import Settings
-from bars_tf.data.settings import DataSettings
+from bars_tf.data.settings import USER_IMAGES, DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export import package
@@ -33,7 +33,7 @@ def main(settings: Settings) -> int:
 
 def _data_of(settings: Settings, flagfile: Path) -> DataSettings:
     """The data of the run, which may have moved since."""
-    moved = {name: value for name in ("data_dir", "image_dir") if (value := settings.values[name])}
+    moved = {name: value for name in ("data_dir", *USER_IMAGES) if (value := settings.values[name])}
     # As settings of a program that reads nothing else of a run.
     run = parse("evaluate", [f"--flagfile={flagfile}", f"--model={flagfile.with_name(MODEL)}"])
     return dataclasses.replace(run.data, **moved)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from bars_tf.compare.baselines import BASELINES
 from bars_tf.compare.tuning.settings import TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
+from bars_tf.data.settings import USER_IMAGES
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.space.presets import NASB, SPACES
@@ -321,7 +322,7 @@ PROGRAMS = {
     "evaluate": Program(
         "Prints the accuracy of a trained network.",
         "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
-        ("model", "split", "dataset", "data_dir", "image_dir", "image_size", "validation_split", "split_seed",
+        ("model", "split", "dataset", "data_dir", *USER_IMAGES, "image_size", "validation_split", "split_seed",
          "eval_batch_size", "seed", "max_steps", "verbosity", "json"), ("model",)),
     "summary": Program(
         "Prints the layers and costs of a genotype file, or the contents of a model file.",
@@ -350,5 +351,5 @@ PROGRAMS = {
     "export": Program(
         "Writes a trained network as a Larq Zoo model and as a deployment file, and proves that both compute it.",
         "bin/export --workdir=runs/NAME --name=my_net --output=my_net",
-        ("workdir", *EXPORT, "data_dir", "image_dir", "verbosity"), ("workdir", "name", "output")),
+        ("workdir", *EXPORT, "data_dir", *USER_IMAGES, "verbosity"), ("workdir", "name", "output")),
 }

@@ -14,7 +14,7 @@ from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings, config_directories
 from bars_tf.cost.budget import BUDGETS, Budget
-from bars_tf.data.settings import DataSettings
+from bars_tf.data.settings import USER_IMAGES, DataSettings
 from bars_tf.errors import InputError, blame, blame_field
 from bars_tf.export.settings import ExportSettings
 from bars_tf.files import absolute, read_json
@@ -126,7 +126,7 @@ def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         if values[name]:
             values[name] = os.path.expanduser(values[name])
     # A run may be resumed from another directory.
-    for name in ("image_dir", "as_long_as", *(["teacher"] if values["teacher"] != TWIN else [])):
+    for name in (*USER_IMAGES, "as_long_as", *(["teacher"] if values["teacher"] != TWIN else [])):
         if values[name]:
             values[name] = absolute(values[name])
     values["genotypes"] = tuple(map(absolute, values["genotypes"]))
@@ -153,7 +153,7 @@ def _usual_workdir(values: Mapping[str, Any]) -> str:
     twin = ("float",) if values["precision"] == "float" else ()
     if values["backbone"] and not values["genotype"]:
         subject += f"_{values['backbone']}"
-    data = os.path.basename(values["image_dir"]) if values["image_dir"] else values["dataset"]
+    data = next((os.path.basename(path) for name in USER_IMAGES if (path := values[name])), values["dataset"])
     return "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in (data, subject, *twin, str(values["seed"])))
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from bars_tf.cli.command_line import find_flagfile, parse
 from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.cli.settings import Settings
+from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute, read_json, write_bytes, write_json
 from bars_tf.report.run_files import CONFIG, DATA, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
 
-# Flags that do not change what a run computes: a run may go on under others. A genotype file and a directory of images
-# are judged by their content.
-FREE = ("workdir", "data_dir", "image_dir", "verbosity", "save_minutes", "strategy", "genotype",
+# Flags that do not change what a run computes: a run may go on under others. A genotype file and the user's images are
+# judged by their content.
+FREE = ("workdir", "data_dir", *USER_IMAGES, "verbosity", "save_minutes", "strategy", "genotype",
         # A comparison may take in more networks.
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.

@@ -7,6 +7,10 @@ import os
 
 from bars_tf.errors import InputError
 
+# The fields that replace `dataset` by the path of the user's images; the first one that is given counts. Programs make
+# the path absolute, name the run after it, and go on with the run where the images have moved.
+USER_IMAGES = ("image_dir",)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
@@ -52,9 +56,11 @@ class DataSettings:
     @property
     def source(self) -> tuple[str, str]:
         """The field that selects the images, and its value."""
-        return ("image_dir", self.image_dir) if self.image_dir else ("dataset", self.dataset)
+        own = ((name, path) for name in USER_IMAGES if (path := getattr(self, name)))
+        return next(own, ("dataset", self.dataset))
 
     @property
     def name(self) -> str:
         """Short name of the images."""
-        return os.path.basename(self.image_dir) if self.image_dir else self.dataset
+        field, value = self.source
+        return os.path.basename(value) if field in USER_IMAGES else value

@@ -13,6 +13,7 @@ from typing import Any
 from bars_tf.cost.budget import BUDGETS
 from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
+from bars_tf.data.settings import USER_IMAGES
 from bars_tf.report import run_files
 from bars_tf.report.run_files import CONFIG, GENOTYPE, LOCK, NETWORKS, SPACE, SUMMARY, number
 from bars_tf.space.genotype import Genotype, made_for
@@ -68,8 +69,9 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """Name of the data set, or of the directory of images."""
-        given = os.path.basename(self.flags.get("image_dir", "")) or self.flags.get("dataset")
+        """Name of the data set, or of the user's images."""
+        own = (os.path.basename(self.flags.get(name, "")) for name in USER_IMAGES)
+        given = next(filter(None, own), self.flags.get("dataset"))
         return str(self.summary.get("dataset") or given or "")
 
     @property
