@@ -17,7 +17,8 @@ TRANSITION = FULL_WIDTH.replace(reduction_shortcut="transition", reduction_kerne
 ODD_SHAPE, CLASSES = (15, 13, 1), 7  # grey, odd sizes
 TINY = BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=2, width_choices=(0.5, 1.0))
 # A group of two convolutions, one with a stride, one with neither, one with other channels alone.
-NASB = presets.NASB.replace(init_channels=8, num_nodes=2, backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
+NASB = presets.NASB.replace(init_channels=8, num_nodes=2, primitives=ALL_PRIMITIVES,
+                            backbone=((8, 1, 2), (16, 2, 1), (16, 1, 1), (24, 1, 1)))
 TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", backbone=((8, 1, 1), (16, 2, 1)))
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 ENUMERABLE = BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), sharing="all")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bars_tf.space.fields import Group
-from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.space.search_space import SearchSpace
 
 # The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code has them.
@@ -19,5 +18,7 @@ BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
 SPACES = {space.name: space for space in (BARS, BARS_PAPER, BARS_SMALL)}
 # NASB's candidates and cell as we read it: the abstract does not give them. `backbones.nasb` gives it a real backbone.
 NASB = SearchSpace(
-    name="nasb", num_nodes=3, max_inputs=2, primitives=tuple(PRIMITIVES), sharing="none", width_choices=(1.0,),
+    name="nasb", num_nodes=3, max_inputs=2, sharing="none", width_choices=(1.0,),
+    primitives=("none", "skip", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5", "bin_dil_conv_3x3", "bin_dil_conv_5x5",
+                "max_pool_3x3", "avg_pool_3x3"),
     plain_convolutions=True, input_quantizer="approx_sign", stem="conv_3x3", backbone=(Group(16, 1, 2),))

@@ -38,7 +38,8 @@ PRIMITIVES = {
     "max_pool_3x3": Primitive("max_pool", 3, shortcut=False),
     "avg_pool_3x3": Primitive("avg_pool", 3, shortcut=False),
 }
-BRANCHES, ACTIVATIONS = ("bin_conv", "max_pool", "avg_pool"), ("relu", "none")
+CONVOLUTIONS = ("bin_conv",)  # the branches with a binary convolution, of x; the others are poolings of the shortcut
+BRANCHES, ACTIVATIONS = (*CONVOLUTIONS, "max_pool", "avg_pool"), ("relu", "none")
 
 
 def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
@@ -62,11 +63,12 @@ def _own_primitive(name: str, values: Any) -> Primitive:
         raise ValueError(f"{name}: must be an object with branch and some of {', '.join(Primitive._fields[1:])}")
     primitive = Primitive(**values)
     branch, kernel, dilation, shortcut, activation = primitive
-    dilations = (1, 2) if branch == "bin_conv" else (1,)
+    dilations = (1, 2) if branch in CONVOLUTIONS else (1,)
     for field, holds, remedy in (
             ("branch", branch in BRANCHES, f"must be one of {', '.join(BRANCHES)}"),
             ("kernel", type(kernel) is int and kernel in range(1, 12, 2), "must be an odd number from 1 to 11"),
-            ("dilation", type(dilation) is int and dilation in dilations, "must be 1, or for bin_conv 1 or 2"),
+            ("dilation", type(dilation) is int and dilation in dilations,
+             f"must be 1, or for {', '.join(CONVOLUTIONS)} 1 or 2"),
             ("shortcut", type(shortcut) is bool, "must be true or false"),
             ("activation", activation in ACTIVATIONS, f"must be one of {', '.join(ACTIVATIONS)}")):
         if not holds:

@@ -18,7 +18,7 @@ from bars_tf.errors import FieldError
 from bars_tf.space.channels import Channels
 from bars_tf.space.fields import STEMS, Group, check_fields, groups
 from bars_tf.space.positions import CellPosition, cell_positions
-from bars_tf.space.primitives import PRIMITIVES, Primitive, own_primitives
+from bars_tf.space.primitives import CONVOLUTIONS, PRIMITIVES, Primitive, own_primitives
 
 MAX_NODE_CHANNELS = 2**16  # of the last stage
 MAX_MACROS = 10**6  # combinations of widths and depths: derivation enumerates them
@@ -194,14 +194,14 @@ class SearchSpace:
 
     def convolutions(self) -> tuple[str, ...]:
         """The primitives with a convolution."""
-        return tuple(name for name in self.primitives if self.primitive(name).branch == "bin_conv")
+        return tuple(name for name in self.primitives if self.primitive(name).branch in CONVOLUTIONS)
 
     def primitive(self, name: str) -> Primitive:
         """The primitive of a name, as it stands in this space."""
         if name not in PRIMITIVES:
             return dict(self.own_primitives)[name]
         found = PRIMITIVES[name]
-        if found.branch != "bin_conv":
+        if found.branch not in CONVOLUTIONS:
             return found
         if self.plain_convolutions:
             return found._replace(shortcut=False, activation="none")
