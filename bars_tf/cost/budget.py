@@ -23,10 +23,7 @@ OVERHEADS = {name: BUDGETS[name] for name in ("ops", "bops", "size")}
 @dataclasses.dataclass(frozen=True)
 class Budget:
     """Upper limits, None where there is none: operations in multiply-accumulates of one image, parameters in numbers,
-    sizes and memory in bytes.
-
-    Raises: FieldError if a limit is not above 0.
-    """
+    sizes and memory in bytes. Raises FieldError if a limit is not above 0."""
 
     bops: float | None = None
     flops: float | None = None
@@ -59,10 +56,8 @@ class Budget:
         return {name: limit for name, limit in self.limits().items() if getattr(cost, name) > limit}
 
     def fractions(self, cost: Cost) -> dict[str, float]:
-        """The fraction of each limit that a cost uses.
-
-        Memory, on which most choices have no effect, counts where it is the only limit, or exceeded.
-        """
+        """The fraction of each limit that a cost uses; memory, on which most choices have no effect, counts where it is
+        the only limit, or exceeded."""
         found = {name: getattr(cost, name) / limit for name, limit in self.limits().items()}
         if len(found) > 1 and found.get(PEAK, 2) <= 1:
             del found[PEAK]
@@ -94,10 +89,7 @@ class Family:
 
 
 def parse_quantity(text: str) -> float:
-    """250k -> 250000.0; k, M and G are powers of 1000.
-
-    Raises: ValueError if the text is no such number above 0.
-    """
+    """250k -> 250000.0; k, M and G are powers of 1000. Raises ValueError for all but a number above 0."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([kKmMgG]?)", text.strip())
     value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
     if not 0 < value < math.inf:
@@ -108,8 +100,7 @@ def parse_quantity(text: str) -> float:
 def parse_family(text: str) -> Family:
     """"bops:5M,10M" -> Family("bops", (5e6, 1e7)); without a measure the limits are of OPs.
 
-    Raises: ValueError if the text is no measure with increasing limits.
-    """
+    Raises: ValueError for all but increasing limits."""
     name, colon, numbers = text.rpartition(":")
     measure = BUDGETS.get(name if colon else "ops")
     limits = tuple(parse_quantity(number) for number in numbers.split(",")) if measure else ()
@@ -122,8 +113,7 @@ def parse_family(text: str) -> Family:
 def parse_overhead(text: str) -> dict[str, float] | None:
     """"0.1" -> a tenth of each of `OVERHEADS`; "bops:0.2,size:0.1" -> those alone; "none" -> None.
 
-    Raises: ValueError if the text is no such fractions.
-    """
+    Raises: ValueError for all but such fractions."""
     found = {}
     for item in [] if text == "none" else text.split(","):
         match = re.fullmatch(r"(?:(\w+):)?(\d+(?:\.\d*)?|\.\d+)", item.strip())

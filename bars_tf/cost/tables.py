@@ -24,8 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf.cost.measures import Cost
-from bars_tf.network.builder import head, stem
-from bars_tf.network.cells import cell
+from bars_tf.network.builder import cell, head, stem
 from bars_tf.network.layer_list import Layer, LayerListFactory, Layers, peak_activation_bytes, strided
 from bars_tf.space.encoding import chosen_edges
 from bars_tf.space.genotype import Genotype, uniform

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bars_tf.network.cells import cell
+from bars_tf.network.blocks import binary_branch, identity, transition
 from bars_tf.network.factory import LayerFactory, Tensor
 from bars_tf.space.channels import Channels
 from bars_tf.space.fields import MAX_POOL, STEMS
+from bars_tf.space.positions import CellPosition
 
 
 def build(factory: LayerFactory, image: Tensor, image_channels: int) -> Tensor:
@@ -43,3 +44,69 @@ def head(factory: LayerFactory, x: Tensor) -> Tensor:
     space = factory.space
     x = factory.relu(x) if space.head_activation == "relu" else x
     return factory.head(x, space.path_channels(space.num_stages - 1))
+
+
+def cell(factory: LayerFactory, x: Tensor, position: CellPosition) -> Tensor:
+    """The cell at a position, on the main path x.
+
+    Both kinds hold a directed graph: node 0 is given, node j sums one primitive from each earlier node; stride and a
+    change of channels stand on the edges that leave node 0.
+
+    *BARS*: the main path is as wide as the concatenated nodes. A binary 1x1 convolution ("process") squeezes it to node
+    0; the nodes are concatenated, and the cell shortcut carries the full main path past all of it. Or, our variant,
+    nodes are as wide as the main path, which is node 0, and their sum is added to it.
+
+    *NASB*: node 0 is the main path. The backbone's own binary convolutions, each with a float shortcut around it as in
+    Bi-Real Net, are always on, and the batch-normalized sum of the nodes is added to their result. Without edges the
+    cell is the backbone. (Our reading. With the last node alone instead of the sum, nodes could be in vain; without the
+    batch norm, shortcuts beside shortcuts make the activations grow from cell to cell beyond all bounds.)
+    """
+    return (_backbone_cell if factory.space.backbone else _bars_cell)(factory, x, position)
+
+
+def _bars_cell(factory: LayerFactory, x: Tensor, position: CellPosition) -> Tensor:
+    space = factory.space
+    path_in, path_out = space.path_channels(position.source_stage), space.path_channels(position.stage)
+    shortcut = x
+    if position.opens_stage:
+        if space.reduction_shortcut == "transition":
+            shortcut = transition(factory, x, path_in, path_out, f"{position.name}_transition")
+        else:
+            shortcut = identity(factory, x, path_in, path_out, 2)
+        if space.reduction_kernel:
+            shortcut = factory.add([binary_branch(factory, x, path_in, path_out, f"{position.name}_shortcut",
+                                                  kernel=space.reduction_kernel, stride=2), shortcut])
+    if space.full_width_nodes:
+        return factory.add([*_nodes(factory, x, path_in, position), shortcut])
+    node_in = space.node_channels(position.source_stage)
+    process = binary_branch(factory, x, path_in, node_in, f"{position.name}_process", kernel=1)
+    return factory.add([factory.concat(_nodes(factory, process, node_in, position)), shortcut])
+
+
+def _backbone_cell(factory: LayerFactory, x: Tensor, position: CellPosition) -> Tensor:
+    space, name = factory.space, position.name
+    source, target = space.path_channels(position.source_stage), space.path_channels(position.stage)
+    path, channels, stride = x, source, position.stride
+    for i in range(space.backbone[position.index].repeats):
+        shortcut = path
+        if i == 0 and position.opens_stage:
+            shortcut = factory.average_pool(path) if stride == 2 else path
+            shortcut = factory.conv(shortcut, channels, target, 1, 1, f"{name}_downsample_conv")
+            shortcut = factory.batch_norm(shortcut, target, f"{name}_downsample_bn")
+        branch = binary_branch(factory, path, channels, target, f"{name}_backbone_{i}", kernel=3, stride=stride,
+                               activation="none")
+        path, channels, stride = factory.add([branch, shortcut]), target, 1
+    nodes = _nodes(factory, x, source, position)
+    return factory.add([path, factory.normalized_sum(position, nodes, target, f"{name}_nodes_bn")])
+
+
+def _nodes(factory: LayerFactory, x: Tensor, source: Channels, position: CellPosition) -> list[Tensor]:
+    """The nodes behind node 0, which is x."""
+    target = factory.space.node_channels(position.stage)
+    nodes, identities = [x], [identity(factory, x, source, target, position.stride)]
+    for node in range(1, factory.space.num_nodes + 1):
+        incoming = [factory.edge(position, (i, node), nodes[i], identities[i], target if i else source, target,
+                                 1 if i else position.stride) for i in range(node)]
+        nodes.append(factory.add(incoming))
+        identities.append(nodes[-1])
+    return nodes[1:]

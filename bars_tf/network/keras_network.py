@@ -35,9 +35,7 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
     It holds the chosen layers alone, for any policy of mixed precision.
 
     Args:
-        genotype: the network.
         input_shape: (height, width, channels) of an image.
-        num_classes: number of classes.
         dropout: rate of the dropout before the classifier; 0: none.
         precision: "binary"; "float_kernels", binary activations and float kernels; or "float", the float twin: the same
             network with ReLUs in place of signs, and float convolutions.

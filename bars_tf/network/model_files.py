@@ -40,10 +40,7 @@ def save_model(model: tf.keras.Model, path: str | os.PathLike | None) -> None:
 
 
 def load_model(path: str, flag: str = "model") -> tf.keras.Model:
-    """Reads a Keras `.h5` file, building nothing but known layers.
-
-    Raises: InputError naming the flag if the file is no such model, or damaged.
-    """
+    """Reads a Keras `.h5` file, building known layers alone; raises InputError naming the flag for other files."""
     with blame(flag, path):
         if os.path.getsize(path) > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")

@@ -54,10 +54,7 @@ def one_hot(genotype: Genotype) -> Choices:
 
 
 def chosen_edges(genotype: Genotype) -> list[list[tuple[int, int]]]:
-    """The edges of a genotype: for each group the indices (edge, primitive) of all but "none".
-
-    All of them leave a node that has an input.
-    """
+    """The edges of a genotype, each from a node that has an input: (edge, primitive) indices for each group."""
     edges, primitives = genotype.space.edges, genotype.space.primitives
     return [[(edges.index((source, target)), primitives.index(primitive))
              for target, node in enumerate(topology, 1) for source, primitive in node]

@@ -71,10 +71,7 @@ def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> 
 
 
 def groups(values: Any) -> tuple[Group, ...]:
-    """The groups of a backbone, from lists [channels, stride, repeats].
-
-    Raises: FieldError if the values are no such lists.
-    """
+    """The groups of a backbone, from lists [channels, stride, repeats]; raises FieldError for anything else."""
     def is_group(value: Any) -> bool:
         return (isinstance(value, (list, tuple)) and len(value) == 3 and _is_int(value[0], 1)
                 and _is_int(value[1], 1, 2) and _is_int(value[2], 1, 64))

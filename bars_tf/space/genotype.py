@@ -25,11 +25,7 @@ class Genotype:
     out. An operation on a node without inputs does nothing, so edges from such nodes are dropped; so is the topology
     of a group none of whose cells is kept.
 
-    Attributes:
-        space: the space that it belongs to.
-        widths: a width choice for each stage.
-        depths: a depth choice for each stage.
-        topologies: for each group of `space.groups`, the inputs of each node.
+    There is a width and a depth choice for each stage, and a topology for each of `space.groups`.
     """
 
     space: SearchSpace
@@ -114,10 +110,7 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, values: Any) -> Genotype:
-        """The genotype of the content of a file.
-
-        Raises: ValueError that names the wrong key or value if the content is no genotype.
-        """
+        """The genotype of the content of a file; raises ValueError that names a wrong key or value."""
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
             raise ValueError(f"genotype: not a {FORMAT} object")
         expected = {"format", "space", "widths", "depths", "topologies"}
@@ -142,10 +135,7 @@ class Genotype:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
-        """Reads a file.
-
-        Raises: ValueError that names the file and its fault if it is no genotype; OSError if it cannot be read.
-        """
+        """Reads a file; raises ValueError that names the file and its fault, or OSError if it cannot be read."""
         return cls.from_dict_of(path, read_json(path))
 
     @classmethod
@@ -158,10 +148,7 @@ class Genotype:
 
 
 def made_for(values: Mapping[str, Any]) -> tuple[tuple[int, int, int], int] | None:
-    """Shape of an image and number of classes that a genotype file was made for; None if they are not given.
-
-    Raises: ValueError if they are none.
-    """
+    """Shape of an image and number of classes that a genotype file is for, or None; raises ValueError for others."""
     if not values.get("made_for"):
         return None
     try:

@@ -139,10 +139,7 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpace:
-        """The space of the content of a file; fields that are missing have their defaults.
-
-        Raises: ValueError if the content is no space.
-        """
+        """The space of the content of a file; missing fields have their defaults. Raises ValueError for no space."""
         if not isinstance(values, Mapping):
             raise ValueError("search space: expected an object with its fields")
         return cls().replace(**values)
@@ -222,10 +219,7 @@ class SearchSpace:
 
     def check_image(self, image_shape: Sequence[int]) -> None:
         """Checks that images (height, width, channels) have as many pixels a side as the strides join into one, and,
-        without a backbone, leave two to the last cell of stride 2, for its shifted convolution.
-
-        Raises: ValueError if they have fewer.
-        """
+        without a backbone, leave two to the last cell of stride 2, for its shifted convolution; raises ValueError."""
         stem = math.prod(2 if isinstance(layer, str) else layer[1] for layer in STEMS[self.stem])
         cells = math.prod(position.stride for position in self.cells())
         factor = stem * cells
