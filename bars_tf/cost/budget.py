@@ -1,7 +1,5 @@
 """Budgets: upper limits of costs, and how flags write them."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import re

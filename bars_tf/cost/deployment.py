@@ -14,8 +14,6 @@ concatenation, shift, subsampling, mapping of channels, zeros.
 *Peak activation bytes*: see `layer_list.peak_activation_bytes`.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

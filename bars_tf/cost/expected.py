@@ -1,7 +1,5 @@
 """The expected cost of the networks that probabilities of a space's choices describe."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from types import ModuleType
@@ -29,11 +27,8 @@ def expected_cost(tables: CostTables, probabilities: Choices, xp: ModuleType = n
     of a cell with any edge (see `activity`). Memory is the largest of the means of stem, cells and head, which is at
     most the mean of the largest. At one-hot probabilities this is the exact cost of the genotype.
 
-    Args:
-        xp: `numpy`, or `tensorflow` for a differentiable result.
-
     Returns:
-        Array or tensor [5] by the fields of `Cost`.
+        Array [5] by the fields of `Cost`; where `xp` is `tensorflow`, a differentiable tensor.
     """
     space, (widths, depths, edges) = tables.space, probabilities
     # [stages, D, t]: 1 where depth choice d of the stage keeps the t-th cell of its chain.
@@ -63,10 +58,8 @@ def expected_cost(tables: CostTables, probabilities: Choices, xp: ModuleType = n
 def activity(space: SearchSpace, edges: Any, xp: ModuleType) -> tuple[Any, Any]:
     """Probabilities that edges and groups have an effect.
 
-    The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them.
-
-    Args:
-        edges: probabilities of primitives [groups, edges, primitives]; any number of groups.
+    The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them. `edges` are probabilities of
+    primitives [groups, edges, primitives], of any number of groups.
 
     Returns:
         The probability that an edge carries a primitive from a node that has an input [groups, edges, primitives], and

@@ -4,8 +4,6 @@
 bytes, counted on the same space without any searched edge.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from bars_tf.cost.budget import OVERHEADS, Budget, parse_overhead
@@ -17,9 +15,8 @@ from bars_tf.space.backbones import backbone
 def budget(given: Budget, overhead: Mapping[str, float] | str | None, tables: CostTables) -> Budget:
     """The limits that were given and those that the overhead sets, the lower one of each.
 
-    The overhead is the fraction by which each measure may exceed that of the backbone, or its text, as `--max_overhead`
-    takes it. A space without a backbone has none.
-    """
+    The overhead is the fraction by which each measure may exceed that of the backbone, or the text of `--max_overhead`;
+    a space without a backbone has none."""
     fractions = parse_overhead(overhead) if isinstance(overhead, str) else overhead
     limits = given.limits()
     if tables.space.backbone and fractions:

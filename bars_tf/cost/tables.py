@@ -13,8 +13,6 @@ the cell has no edge, with the shortcut or the backbone alone (our choice: that 
 of the package's primitives takes more; poolings of one's own beside convolutions can).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools
@@ -52,10 +50,7 @@ class CellCosts(NamedTuple):
 class CostTables:
     """Costs of everything in a space at one input shape.
 
-    Attributes:
-        stem: costs of the stem [W, 5] by the width of the first stage.
-        head: costs of the head [W, 5] by the width of the last stage.
-        cells: costs of all cells at full depth, in order.
+    Those of stem and head [W, 5] are by the width of the first and of the last stage, the cells in order at full depth.
     """
 
     space: SearchSpace

@@ -1,7 +1,5 @@
 """The binary convolution unit and the other blocks that cells are made of, written once for every layer factory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bars_tf.network.factory import LayerFactory, Tensor
@@ -24,7 +22,6 @@ def binary_branch(factory: LayerFactory, x: Tensor, source: Channels, target: Ch
     Args:
         x: [B, height, width, source].
         name: prefix of the names of the layers.
-        kernel: side length.
         activation: "relu" or "none".
         scale: factor of the result, in the supernet.
     """

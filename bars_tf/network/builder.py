@@ -1,7 +1,5 @@
 """The network, built once for every layer factory: stem, stages of cells, head."""
 
-from __future__ import annotations
-
 from bars_tf.network.blocks import binary_branch, identity, transition
 from bars_tf.network.factory import LayerFactory, Tensor
 from bars_tf.space.channels import Channels

@@ -1,7 +1,5 @@
 """The interface of layer factories, over which the builder builds networks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """The layer factory of one genotype, whatever it makes: chosen primitives, kept cells, nodes without inputs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bars_tf.network.blocks import primitive_branch

@@ -1,7 +1,5 @@
 """The derived network of a genotype, of stock Keras and Larq layers only."""
 
-from __future__ import annotations
-
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.builder import build
 from bars_tf.network.genotype_factory import GenotypeFactory, width_of

@@ -1,7 +1,5 @@
 """The layers of one network as a list, without TensorFlow: costs, memory and times are computed from it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -31,8 +29,6 @@ class Layer(NamedTuple):
         shape: (height, width, channels) of its output.
         in_channels: channels of its (first) input.
         window: (height, width) of a kernel or of a pooling.
-        stride: stride of both axes.
-        dilation: dilation rate of the kernel.
         name: name of the layer in the Keras network, where it has weights.
         candidate: the primitive that it belongs to; None outside the edges of cells.
     """

@@ -1,7 +1,5 @@
 """Keras models as `.h5` files: written whole, read without running code."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Networks whose binarization is searched (NASB), by name."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bars_tf.errors import FieldError
@@ -20,10 +18,8 @@ BACKBONES = {
 
 
 def nasb(backbone: str = "resnet20", width_multiplier: float = 1.0) -> SearchSpace:
-    """The space of NASB for a backbone, a name in `BACKBONES`, whose numbers of channels are multiplied.
-
-    Raises: FieldError if the backbone is unknown, or the multiplier makes no whole numbers of channels.
-    """
+    """The space of NASB for a backbone in `BACKBONES`, its numbers of channels multiplied; raises FieldError if it is
+    unknown, or they are no whole numbers then."""
     if backbone not in BACKBONES:
         raise FieldError("backbone", backbone, f"must be one of {', '.join(BACKBONES)}")
     stem, stages = BACKBONES[backbone]

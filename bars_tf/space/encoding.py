@@ -1,7 +1,5 @@
 """The choices of a space as arrays, and genotypes made of them."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

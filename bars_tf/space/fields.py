@@ -1,7 +1,5 @@
 """The values that the fields of a search space may have."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The positions of cells in a network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,7 +12,6 @@ class CellPosition(NamedTuple):
         stage: the stage that its output belongs to; `source_stage`: that of its input.
         depth: its place in the stage's chain, from 1; 0 for the cell that opens the stage.
         group: name of the topology that it has, alone or with other cells.
-        stride: 2 where it halves height and width.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs

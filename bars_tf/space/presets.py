@@ -1,7 +1,5 @@
 """The search spaces of the package, by name."""
 
-from __future__ import annotations
-
 from bars_tf.space.fields import Group
 from bars_tf.space.search_space import SearchSpace
 

@@ -1,7 +1,5 @@
 """The candidate operations of an edge, as data: those of the package, and a user's own by name."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, NamedTuple
 
@@ -45,8 +43,7 @@ BRANCHES, ACTIVATIONS = (*CONVOLUTIONS, "max_pool", "avg_pool"), ("relu", "none"
 def own_primitives(values: Any) -> tuple[tuple[str, Primitive], ...]:
     """The primitives that a user describes, as (name, primitive), from the fields of `Primitive` by name.
 
-    Raises: FieldError if a name or a field cannot be used; the remedy names the primitive and its field.
-    """
+    Raises: FieldError whose remedy names the primitive and its wrong field."""
     if not isinstance(values, dict):
         raise FieldError("own_primitives", values, "must be an object of primitives by name")
     for name in values:
