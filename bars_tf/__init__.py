@@ -16,34 +16,17 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 # Public name: the module that has it.
 _NAMES = {
-    "BARS": "space.presets",
-    "BARS_PAPER": "space.presets",
-    "BARS_SMALL": "space.presets",
-    "Budget": "cost.budget",
-    "Genotype": "space.genotype",
-    "SearchSpace": "space.search_space",
-    "Supernet": "search.supernet.supernet",
-    "batches": "data",
-    "bilevel": "data",
-    "build_network": "network.keras_network",
-    "load": "data",
-    "nasb": "space.backbones",
-}
-# Public module: where it is. Names that have moved on are still reachable where a module imports them.
+    "BARS": "space.presets", "BARS_PAPER": "space.presets", "BARS_SMALL": "space.presets", "nasb": "space.backbones",
+    "SearchSpace": "space.search_space", "Genotype": "space.genotype", "Budget": "cost.budget",
+    "batches": "data", "bilevel": "data", "load": "data",
+    "build_network": "network.keras_network", "Supernet": "search.supernet.supernet"}
+# Public module: where it is. Names that have moved on are still reachable where a module imports them, as SearchSpace
+# from `space.presets`.
 _MODULES = {
-    "backbones": "space.backbones",
-    "callbacks": "search.phases",
-    "complexity": "cost.tables",
-    "conversion": "export.conversion",
-    "data": "data",
-    "derive": "search.derivation.candidates",
-    "genotype": "space.genotype",
-    "overhead": "cost.overhead",
-    "own_data": "data.function",
-    "schedules": "training.schedules",
-    "spaces": "space.presets",  # which has SearchSpace too
-    "tuning_spaces": "compare.tuning.hyperparameters",
-}
+    "backbones": "space.backbones", "genotype": "space.genotype", "spaces": "space.presets",
+    "complexity": "cost.tables", "overhead": "cost.overhead", "data": "data", "own_data": "data.function",
+    "schedules": "training.schedules", "callbacks": "search.phases", "derive": "search.derivation.candidates",
+    "conversion": "export.conversion", "tuning_spaces": "compare.tuning.hyperparameters"}
 
 __all__ = sorted([*_NAMES, *_MODULES])
 

@@ -13,7 +13,7 @@ from bars_tf.training import environment
 QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     values = settings.values
     if values["quick"]:
         quick = {"num_nodes": 2} if settings.search_space.backbone else QUICK
@@ -32,7 +32,6 @@ def main(settings: Settings) -> int:
         print(json.dumps(results))
     else:
         print_results(results)
-    return 0
 
 
 def print_results(results: dict[str, Any]) -> None:

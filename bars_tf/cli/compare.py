@@ -21,7 +21,7 @@ from bars_tf.training.inputs import steps_per_epoch
 from bars_tf.training.stages import check_teacher
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     """Gathers the networks, trains them and prints the tables; started again, it resumes."""
     if not settings.has_budget:
         raise InputError("--budget_bops: this or another budget is needed: networks are compared at equal cost")
@@ -42,7 +42,6 @@ def main(settings: Settings) -> int:
     print((directory / tables.TABLE).read_text(encoding="utf-8").partition("## Figures")[0].strip())
     files = (tables.JSON, tables.TABLE, *tables.FIGURES.values(), f"{NETWORKS}/")
     print(f"\nfiles: {directory}/: {', '.join(files)}")
-    return 0
 
 
 def _keep_settings(settings: Settings, directory: Path, seed: int) -> None:

@@ -10,7 +10,7 @@ from bars_tf.network.model_files import load_model
 from bars_tf.training.evaluation import TFLITE, accuracy, as_classifier
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     path, split = settings.values["model"], settings.values["split"]
     network = load_tflite(path) if path.endswith(TFLITE) else as_classifier(load_model(path))
     splits, data = load_splits(settings.data), settings.data
@@ -23,4 +23,3 @@ def main(settings: Settings) -> int:
         print(json.dumps({"model": path, "dataset": data.name, "split": split, "accuracy": value, "images": count}))
     else:
         print(f"{split} accuracy {value:.2%} on {count:,} images of {data.name}")
-    return 0

@@ -13,7 +13,7 @@ from bars_tf.export import package
 from bars_tf.report.run_files import CONFIG, MODEL, program_of
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     export, directory = settings.export, Path(settings.run.workdir)
     flagfile = directory / CONFIG
     if not directory.is_dir():
@@ -28,7 +28,6 @@ def main(settings: Settings) -> int:
         ["bin/export", f"--workdir={directory}", f"--name={export.name}", f"--output={export.output}"])))
     files = sorted(path.name for path in Path(export.output).glob(f"{export.name}*"))
     print(f"{export.output}/: {', '.join(files)}, README.md")
-    return 0
 
 
 def _data_of(settings: Settings, flagfile: Path) -> DataSettings:

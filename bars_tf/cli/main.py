@@ -21,8 +21,7 @@ from bars_tf.errors import Failure, InputError
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
-def run(program: str, main: Callable[[Settings], int | None] | None = None,
-        arguments: Sequence[str] | None = None) -> int:
+def run(program: str, main: Callable[[Settings], None] | None = None, arguments: Sequence[str] | None = None) -> int:
     """Runs a program, and turns what it raises into one line and an exit status.
 
     Args:
@@ -44,9 +43,9 @@ def run(program: str, main: Callable[[Settings], int | None] | None = None,
         _set_verbosity(program, verbose)
         # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
         main = main or importlib.import_module(f"bars_tf.cli.{program}").main
-        status = main(settings) or 0
+        main(settings)
         sys.stdout.flush()
-        return status
+        return 0
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

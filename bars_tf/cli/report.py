@@ -7,8 +7,7 @@ from bars_tf.errors import blame
 from bars_tf.report import page
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     with blame("workdir", settings.run.workdir):
         path = page.write(Path(settings.run.workdir))
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB), figures in {path.parent / page.FIGURES}/")
-    return 0

@@ -8,7 +8,7 @@ from bars_tf.errors import blame
 from bars_tf.report import listing
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     values = settings.values
     top = Path(values["directory"])
     with blame("directory", values["directory"]):
@@ -24,4 +24,3 @@ def main(settings: Settings) -> int:
         listing.print_table(entries)
         if values["page"]:
             print(f"\npage: {values['page']}")
-    return 0

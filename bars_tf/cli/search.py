@@ -11,7 +11,7 @@ from bars_tf.training.inputs import check_sharing, steps_per_epoch
 from bars_tf.training.stages import check_teacher
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     directory = workdir.claim(settings, "search")
     strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
@@ -26,4 +26,3 @@ def main(settings: Settings) -> int:
     workdir.keep(settings, "search", images.train.sha256)
     genotype, found = run_search(search, strategy)
     finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits.limits(), **found)
-    return 0

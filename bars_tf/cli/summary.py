@@ -19,7 +19,7 @@ from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype, made_for
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     values = settings.values
     path, as_json = values["genotype"] or values["model"], values["json"]
     if bool(values["genotype"]) == bool(values["model"]):
@@ -30,7 +30,6 @@ def main(settings: Settings) -> int:
         _summarize_tflite(path, as_json)
     else:
         _summarize_h5(path, as_json)
-    return 0
 
 
 def _summarize_genotype(path: str, image_size: int, as_json: bool) -> None:

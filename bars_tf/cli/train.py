@@ -15,7 +15,7 @@ from bars_tf.training.inputs import check_sharing, steps_per_epoch
 from bars_tf.training.stages import check_teacher
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     values, batch_size = settings.values, settings.training.train_batch_size
     genotype = read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
@@ -45,7 +45,6 @@ def main(settings: Settings) -> int:
     finish(settings.training, settings.run, images, network, directory, strategy,
            (limits if values["network"] else settings.limits).limits(),
            **({"reference": values["network"]} if values["network"] else {}))
-    return 0
 
 
 def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:

@@ -22,7 +22,7 @@ from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings) -> None:
     """Runs the trials and trains the best one; started again, it resumes."""
     worker, directory = is_worker(), Path(settings.run.workdir)
     if worker:
@@ -53,13 +53,12 @@ def main(settings: Settings) -> int:
     found = run_trials(task, seconds, worker)
     if not found:
         console.say("tune  no trials are left; the chief trains the best network")
-        return 0
+        return
     training, images, network = task.trial(found["best"]["values"], settings.training.train_epochs)
     network.save(directory / "genotype.json", images.image_shape, images.num_classes)
     finish(training, settings.run, images, network, directory, strategy, {} if genotype else task.budget.limits(),
            search_accuracy=found["best"]["accuracy"], search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
-    return 0
 
 
 def time_limit(settings: TuningSettings) -> float | None:
