@@ -24,6 +24,7 @@ def test_configs_are_data_of_the_package(tmp_path):
     found = {path.name for path in (place / "bars_tf" / "configs").rglob("*.*")}
     assert {"quickstart.flags", "dilated_space.json", "quickstart_seed0.json"} <= found
     assert list((place / "bars_tf" / "data" / "datasets" / "fashion_mnist_small").rglob("*.tfrecord*"))
+    assert {path.parts[-3] for path in (place / "bars_tf").glob("*/templates/*")} >= {"compare", "export", "report"}
     code = ("from bars_tf.cli.command_line import parse; "
             "print(parse('search', ['--flagfile=dilated.flags']).search_space.name)")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(place)},
