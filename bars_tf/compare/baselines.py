@@ -3,8 +3,6 @@
 All are genotypes of some space, so that they are built, counted, trained and written as any other network.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable
 

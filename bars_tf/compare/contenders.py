@@ -1,7 +1,5 @@
 """The networks of a comparison as data."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bars_tf.cost.measures import Cost

@@ -3,8 +3,6 @@
 A row is one training as `compare.json` lists it: name and kind of the network, seed, accuracies, cost and seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

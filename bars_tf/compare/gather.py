@@ -3,8 +3,6 @@
 All of them are read, drawn and checked before any training. The same settings give the same networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 No library draws uniformly from the networks of a space whose cost lies in a band, so this is our own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Rank correlation of supernet scores, and of costs, with the test accuracies of networks that were trained alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

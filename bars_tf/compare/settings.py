@@ -1,7 +1,5 @@
 """Settings of a comparison."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from bars_tf.errors import InputError

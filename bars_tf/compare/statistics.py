@@ -3,8 +3,6 @@
 A group of networks is a list of clusters. A cluster holds the accuracies of one genotype, one for each training seed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Scores of the networks of a comparison by the supernet of a finished search."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

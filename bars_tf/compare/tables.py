@@ -1,7 +1,5 @@
 """Results of a comparison: `compare.json` for programs, `compare.md` and two figures for people."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Trainings of a comparison: the same for all networks, each in a directory of its own, and resumable."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Every function works on whole batches and is stateless: the same key gives the same batch.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ The layout is that of TFDS's `ImageFolder`. The reader is our own, because `Imag
 unreadable files silently, and cannot split a folder into training and test images.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

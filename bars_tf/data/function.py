@@ -1,7 +1,5 @@
 """Image data of the user: from a Python function, or (`from_folder`) from a folder of files per class."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

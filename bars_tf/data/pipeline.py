@@ -4,8 +4,6 @@ Order and augmentation are a function of the seed, the subset, the epoch and the
 So a run that resumes at any step sees the batches of an uninterrupted run.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

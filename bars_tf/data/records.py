@@ -1,7 +1,5 @@
 """Records of a split as uint8 images, in memory or streamed, and the diagnosis of damaged ones."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from typing import Any

@@ -1,7 +1,5 @@
 """Settings of the images of a run: source, augmentation and split."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 

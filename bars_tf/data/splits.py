@@ -1,7 +1,5 @@
 """Training, validation and test images of a run, as its settings ask for."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """TensorFlow Datasets (TFDS): finds or downloads a data set, and selects its features and splits."""
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import io

@@ -3,8 +3,6 @@
 Texts from outside (names of classes) do not belong here: fonts lack glyphs, and the page has them anyway.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any

@@ -1,7 +1,5 @@
 """Drawings of a genotype, for pages and notebooks: the chain of its cells, and a graph of each topology."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matplotlib.figure import Figure

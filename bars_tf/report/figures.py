@@ -1,7 +1,5 @@
 """The figures of a run, each with a text that stands for it where it is not seen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

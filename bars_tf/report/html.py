@@ -1,7 +1,5 @@
 """Self-contained HTML pages: figures are embedded, there are no scripts and no requests, and every value is escaped."""
 
-from __future__ import annotations
-
 import base64
 import datetime
 import io

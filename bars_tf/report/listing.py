@@ -1,7 +1,5 @@
 """The runs below a directory: as rows of a table, and side by side on one page."""
 
-from __future__ import annotations
-
 import os
 import urllib.parse
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A run as one HTML page that needs nothing else, and its figures as PNG files."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A run as its files describe it. It may be unfinished, old or damaged: every file that can be read is."""
 
-from __future__ import annotations
-
 import fcntl
 import functools
 import os

@@ -1,7 +1,5 @@
 """The files of a run: their names, and readers that refuse contents which no run writes."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

@@ -1,7 +1,5 @@
 """Speed and memory of search and training, against the time of the bare convolutions on this machine."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import multiprocessing

@@ -1,7 +1,5 @@
 """Callbacks of a search: its phases, its trajectory, and a warning where the alphas collapse."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable

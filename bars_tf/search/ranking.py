@@ -1,7 +1,5 @@
 """The ranking of candidates by their scores under the supernet's shared weights, for one budget or for a family."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np

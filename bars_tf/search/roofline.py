@@ -1,7 +1,5 @@
 """The time that the machine itself needs for the convolutions of a network: plain Keras ones of the same shapes."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The training of the supernet, which resumes where an earlier start was stopped."""
 
-from __future__ import annotations
-
 from bars_tf import console
 from bars_tf.data import pipeline
 from bars_tf.data.splits import reading

@@ -1,7 +1,5 @@
 """The task of a search: what is searched, on which images, under which budget."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from pathlib import Path

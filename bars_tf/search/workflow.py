@@ -5,8 +5,6 @@ Successive halving can choose among them: the best candidates start training, an
 Every step resumes where an earlier start was stopped.
 """
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Callable, Sequence

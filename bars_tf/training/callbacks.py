@@ -1,7 +1,5 @@
 """Keras callbacks: a log of every epoch, the best model, and an error at values that are not finite."""
 
-from __future__ import annotations
-
 import csv
 import math
 import os

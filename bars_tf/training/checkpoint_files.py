@@ -1,7 +1,5 @@
 """The files of a directory of TensorFlow checkpoints: their numbers, and what to do about damaged ones."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Knowledge distillation: training by labels and by the predictions of a teacher."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bars_tf.legacy_keras import tf

@@ -4,8 +4,6 @@ A step on n replicas equals the step on one device: image i of a batch goes to r
 seed and step on all replicas, and gradients and sums of batch normalization are added.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from bars_tf.legacy_keras import tf

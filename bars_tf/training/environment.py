@@ -1,7 +1,5 @@
 """The machine of a run: start of TensorFlow on it, and its description for files of results."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """Accuracy of a trained network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Training of the network of a genotype by Keras's `fit`, resumable at every step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple

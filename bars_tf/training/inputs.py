@@ -1,7 +1,5 @@
 """Batch sizes, steps and validation batches of a training on one or several devices."""
 
-from __future__ import annotations
-
 from bars_tf.data import pipeline
 from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import ImageSplits

@@ -1,7 +1,5 @@
 """Trains and tests the network of a genotype in a work directory, and writes its `summary.json`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The progress of a training on stderr: epoch, step, time left and metrics."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

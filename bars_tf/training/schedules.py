@@ -1,7 +1,5 @@
 """Schedules of learning rates, temperatures and weights of loss terms."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Settings of the training of a network."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from bars_tf.errors import InputError

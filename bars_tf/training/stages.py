@@ -3,8 +3,6 @@
 Each stage has its own directory, resumes where it stopped, and is skipped once it is finished.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bars_tf.config import RunSettings

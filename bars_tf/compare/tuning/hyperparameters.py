@@ -3,8 +3,6 @@
 Those of a network are called `width_STAGE`, `depth_STAGE` and `GROUP/SOURCE-TARGET`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar

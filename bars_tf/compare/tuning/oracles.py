@@ -3,8 +3,6 @@
 The results do not depend on the number of processes that run the trials.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from typing import Any

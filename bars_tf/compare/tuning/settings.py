@@ -1,7 +1,5 @@
 """Settings of a tuner."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from bars_tf.errors import InputError

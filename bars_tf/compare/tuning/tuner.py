@@ -1,7 +1,5 @@
 """Tuner of keras-tuner: its trials train one genotype with other settings, or networks of a space within a budget."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io

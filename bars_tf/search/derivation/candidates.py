@@ -4,8 +4,6 @@ The most probable network can lie well below the budget, and shared weights do n
 the loss of probability alone it would grow by many small convolutions where one large one is better.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

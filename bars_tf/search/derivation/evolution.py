@@ -5,8 +5,6 @@ the same cost (as SPOS, arXiv 1904.00420). It serves families of budgets, where 
 one, and random walks; as a search over one budget it lost here, see `CHANGELOG.md`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ are enumerated in the order of the best probability that they could reach, until
 memory, which is no sum, rules out widths and depths, or the edges of a group.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ is built up node by node, its states the sets of nodes that have an input. Ours:
 this no knapsack problem, which solvers take.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

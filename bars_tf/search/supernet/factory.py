@@ -4,8 +4,6 @@ Candidates that are not sampled are not computed (see `compute_plan`), and what 
 binarized and padded once.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import MutableMapping
 from typing import Any

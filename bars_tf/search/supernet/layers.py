@@ -5,8 +5,6 @@ them. Masking values before the sign would leave sign(0) = 1, masking them after
 masked kernel sees neither. The values of masked output channels do not matter, since every later kernel masks them.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

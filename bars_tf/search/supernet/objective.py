@@ -3,8 +3,6 @@
     objective = loss * cost_factor + entropy_weight * sum(entropies)
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bars_tf.cost.budget import Budget

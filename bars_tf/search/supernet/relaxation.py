@@ -4,8 +4,6 @@ Every function takes logits [..., K] of K candidates, -1e9 where a candidate doe
 axis; or all of them as `Choices`. A sample holds a coefficient for each candidate.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

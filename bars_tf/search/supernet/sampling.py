@@ -3,8 +3,6 @@
 Uniform draws, networks near the budget, train the shared weights whatever the alphas prefer.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

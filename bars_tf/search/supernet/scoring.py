@@ -1,7 +1,5 @@
 """How good a genotype is by the shared weights of the supernet."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 

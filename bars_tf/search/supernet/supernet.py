@@ -1,7 +1,5 @@
 """The supernet: all networks of a search space in one Keras model, and the bilevel step that searches it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -5,8 +5,6 @@ of the full-width weights: the supernet then does the work of the derived networ
 known when a step runs, not when it is traced.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
