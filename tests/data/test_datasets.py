@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from PIL import Image
 from sample_images import random_images, write_dataset
 from tensorflow_datasets.core.registered import skip_registration
@@ -36,7 +37,7 @@ def test_known_statistics_fit(small):
 @pytest.fixture(scope="module")
 def make():
     """The program as a module, which does not register its data set in place of the embedded one."""
-    spec = importlib.util.spec_from_file_location("make_set", DATASETS / "make_fashion_mnist_small.py")
+    spec = importlib.util.spec_from_file_location("make_set", ROOT / "tests" / "make_fashion_mnist_small.py")
     module = importlib.util.module_from_spec(spec)
     with skip_registration():
         spec.loader.exec_module(module)

@@ -1,6 +1,6 @@
 """Makes `fashion_mnist_small`, the data set inside the package: a balanced subset of Fashion-MNIST, as TFDS files.
 
-    python bars_tf/data/datasets/make_fashion_mnist_small.py --data_dir=DIRECTORY_WITH_FASHION_MNIST [--output_dir=...]
+    python tests/make_fashion_mnist_small.py --data_dir=DIRECTORY_WITH_FASHION_MNIST [--output_dir=...]
 
 It has 7,000 of the original training images and 2,000 of the original test images, the same number of each class, with
 unchanged pixels. The same seed gives the same files, byte by byte, with the same version of zlib.
@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 
 PER_CLASS = {"train": 700, "test": 200}  # 9,000 images fit in 5 MB
 SEED = 0
+DATASETS = pathlib.Path(__file__).parent.parent / "bars_tf" / "data" / "datasets"
 
 
 def _filtered(image: np.ndarray) -> list[np.ndarray]:
@@ -104,7 +105,7 @@ class FashionMnistSmall(tfds.core.GeneratorBasedBuilder):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="TFDS directory with fashion_mnist, prepared")
-    parser.add_argument("--output_dir", default=str(pathlib.Path(__file__).parent), help="default: beside this file")
+    parser.add_argument("--output_dir", default=str(DATASETS), help="default: the package")
     flags = parser.parse_args()
     tfds.disable_progress_bar()
     FashionMnistSmall(source_dir=flags.data_dir, data_dir=flags.output_dir).download_and_prepare()
