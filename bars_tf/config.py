@@ -12,23 +12,14 @@ CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type"
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """How a run is carried out, whatever it computes.
+    """How a run is carried out, whatever it computes."""
 
-    Attributes:
-        workdir: directory of the run.
-        seed: of data order, initial weights and sampling.
-        deterministic: whether TensorFlow uses deterministic kernels only.
-        max_steps: steps after which every epoch ends; 0 for no limit.
-        strategy: "one_device", "mirrored" or "multi_worker".
-        save_minutes: time between two checkpoints within an epoch.
-    """
-
-    workdir: str = ""
-    seed: int = 0
-    deterministic: bool = False
-    max_steps: int = 0
-    strategy: str = "one_device"
-    save_minutes: float = 10.0
+    workdir: str = ""  # directory of the run
+    seed: int = 0  # of data order, initial weights and sampling
+    deterministic: bool = False  # whether TensorFlow uses deterministic kernels only
+    max_steps: int = 0  # steps after which every epoch ends; 0 for no limit
+    strategy: str = "one_device"  # "one_device", "mirrored" or "multi_worker"
+    save_minutes: float = 10.0  # time between two checkpoints within an epoch
 
     @property
     def is_chief(self) -> bool:

@@ -284,22 +284,15 @@ ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
 class Program(NamedTuple):
-    """What `--help` says of a program, and the flags that it takes.
-
-    Attributes:
-        required: flags that must be given.
-        one_of: flags of which exactly one must be given.
-        argument: the flag that may be written as its value alone.
-        suffix: ending of the default work directory.
-    """
+    """What `--help` says of a program, and the flags that it takes."""
 
     purpose: str
     example: str
     flags: tuple[str, ...]
-    required: tuple[str, ...] = ()
-    one_of: tuple[str, ...] = ()
-    argument: str = ""
-    suffix: str = ""
+    required: tuple[str, ...] = ()  # flags that must be given
+    one_of: tuple[str, ...] = ()  # flags of which exactly one must be given
+    argument: str = ""  # the flag that may be written as its value alone
+    suffix: str = ""  # ending of the default work directory
 
 
 PROGRAMS = {

@@ -45,25 +45,18 @@ def budget_flag(measure: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of one call of a program.
+    """The settings of one call of a program."""
 
-    Attributes:
-        values: the resolved value of every flag, by its name: what a run keeps as `config.flags`.
-        search_space: the named space, or that of the file, with the fields that flags override.
-        limits: the limits of the budget flags.
-        export: None without `--name`.
-    """
-
-    values: Mapping[str, Any]
-    search_space: SearchSpace
-    limits: Budget
+    values: Mapping[str, Any]  # the resolved value of every flag, by its name: what a run keeps as `config.flags`
+    search_space: SearchSpace  # the named space, or that of the file, with the fields that flags override
+    limits: Budget  # the limits of the budget flags
     run: RunSettings
     data: DataSettings
     search: SearchSettings
     training: TrainingSettings
     comparison: ComparisonSettings
     tuning: TuningSettings
-    export: ExportSettings | None
+    export: ExportSettings | None  # None without `--name`
 
     @classmethod
     def of(cls, **given: Any) -> Settings:

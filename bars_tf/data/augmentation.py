@@ -20,8 +20,7 @@ class Augmentation:
         flip: whether half of the images are mirrored left to right.
         cutout: side in pixels of a square set to the mean colour, its centre anywhere in the image; 0 for none.
 
-    Raises:
-        ValueError: a number of pixels is negative.
+    Raises: ValueError: a number of pixels is negative.
     """
 
     crop_padding: int = 0
@@ -84,13 +83,8 @@ def _draw(count: tf.Tensor, seed: tf.Tensor, end: int, shard: tuple[int, int]) -
     return tf.random.stateless_uniform([count * shards, 1], seed, 0, end, tf.int32)[index::shards]
 
 
-def random_crop_and_flip(
-    images: tf.Tensor,
-    size: tuple[int, int],
-    augmentation: Augmentation,
-    key: tf.Tensor,
-    shard: tuple[int, int] = (0, 1),
-) -> tf.Tensor:
+def random_crop_and_flip(images: tf.Tensor, size: tuple[int, int], augmentation: Augmentation, key: tf.Tensor,
+                         shard: tuple[int, int] = (0, 1)) -> tf.Tensor:
     """Pads, crops and mirrors each image at random.
 
     Args:
@@ -141,15 +135,8 @@ def cutout(images: tf.Tensor, side: int, key: tf.Tensor, shard: tuple[int, int] 
     return tf.where(hole[..., None], tf.zeros([], images.dtype), images)
 
 
-def prepare_for_training(
-    images: tf.Tensor,
-    size: tuple[int, int],
-    mean: Sequence[float],
-    std: Sequence[float],
-    augmentation: Augmentation,
-    key: tf.Tensor,
-    shard: tuple[int, int] = (0, 1),
-) -> tf.Tensor:
+def prepare_for_training(images: tf.Tensor, size: tuple[int, int], mean: Sequence[float], std: Sequence[float],
+                         augmentation: Augmentation, key: tf.Tensor, shard: tuple[int, int] = (0, 1)) -> tf.Tensor:
     """Augments and normalises uint8 images [B, H, W, C]; returns float32 [B, *size, C].
 
     The arguments are those of `random_crop_and_flip` and `normalise`.
@@ -159,8 +146,7 @@ def prepare_for_training(
     return cutout(images, augmentation.cutout, for_cutout, shard) if augmentation.cutout else images
 
 
-def prepare_for_evaluation(
-    images: tf.Tensor, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]
-) -> tf.Tensor:
+def prepare_for_evaluation(images: tf.Tensor, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]
+                          ) -> tf.Tensor:
     """Crops the centre of uint8 images [B, H, W, C] and normalises it; returns float32 [B, *size, C]."""
     return normalise(central_crop(images, size), mean, std)

@@ -50,8 +50,7 @@ def from_function(function: Callable[[str], tf.data.Dataset], class_names: Seque
         image_size: side in pixels that images are resized to; required if they vary in size.
     Returns:
         Training images and test images.
-    Raises:
-        ValueError: the function returns anything else, or no images.
+    Raises: ValueError: the function returns anything else, or no images.
     """
     splits = {split: function(split) for split in ("train", "test")}
     stats = {split: _statistics(split, dataset) for split, dataset in splits.items()}

@@ -72,8 +72,7 @@ class ImageData:
     def split(self, seed: int, fractions: Sequence[float]) -> tuple[ImageData, ...]:
         """Splits the images at random into disjoint subsets, one per fraction.
 
-        Raises:
-            ValueError: fractions are not positive or sum to more than 1, or a subset has no image.
+        Raises: ValueError: fractions are not positive or sum to more than 1, or a subset has no image.
         """
         ends = np.cumsum(fractions)
         if min(fractions, default=0) <= 0 or ends[-1] > 1 + 1e-9:
@@ -118,13 +117,9 @@ def load(name: str, data_dir: str | os.PathLike | None = None, *, image_size: in
         shape, None in shape[:2], image_size, f"the images of data set {name!r}")
 
 
-def build_image_data(
-    make_records: Callable[[tuple[int, int, int], bool], Iterable[Records]],
-    shape: tuple[int | None, int | None, int | None],
-    varying: bool | str,
-    image_size: int | None,
-    subject: str,
-) -> tuple[ImageData, ImageData]:
+def build_image_data(make_records: Callable[[tuple[int, int, int], bool], Iterable[Records]],
+                     shape: tuple[int | None, int | None, int | None], varying: bool | str, image_size: int | None,
+                     subject: str) -> tuple[ImageData, ImageData]:
     """Builds training and test images from their records.
 
     Args:
@@ -134,8 +129,7 @@ def build_image_data(
         varying: whether the sizes vary, or an example of it.
         image_size: side in pixels that images are resized to; None to keep their size.
         subject: a name of the images for messages, in the plural.
-    Raises:
-        ValueError: sizes vary and `image_size` is not given, or images are smaller than 8 pixels.
+    Raises: ValueError: sizes vary and `image_size` is not given, or images are smaller than 8 pixels.
     """
     height, width, channels = shape
     if varying and image_size is None:

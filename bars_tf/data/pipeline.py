@@ -17,8 +17,7 @@ __all__ = ["ImageData", "batches", "bilevel", "load", "steps_per_epoch"]
 def steps_per_epoch(batch_size: int, *subsets: ImageData) -> int:
     """Training steps per epoch: the number of full batches of the smallest subset.
 
-    Raises:
-        ValueError: the smallest subset has fewer images than a batch.
+    Raises: ValueError: the smallest subset has fewer images than a batch.
     """
     smallest = min(subsets, key=lambda subset: subset.num_images)
     if not 1 <= batch_size <= smallest.num_images:
@@ -28,23 +27,14 @@ def steps_per_epoch(batch_size: int, *subsets: ImageData) -> int:
     return smallest.num_images // batch_size
 
 
-def batches(
-    data: ImageData,
-    batch_size: int,
-    *,
-    training: bool = False,
-    seed: int = 0,
-    start_epoch: int | None = None,
-    start_step: int = 0,
-    steps: int | None = None,
-    shard: tuple[int, int] = (0, 1),
-    augment: Augmentation | Literal["default"] | None = "default",
-) -> tf.data.Dataset:
+def batches(data: ImageData, batch_size: int, *, training: bool = False, seed: int = 0,
+            start_epoch: int | None = None, start_step: int = 0, steps: int | None = None,
+            shard: tuple[int, int] = (0, 1), augment: Augmentation | Literal["default"] | None = "default"
+           ) -> tf.data.Dataset:
     """Batches of normalised float32 images [B, H, W, C] and int32 labels [B].
 
     Args:
         data: the images.
-        batch_size: images in a batch.
         training: whether images are augmented and shuffled, and an incomplete last batch is dropped. Otherwise every
             image appears once, in order.
         seed: seed of order and augmentation.
@@ -55,8 +45,7 @@ def batches(
         shard: (i, n) for every nth image of each batch from the ith on; n divides the batch size.
         augment: the augmentation; "default" for that of the data set, None for none.
 
-    Raises:
-        ValueError: the batch is larger than the data, or a record is damaged.
+    Raises: ValueError: the batch is larger than the data, or a record is damaged.
     """
     if not training:
         steps = math.ceil(data.num_images / batch_size)
@@ -67,18 +56,10 @@ def batches(
     return _with_options(dataset, steps if start_epoch is None else tf.data.INFINITE_CARDINALITY)
 
 
-def bilevel(
-    train: ImageData | tuple[ImageData, ImageData],
-    batch_size: int,
-    *,
-    seed: int = 0,
-    arch_split: float = 0.5,
-    start_epoch: int | None = None,
-    start_step: int = 0,
-    steps: int | None = None,
-    shard: tuple[int, int] = (0, 1),
-    augment: Augmentation | Literal["default"] | None = "default",
-) -> tf.data.Dataset:
+def bilevel(train: ImageData | tuple[ImageData, ImageData], batch_size: int, *, seed: int = 0,
+            arch_split: float = 0.5, start_epoch: int | None = None, start_step: int = 0, steps: int | None = None,
+            shard: tuple[int, int] = (0, 1), augment: Augmentation | Literal["default"] | None = "default"
+           ) -> tf.data.Dataset:
     """Pairs of training batches for a search: ((x_w, y_w), (x_a, y_a)), for the weights and for the alphas.
 
     Args:
@@ -87,8 +68,7 @@ def bilevel(
         arch_split: fraction of the images that trains the alphas.
         seed, start_epoch, start_step, steps, shard, augment: as for `batches`.
 
-    Raises:
-        ValueError: a batch is larger than a subset, `arch_split` is not between 0 and 1, or a record is damaged.
+    Raises: ValueError: a batch is larger than a subset, `arch_split` is not between 0 and 1, or a record is damaged.
     """
     subsets = train.split(seed, (1 - arch_split, arch_split)) if isinstance(train, ImageData) else train
     steps = min(steps or math.inf, steps_per_epoch(batch_size, *subsets))
@@ -106,16 +86,9 @@ def _epoch_numbers(seed: int, start_epoch: int | None) -> tf.data.Dataset:
     return tf.data.Dataset.range(start_epoch, 2**31)
 
 
-def _pipeline(
-    data: ImageData,
-    batch_size: int,
-    steps: int,
-    epochs: tf.data.Dataset,
-    seed: int | None,
-    augment: Augmentation | Literal["default"] | None,
-    start: tuple[int | None, int] = (None, 0),
-    shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
+def _pipeline(data: ImageData, batch_size: int, steps: int, epochs: tf.data.Dataset, seed: int | None,
+              augment: Augmentation | Literal["default"] | None, start: tuple[int | None, int] = (None, 0),
+              shard: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
     """`steps` batches for each of `epochs`.
 
     Without a seed, images are in order and not augmented. `start` is an epoch and the number of its first batches that

@@ -101,8 +101,7 @@ class Records:
 
         TFDS shuffles images when it writes them, so the first ones are a random sample.
 
-        Raises:
-            ValueError: a record is damaged.
+        Raises: ValueError: a record is damaged.
         """
         try:
             sample = np.stack([image for image, _ in self.decoded().take(SAMPLE).as_numpy_iterator()]) / 255.0
@@ -115,8 +114,7 @@ class Records:
     def in_memory(self) -> tuple[tf.Tensor, tf.Tensor] | None:
         """uint8 images [N, H, W, C] and int32 labels [N], or None if they need more than `MEMORY_LIMIT`.
 
-        Raises:
-            ValueError: a record is damaged, has a label out of range or an image of another size.
+        Raises: ValueError: a record is damaged, has a label out of range or an image of another size.
         """
         if len(self) * int(np.prod(self.shape)) > MEMORY_LIMIT:
             return None

@@ -14,32 +14,19 @@ USER_IMAGES = ("image_dir",)
 class DataSettings:
     """Source, augmentation and validation images.
 
-    Attributes:
-        dataset: name of a TensorFlow Datasets set.
-        data_dir: directory where TensorFlow Datasets looks for it; None for its default.
-        image_dir: directory of images that replaces `dataset`.
-        image_size: side in pixels that images are resized to; 0 keeps their size.
-        crop_padding: padding in pixels before random crops; None for the default of the data set.
-        flip: whether training images are mirrored at random; None for the default of the data set.
-        cutout: side in pixels of a square that is blanked in training images; 0 for none.
-        split_seed: seed that selects the validation images.
-        validation_split: fraction of the training images that is used for validation.
-        eval_batch_size: images in an evaluation step.
-
-    Raises:
-        InputError: a crop or a cutout is larger than the images.
+    Raises: InputError: a crop or a cutout is larger than the images.
     """
 
-    dataset: str = "fashion_mnist_small"
-    data_dir: str | None = None
-    image_dir: str | None = None
-    image_size: int = 0
-    crop_padding: int | None = None
-    flip: bool | None = None
-    cutout: int = 0
-    split_seed: int = 0
-    validation_split: float = 0.1
-    eval_batch_size: int = 256
+    dataset: str = "fashion_mnist_small"  # name of a TensorFlow Datasets set
+    data_dir: str | None = None  # directory where TensorFlow Datasets looks for it; None for its default
+    image_dir: str | None = None  # directory of images that replaces `dataset`
+    image_size: int = 0  # side in pixels that images are resized to; 0 keeps their size
+    crop_padding: int | None = None  # padding in pixels before random crops; None for the default of the data set
+    flip: bool | None = None  # whether training images are mirrored at random; None for the default of the data set
+    cutout: int = 0  # side in pixels of a square that is blanked in training images; 0 for none
+    split_seed: int = 0  # seed that selects the validation images
+    validation_split: float = 0.1  # fraction of the training images that is used for validation
+    eval_batch_size: int = 256  # images in an evaluation step
 
     def __post_init__(self):
         if self.image_size:

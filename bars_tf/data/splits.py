@@ -13,19 +13,12 @@ from bars_tf.legacy_keras import tf
 
 
 class ImageSplits(NamedTuple):
-    """The images of a run.
+    """The images of a run."""
 
-    Attributes:
-        train: training images of the weights and of the alphas.
-        validation: images held out of the training set, for choices between networks.
-        test: test images, evaluated once, at the end.
-        settings: source and preparation of the images.
-    """
-
-    train: ImageData
-    validation: ImageData
-    test: ImageData
-    settings: DataSettings
+    train: ImageData  # training images of the weights and of the alphas
+    validation: ImageData  # images held out of the training set, for choices between networks
+    test: ImageData  # test images, evaluated once, at the end
+    settings: DataSettings  # source and preparation of the images
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -34,8 +34,7 @@ def _directory(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
 def find_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     """The TFDS builder of a data set, prepared or not.
 
-    Raises:
-        ValueError: there is no such data set.
+    Raises: ValueError: there is no such data set.
     """
     tfds.disable_progress_bar()
     gcs_utils._is_gcs_disabled = True  # otherwise TFDS tries a storage bucket first: minutes without a network
@@ -55,8 +54,7 @@ def find_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
 def download_if_missing(builder: Any, data_dir: str | os.PathLike | None = None) -> None:
     """Downloads a data set if it is missing.
 
-    Raises:
-        ValueError: the download failed.
+    Raises: ValueError: the download failed.
     """
     if os.path.exists(builder.data_dir):
         return
@@ -110,8 +108,7 @@ def classification_keys(builder: Any) -> tuple[str, str]:
 def split_names(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
     """The training split and the test split: "test", else "validation", else the last fifth of "train".
 
-    Raises:
-        ValueError: there are no training images.
+    Raises: ValueError: there are no training images.
     """
     available = builder.info.splits
     if "train" not in available:

@@ -38,19 +38,12 @@ class Agreement(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """The findings about a deployment file.
+    """The findings about a deployment file."""
 
-    Attributes:
-        contents: operations of the file.
-        agreement: with the trained model.
-        rounded: with the model that rounds as the engine does.
-        problems: a line each, empty for a file that is proven.
-    """
-
-    contents: Contents
-    agreement: Agreement
-    rounded: Agreement
-    problems: tuple[str, ...]
+    contents: Contents  # operations of the file
+    agreement: Agreement  # with the trained model
+    rounded: Agreement  # with the model that rounds as the engine does
+    problems: tuple[str, ...]  # a line each, empty for a file that is proven
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.contents.to_dict(), "agreement": self.agreement._asdict(),

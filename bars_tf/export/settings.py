@@ -17,21 +17,12 @@ TEMPLATE = Path(__file__).with_name("zoo_template.py")
 
 @dataclasses.dataclass(frozen=True)
 class ExportSettings:
-    """Settings of an export.
+    """Settings of an export. Raises: InputError if the model cannot have this name, or the output not be written to."""
 
-    Attributes:
-        name: name of the model, of its Python function and of its files.
-        output: directory that the files are written to.
-        overwrite: whether `output` may hold files already; those of the same names are replaced.
-        allow_float_fallback: whether a deployment file that is not proven to be the binary network is written all the
-            same, with warnings.
-    Raises: InputError if the model cannot have this name, or the output must not be written to.
-    """
-
-    name: str
-    output: str
-    overwrite: bool = False
-    allow_float_fallback: bool = False
+    name: str  # of the model, of its Python function and of its files
+    output: str  # directory that the files are written to
+    overwrite: bool = False  # whether `output` may hold files already; those of the same names are replaced
+    allow_float_fallback: bool = False  # whether a file that is not proven to be the binary network is written
 
     def __post_init__(self):
         path = Path(self.output)

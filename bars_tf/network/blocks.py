@@ -21,7 +21,6 @@ def binary_branch(factory: LayerFactory, x: Tensor, source: Channels, target: Ch
 
     Args:
         x: [B, height, width, source].
-        name: prefix of the names of the layers.
         activation: "relu" or "none".
         scale: factor of the result, in the supernet.
     """

@@ -27,7 +27,6 @@ def rank(supernet: Supernet, batches: Iterable, num_samples: int = 8,
     Those that use less than `NEARLY_ALL` of the budget come behind all others; equal accuracies go by the loss.
 
     Args:
-        supernet: a compiled supernet.
         batches: (images [B, H, W, C], labels [B]), which can be read more than once.
         num_samples: sampled candidates beside the most probable one.
         progress: called with each scored candidate, its number from 1, and the number of all.

@@ -24,11 +24,9 @@ def distribute_batches(strategy: tf.distribute.Strategy, batch_size: int,
     """Distributes batches to the replicas, for `fit`.
 
     Args:
-        strategy: the strategy.
         batch_size: images per step on all replicas together.
         batches: function from a shard (i, n) to batches with every nth image from the ith on.
-    Raises:
-        ValueError: the batch can't be distributed evenly.
+    Raises: ValueError: the batch can't be distributed evenly.
     """
     if strategy.num_replicas_in_sync == 1:
         return batches((0, 1))

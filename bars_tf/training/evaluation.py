@@ -27,9 +27,6 @@ def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size
     """Evaluates a network, with progress on stderr.
 
     Args:
-        network: the network.
-        images: the images.
-        batch_size: images in a batch.
         max_steps: number of batches after which the evaluation ends; 0 for no limit.
         title: name of the evaluation, for the progress.
         confusion: int [classes, classes], to which the images are added by (class, predicted class).

@@ -40,19 +40,12 @@ def optimizer(name: str, learning_rate: float, total_steps: int, warmup_steps: i
 
 
 class Stage(NamedTuple):
-    """A training of one network.
+    """A training of one network."""
 
-    Attributes:
-        name: name of its subdirectory.
-        epochs: number of epochs of the learning rate schedule.
-        precision: precision of the network, as for `build_network`.
-        pause_after: epoch at which the training pauses, to be continued later; None for no pause.
-    """
-
-    name: str
-    epochs: int
-    precision: str
-    pause_after: int | None = None
+    name: str  # name of its subdirectory
+    epochs: int  # number of epochs of the learning rate schedule
+    precision: str  # precision of the network, as for `build_network`
+    pause_after: int | None = None  # epoch at which the training pauses, to be continued later; None for no pause
 
 
 def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
@@ -63,8 +56,6 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
     Writes checkpoints, logs, and the model with the best validation accuracy as `best_model.h5`.
 
     Args:
-        settings, run, images: settings and images of the run.
-        genotype: the genotype.
         directory: work directory; the stage has a subdirectory.
         stage: the stage; None for the training that gives the result, "train".
         initial: model with the initial values of all variables; None for random ones.

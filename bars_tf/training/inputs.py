@@ -21,11 +21,8 @@ def check_sharing(strategy: tf.distribute.Strategy, images: ImageSplits, **batch
     """Checks that the devices can share all batches evenly, and that each gets some of the validation images.
 
     Args:
-        strategy: the strategy.
-        images: the images of the run.
         batch_sizes: batch sizes by the name of their setting.
-    Raises:
-        InputError: they can't; names the setting.
+    Raises: InputError: they can't; names the setting.
     """
     replicas = strategy.num_replicas_in_sync
     for field, size in batch_sizes.items():

@@ -52,9 +52,6 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
     Writes `confusion.json`, `model.h5` and `summary.json`.
 
     Args:
-        settings, run, images: settings and images of the run.
-        network: the genotype.
-        directory: work directory.
         budget: limit of each measure, for the summary.
         found: further entries of the summary.
     Returns:

@@ -39,8 +39,7 @@ def get_teacher(settings: TrainingSettings, run: RunSettings, images: ImageSplit
 
     Returns:
         The teacher or None, and the seconds of its training.
-    Raises:
-        InputError: the file of the teacher does not fit these images.
+    Raises: InputError: the file of the teacher does not fit these images.
     """
     if settings.teacher == TWIN:
         twin = backbones.backbone(genotype.space) if genotype.space.backbone else genotype

@@ -10,23 +10,14 @@ TUNERS = ("random", "bayesian", "hyperband")
 
 @dataclasses.dataclass(frozen=True)
 class TuningSettings:
-    """Subject, algorithm and limits of a tuner.
+    """Subject, algorithm and limits of a tuner. Raises: InputError if both limits of the time are given."""
 
-    Attributes:
-        what: one of `TUNED`: settings of the training of a genotype, or networks of a search space; None for neither.
-        trial_epochs: training epochs of a trial; of Hyperband, the most of any trial.
-        tune_minutes: minutes after which no trial begins; 0 for no limit.
-        as_long_as: work directory of a search whose duration is that limit.
-
-    Raises: InputError if both limits of the time are given.
-    """
-
-    what: str | None = None
+    what: str | None = None  # one of `TUNED`: settings of the training of a genotype, or networks of a search space
     tuner: str = "bayesian"
     max_trials: int = 20
-    trial_epochs: int = 40
-    tune_minutes: float = 0.0
-    as_long_as: str | None = None
+    trial_epochs: int = 40  # training epochs of a trial; of Hyperband, the most of any trial
+    tune_minutes: float = 0.0  # after which no trial begins; 0 for no limit
+    as_long_as: str | None = None  # work directory of a search whose duration is that limit
 
     def __post_init__(self):
         if self.as_long_as and self.tune_minutes:

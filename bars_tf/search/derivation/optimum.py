@@ -82,7 +82,6 @@ class MacroCosts:
     """The costs of topologies under fixed widths and depths, as weighted sums of the axes of the tables.
 
     Args:
-        tables: costs of the space.
         widths, depths: indices [stages] of the choices.
         weights: how each sum weighs the axes of a table [sums, 5], see `Budget.sums`.
     """
