@@ -18,6 +18,7 @@ from helpers import TINY, run_program
 NEED_TENSORFLOW = ["cli/test_compare.py", "cli/test_finish.py", "cli/test_refused_input.py", "cli/test_tune.py",
                    "cost/test_deployment.py", "root/test_legacy_keras.py"]
 collect_ignore: list[str] = []
+LONG_FILES = {"laws", "programs", "test_memory.py", "test_evolution.py", "test_plain_form.py", "test_benchmark.py"}
 
 
 class _Forbid:
@@ -37,6 +38,11 @@ def pytest_configure(config):
     if config.getoption("--without-tensorflow"):
         sys.meta_path.insert(0, _Forbid)
         collect_ignore.extend(NEED_TENSORFLOW)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files first that take longest: one of them begun last would keep one of two processes waiting."""
+    items.sort(key=lambda item: not LONG_FILES & {item.path.name, item.path.parent.name})
 
 
 @pytest.fixture

@@ -33,5 +33,5 @@ def test_a_search_for_a_family(tmp_path):
     ("1,2", "within its reach: none of these"), ("params:1,9G", "within its reach: none of these")])
 def test_bad_budgets(program_here, tmp_path, value, words):
     done = program_here("search", *TINY, f"--budgets={value}", f"--workdir={tmp_path / 'work'}")
-    assert done.returncode == 2 and f"--budgets={value}: " in done.stderr and words in done.stderr, done.stderr
+    assert done.returncode == 2 and "--budgets=" in done.stderr and words in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
