@@ -4,8 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,19 +65,3 @@ def read_json(path: str | os.PathLike, max_bytes: int = MAX_JSON_BYTES) -> Any:
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def discard_states(directory: Path) -> None:
-    """Removes the checkpoints and best models of finished trainings below a directory."""
-    for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def without_patterns(directory: str, place: str) -> str:
-    """The directory, or a link to it in `place`: TensorFlow takes a path with [, * or ? for a pattern of names."""
-    if not re.search(r"[][*?{}\\]", os.path.abspath(directory)):
-        return directory
-    os.makedirs(directory, exist_ok=True)
-    link = os.path.join(place, "checkpoints")
-    os.symlink(os.path.abspath(directory), link)
-    return link

@@ -70,7 +70,9 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
         names = ", ".join(f"--{name}" for name in it.one_of)
         raise InputError(f"{names}: exactly one of them is needed, as in `{it.example}`")
     settings = Settings.of(**given)
-    return settings if "workdir" in given else settings.replace(workdir=settings.run.workdir + it.suffix)
+    if it.suffix and "workdir" not in given:
+        settings = settings.replace(workdir=settings.run.workdir + it.suffix)
+    return settings
 
 
 def _flag_name(argument: str) -> str:

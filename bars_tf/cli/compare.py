@@ -11,10 +11,9 @@ from bars_tf.cli.inputs import checked_budget, search_of
 from bars_tf.cli.settings import Settings
 from bars_tf.compare import tables, trainings
 from bars_tf.compare.gather import gather
-from bars_tf.compare.supernet_scores import CANDIDATES
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
-from bars_tf.report.run_files import CONFIG, NETWORKS
+from bars_tf.report.run_files import CANDIDATES, CONFIG, GENOTYPE, NETWORKS
 from bars_tf.search.task import Search
 from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
@@ -47,7 +46,7 @@ def main(settings: Settings) -> None:
 def _keep_settings(settings: Settings, directory: Path, seed: int) -> None:
     """Writes the flags by which bin/train repeats a training of the comparison."""
     workdir.write_flagfile(directory / CONFIG, settings.replace(
-        seed=seed, workdir=str(directory), genotype=str(directory / "genotype.json")), "train")
+        seed=seed, workdir=str(directory), genotype=str(directory / GENOTYPE)), "train")
 
 
 def finished_searches(settings: Settings) -> dict[str, Callable[[], Search]]:

@@ -31,7 +31,7 @@ def checked_budget(settings: Settings, images: ImageSplits) -> Budget:
     budget = given_budget(settings, images)
     if members:
         check_family(members, tables)
-        budget = list(members.budgets(budget).values())[-1]
+        budget = members.largest(budget)
     try:
         check_budget(space, budget, tables)
     except ValueError as error:

@@ -9,6 +9,7 @@ from bars_tf.compare import baselines
 from bars_tf.cost.tables import cost_at
 from bars_tf.data.splits import ImageSplits, load_splits
 from bars_tf.errors import InputError, as_text, blame
+from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.inputs import check_sharing, steps_per_epoch
@@ -19,7 +20,7 @@ def main(settings: Settings) -> None:
     values, batch_size = settings.values, settings.training.train_batch_size
     genotype = read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
-    trained = directory / "genotype.json"
+    trained = directory / GENOTYPE
     if genotype and trained.exists() and Genotype.load(trained) != genotype:
         raise InputError.of("workdir", settings.run.workdir, f"trains another genotype than --genotype="
                             f"{values['genotype']}; choose another directory")

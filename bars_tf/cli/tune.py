@@ -17,6 +17,7 @@ from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, blame
 from bars_tf.report import run
+from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
 from bars_tf.training.inputs import steps_per_epoch
@@ -31,7 +32,7 @@ def main(settings: Settings) -> None:
         workdir.claim(settings, "tune")
     seconds = time_limit(settings.tuning)
     genotype = read_genotype(settings) if settings.tuning.what == "training" else None
-    kept = directory / PROJECT / "genotype.json"
+    kept = directory / PROJECT / GENOTYPE
     if genotype and kept.exists() and Genotype.load(kept) != genotype:
         raise InputError.of("workdir", directory, "tunes another genotype than --genotype="
                             f"{settings.values['genotype']}; choose another directory")
@@ -41,21 +42,21 @@ def main(settings: Settings) -> None:
     if genotype:
         with blame("genotype", settings.values["genotype"]):
             genotype.space.check_image(images.image_shape)
+        budget = given_budget(settings, images)
     else:
-        checked_budget(settings, images)
+        budget = checked_budget(settings, images)
         steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
     if not worker:
         workdir.keep(settings, "tune", images.train.sha256)
         if genotype:
             genotype.save(kept)
-    task = Task(settings.tuning, genotype, settings.search_space, given_budget(settings, images), settings.training,
-                settings.run, images)
+    task = Task(settings.tuning, genotype, settings.search_space, budget, settings.training, settings.run, images)
     found = run_trials(task, seconds, worker)
     if not found:
         console.say("tune  no trials are left; the chief trains the best network")
         return
     training, images, network = task.trial(found["best"]["values"], settings.training.train_epochs)
-    network.save(directory / "genotype.json", images.image_shape, images.num_classes)
+    network.save(directory / GENOTYPE, images.image_shape, images.num_classes)
     finish(training, settings.run, images, network, directory, strategy, {} if genotype else task.budget.limits(),
            search_accuracy=found["best"]["accuracy"], search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})

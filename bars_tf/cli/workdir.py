@@ -10,10 +10,10 @@ from bars_tf.cli.settings import Settings
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute, read_json, write_bytes, write_json
-from bars_tf.report.run_files import CONFIG, DATA, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
+from bars_tf.report.run_files import CONFIG, DATA, GENOTYPE, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
 
-# Flags that do not change what a run computes: a run may go on under others. A genotype file and the user's images are
-# judged by their content.
+# Flags that do not change what a run computes: a run may be resumed with other values of them. A genotype file and the
+# user's images are judged by their content.
 FREE = ("workdir", "data_dir", *USER_IMAGES, "verbosity", "save_minutes", "strategy", "genotype",
         # A comparison may take in more networks.
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
@@ -108,10 +108,10 @@ def settings_of(path: str | os.PathLike, program: str = "search", *more: str) ->
 
 
 def differences(path: str | os.PathLike, settings: Settings, program: str = "search") -> list[str]:
-    """How a flagfile's settings differ from others in what matters: "--seed=0 there, 1 here".
+    """How the settings in a flagfile differ from those given, in what changes a run: "--seed=0 there, 1 here".
 
-    More epochs of training are welcome: the schedule of the rate then is that of the new length from there on. Not so
-    in a comparison, nor in finals, whose networks all are trained alike.
+    More epochs of training are no difference: from there on the learning rate follows the schedule of the new length.
+    In a comparison and in finals they are one, as all networks are to be trained alike.
     """
     free, directory = set(FREE), Path(path).parent
     there, here = settings_of(path, program).values, settings.values
@@ -119,7 +119,7 @@ def differences(path: str | os.PathLike, settings: Settings, program: str = "sea
         free.add("space")
     if (there["split_seed"], here["split_seed"]) == (there["seed"], here["seed"]):  # the default
         free.add("split_seed")
-    in_finals = (directory / "finals").exists() and not (directory / "genotype.json").exists()
+    in_finals = (directory / "finals").exists() and not (directory / GENOTYPE).exists()
     if here["train_epochs"] > there["train_epochs"] and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
         if (directory / TRIALS).exists():  # likewise, and no trial is left

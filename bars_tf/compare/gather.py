@@ -15,7 +15,7 @@ from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.tables import CostTables, cost_at, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, blame
-from bars_tf.report.run_files import SUMMARY, number, read_object
+from bars_tf.report.run_files import CANDIDATES, GENOTYPE, SUMMARY, number, read_object
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -48,12 +48,12 @@ def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, ima
 def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int], num_seeds: int) -> Contender:
     directory = Path(path)
     with blame("genotypes", path):
-        genotype = Genotype.load(directory / "genotype.json" if directory.is_dir() else directory)
+        genotype = Genotype.load(directory / GENOTYPE if directory.is_dir() else directory)
         genotype.space.check_image(shape[0])
         found = cost_at(genotype, *shape)
         for name, limit in budget.exceeded(found).items():
             raise ValueError(f"its {name} are {getattr(found, name):,.0f}, above the budget of {limit:,.0f}")
-        files = [file for name in (SUMMARY, "candidates.json") if (file := directory / name).exists()]
+        files = [file for name in (SUMMARY, CANDIDATES) if (file := directory / name).exists()]
         seconds = next(filter(None, (number(read_object(file).get("search_seconds")) for file in files)), None)
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, found, num_seeds, seconds, path)
 

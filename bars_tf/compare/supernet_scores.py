@@ -7,14 +7,13 @@ from bars_tf import console
 from bars_tf.data.splits import reading
 from bars_tf.files import read_json, sha256, write_json
 from bars_tf.legacy_keras import tf
+from bars_tf.report.run_files import CANDIDATES
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.supernet_training import restored
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training.inputs import validation_batches
-
-CANDIDATES = "candidates.json"
 
 
 def score(directory: Path, load: Callable[[], Search], networks: Mapping[str, Genotype], file: Path

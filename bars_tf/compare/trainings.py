@@ -17,11 +17,11 @@ from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError
-from bars_tf.files import discard_states
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run_files import NETWORKS, read_log
+from bars_tf.report.run_files import GENOTYPE, NETWORKS, read_log
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
+from bars_tf.training.checkpoint_files import discard_states
 from bars_tf.training.outcome import finished_summary, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
@@ -117,7 +117,7 @@ def _scores(comparison: Comparison, directory: Path) -> Scores:
 
 def _keep_genotype(contender: Contender, directory: Path, images: ImageSplits) -> None:
     """Writes the genotype of a training, unless another one is trained there."""
-    file = directory / "genotype.json"
+    file = directory / GENOTYPE
     if file.exists() and Genotype.load(file) != contender.network:
         raise InputError.of("workdir", directory, f"has a training of another network than this {contender.name}; "
                             "choose another --workdir, or append to --genotypes in place of changing them")

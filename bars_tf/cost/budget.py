@@ -77,6 +77,10 @@ class Family:
         """The budget of each network by its limit, increasing; `limits` holds for all of them."""
         return {value: dataclasses.replace(limits, **{self.measure: value}) for value in self.limits}
 
+    def largest(self, limits: Budget) -> Budget:
+        """The budget of the largest network."""
+        return dataclasses.replace(limits, **{self.measure: self.limits[-1]})
+
     def steering(self, limits: Budget) -> Budget:
         """The budget that steers the search: the geometric mean of the smallest and the largest limit (our choice)."""
         return dataclasses.replace(limits, **{self.measure: (self.limits[0] * self.limits[-1]) ** 0.5})

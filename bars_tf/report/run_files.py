@@ -12,6 +12,7 @@ from bars_tf.files import read_json
 
 CONFIG, SPACE, DATA, LOCK = "config.flags", "space.json", "data.json", "lock"
 SUMMARY, GENOTYPE, MODEL = "summary.json", "genotype.json", "model.h5"
+CANDIDATES, FAMILY = "candidates.json", "family.json"
 NETWORKS, TRIALS, TUNED = "networks", "trials.json", "tuned.flags"
 MAX_BYTES = 2**28
 

@@ -35,7 +35,7 @@ class Search:
     @property
     def limits(self) -> Budget:
         """The budget of the network that is trained: the largest one of a family."""
-        return list(self.family.budgets(self.budget).values())[-1] if self.family else self.budget
+        return self.family.largest(self.budget) if self.family else self.budget
 
     @property
     def steering(self) -> Budget:

@@ -13,9 +13,9 @@ from typing import Any
 
 from bars_tf import console
 from bars_tf.data.splits import reading
-from bars_tf.files import discard_states, read_json, write_json
+from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run_files import read_log
+from bars_tf.report.run_files import CANDIDATES, FAMILY, GENOTYPE, read_log
 from bars_tf.search.derivation.candidates import Candidate
 from bars_tf.search.ranking import rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
@@ -23,6 +23,7 @@ from bars_tf.search.supernet_training import train_supernet, warn_if_undecided
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
+from bars_tf.training.checkpoint_files import discard_states
 from bars_tf.training.fit import Stage, train_network
 from bars_tf.training.inputs import validation_batches
 from bars_tf.training.progress import Progress
@@ -72,8 +73,8 @@ def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genoty
     Returns the genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
     """
     directory, chief = search.directory, search.run.is_chief
-    file = directory / "candidates.json"
-    if not (file.exists() and (directory / "genotype.json").exists()):
+    file = directory / CANDIDATES
+    if not (file.exists() and (directory / GENOTYPE).exists()):
         if distribution.is_distributed(strategy):
             with strategy.scope():
                 train_supernet(search)
@@ -84,7 +85,7 @@ def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genoty
     if "winner_of_finals" in found and chief:
         promote_winner(directory, found["winner_of_finals"])
     distribution.barrier(strategy)
-    return Genotype.load(directory / "genotype.json"), {
+    return Genotype.load(directory / GENOTYPE), {
         "search_accuracy": found["candidates"][0]["accuracy"], "search_seconds": found["search_seconds"]}
 
 
@@ -114,7 +115,7 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
         seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
-    _save(search, candidates[0], search.directory / "genotype.json")
+    _save(search, candidates[0], search.directory / GENOTYPE)
     scores.path.unlink()
 
 
@@ -128,7 +129,7 @@ def derive_family(search: Search, ranking: Callable[..., list[Candidate]], score
         _save(search, member, path)
         console.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
                     f"{member.accuracy:.2%} by the supernet: {path}")
-    write_json(search.directory / "family.json", {"measure": measure, "members": [
+    write_json(search.directory / FAMILY, {"measure": measure, "members": [
         {"budget": limit, **candidate_row(member)} for limit, (member, *_) in found.items()]})
     return list(found.values())[-1]
 

@@ -1,7 +1,8 @@
-"""The files of a directory of TensorFlow checkpoints: their numbers, and what to do about damaged ones."""
+"""The files of a directory of TensorFlow checkpoints: names, numbers, what to do about damaged ones, removal."""
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from bars_tf.errors import one_line
@@ -36,3 +37,19 @@ def number_of(path: str | os.PathLike) -> int:
     """The number in the name of a checkpoint or of one of its files."""
     match = re.match(r"ckpt-(\d+)(?![^._])", os.path.basename(path))
     return int(match[1]) if match else -1
+
+
+def discard_states(directory: Path) -> None:
+    """Removes the checkpoints and best models of finished trainings below a directory."""
+    for path in (*directory.rglob("checkpoints"), *directory.rglob("best_model.h5")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def without_patterns(directory: str, place: str) -> str:
+    """The directory, or a link to it in `place`: TensorFlow takes a path with [, * or ? for a pattern of names."""
+    if not re.search(r"[][*?{}\\]", os.path.abspath(directory)):
+        return directory
+    os.makedirs(directory, exist_ok=True)
+    link = os.path.join(place, "checkpoints")
+    os.symlink(os.path.abspath(directory), link)
+    return link

@@ -23,9 +23,8 @@ import numpy as np
 
 from bars_tf import console
 from bars_tf.errors import InputError, one_line
-from bars_tf.files import without_patterns
 from bars_tf.legacy_keras import tf
-from bars_tf.training.checkpoint_files import damage_of, number_of, repair_list
+from bars_tf.training.checkpoint_files import damage_of, number_of, repair_list, without_patterns
 
 
 class Position(NamedTuple):

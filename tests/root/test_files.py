@@ -26,10 +26,3 @@ def test_an_error_names_the_file_that_was_meant(tmp_path):
     with pytest.raises(OSError, match="Not a directory") as error:
         files.write_bytes(tmp_path / "file" / "below" / "x", b"")
     assert error.value.filename == str(tmp_path / "file" / "below" / "x")
-
-
-def test_states_of_finished_trainings_go(tmp_path):
-    for name in ("train/checkpoints/a", "train/best_model.h5", "model.h5"):
-        files.write_bytes(tmp_path / name, b"x")
-    files.discard_states(tmp_path)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["model.h5"]

@@ -21,7 +21,7 @@ from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, as_text
 from bars_tf.files import read_json, write_bytes, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run_files import TRIALS, TUNED, read_log
+from bars_tf.report.run_files import CANDIDATES, TRIALS, TUNED, read_log
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.fit import train_network
@@ -145,7 +145,7 @@ def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
         write_bytes(task.directory / TUNED, ("\n".join([head, *lines]) + "\n").encode())
     else:
         networks = [hyperparameters.genotype_of(task.space, t.hyperparameters.values) for t in order]
-        write_json(task.directory / "candidates.json", {"search_seconds": oracle.seconds, "candidates": [
+        write_json(task.directory / CANDIDATES, {"search_seconds": oracle.seconds, "candidates": [
             {"origin": task.settings.tuner, "accuracy": t.score, "cost": cost_of(g, task.tables).to_dict(),
              "genotype": g.to_dict()} for t, g in zip(order, networks)]})
     write_json(task.directory / TRIALS, found)
