@@ -125,8 +125,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "data_dir": Flag(text, "Directory where TensorFlow Datasets looks for data sets and downloads them to.",
                          "its own"),
         "image_dir": Flag(text, "Directory of images that replaces --dataset: CLASS/FILE, or train/CLASS/FILE and "
-                          "test/CLASS/FILE. Without test images, a fifth of every class is used for the test, the same "
-                          "images in every run.", "none"),
+                          "test/CLASS/FILE, of every common format. Without test images, a fifth of every class is "
+                          "used for the test, the same images in every run. See docs/guide/data.md.", "none"),
         "image_size": Flag(IMAGE_SIZE, "Side in pixels that images are resized to; 0 keeps their size."),
         "crop_padding": Flag(COUNT_OR_0, "Pixels that training images are padded by before a random crop; 0 for no "
                              "crops. Images of varying sizes are stored 15 % larger and cropped from that.",

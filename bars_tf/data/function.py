@@ -5,11 +5,14 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
+from bars_tf import console
 from bars_tf.data.folder import from_folder
 from bars_tf.data.image_data import ImageData, build_image_data
 from bars_tf.data.records import UserRecords
 from bars_tf.errors import one_line
 from bars_tf.legacy_keras import tf
+
+COUNTED = 2**20  # images after which a note is shown, because an infinite data set may not know that it is one
 
 __all__ = ["from_folder", "from_function"]
 
@@ -50,7 +53,7 @@ def from_function(function: Callable[[str], tf.data.Dataset], class_names: Seque
         image_size: side in pixels that images are resized to; required if they vary in size.
     Returns:
         Training images and test images.
-    Raises: ValueError: the function returns anything else, or no images.
+    Raises: ValueError: the function returns anything else, no images, or an infinite data set.
     """
     splits = {split: function(split) for split in ("train", "test")}
     stats = {split: _statistics(split, dataset) for split, dataset in splits.items()}
@@ -79,11 +82,15 @@ def _statistics(split: str, dataset: tf.data.Dataset) -> tuple[int, int, set[tup
             and spec[1].dtype.is_integer and spec[1].shape.rank == 0):
         raise ValueError(f"the function must return, for {split!r}, a data set of (uint8 image [H, W, C], integer "
                          f"label), not batched; it returned {spec if spec is not None else type(dataset).__name__}")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(f"the data set for {split!r} is infinite: return it without repeat(), or with take(count)")
     count, highest, sizes, digest = 0, -1, set(), hashlib.sha256()
     for image, label in dataset.as_numpy_iterator():
         if label < 0:
             raise ValueError(f"image {count} of {split!r} has the label {label}; labels count from 0")
         count, highest = count + 1, max(highest, int(label))
+        if not count % COUNTED:
+            console.say(f"note: the data set for {split!r} has {count} images so far; it must not be infinite")
         sizes.add(image.shape)
         digest.update(image.tobytes() + bytes([int(label) % 256]))
     if not count:

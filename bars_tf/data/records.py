@@ -182,8 +182,8 @@ class UserRecords(Records):
     """Images of the user, identified by a digest.
 
     Subclasses have the fields `names`, of the classes, and `digest`; their `builder` is None. They define `name`,
-    `__len__`, `encoded` and `diagnose`; `origin`, if a flag of their own selects them; `decode`, if images are decoded
-    already.
+    `__len__`, `encoded` and `diagnose`; `origin`, if a flag of their own selects them; `decode`, if `encoded` has
+    something else than the contents of files.
     """
 
     @property

@@ -31,9 +31,17 @@ def test_a_function_that_returns_tf_data(rng):
     (lambda d: d.batch(2), "not batched"), (lambda d: d.take(0), "no images"),
     (lambda d: d.map(lambda x, y: (tf.cast(x, tf.float32), y)), "uint8"), (lambda d: 3, "int"),
     (lambda d: d.map(lambda x, y: (x, y - 5)), "counts? from 0|labels count"),
-    (lambda d: d.map(lambda x, y: (x, y + 9)), "labels go up to"),
+    (lambda d: d.map(lambda x, y: (x, y + 9)), "labels go up to"), (lambda d: d.repeat(), "'train' is infinite"),
+    (lambda d: tf.data.Dataset.choose_from_datasets([d.repeat()], tf.data.Dataset.range(1).repeat()), "is infinite"),
 ])
 def test_bad_functions(change, words):
     dataset = tf.data.Dataset.from_tensor_slices((np.zeros((6, 9, 9, 1), np.uint8), np.arange(6) % 2))
     with pytest.raises(ValueError, match=words):
         from_function(lambda split: change(dataset), ["a", "b"])
+
+
+def test_a_data_set_that_does_not_know_that_it_is_infinite(monkeypatch, capfd):
+    monkeypatch.setattr("bars_tf.data.function.COUNTED", 3)
+    dataset = tf.data.Dataset.from_tensor_slices((np.zeros((6, 9, 9, 1), np.uint8), np.arange(6) % 2))
+    from_function(lambda split: dataset.filter(lambda x, y: True))
+    assert "'train' has 3 images so far; it must not be infinite" in capfd.readouterr().err
