@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bars_tf.compare.baselines import BASELINES
+from bars_tf.compare.baselines import BASELINES, MOST_BLOCKS
 from bars_tf.compare.tuning.settings import TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
 from bars_tf.data.settings import USER_IMAGES
@@ -112,6 +112,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "genotype": Flag(text, "Genotype file, such as the genotype.json of a search."),
         "network": Flag(one_of(*BASELINES), "Baseline network to train in place of a genotype file, as large as the "
                         f"budget allows: {', '.join(BASELINES)}."),
+        "blocks": Flag(checked(int, lambda n: 1 <= n <= MOST_BLOCKS, f"must be from 1 to {MOST_BLOCKS}"),
+                       "Blocks of each stage of the --network."),
         "model": Flag(text, "Trained network: the model.h5 of a run, or a .tflite file of bin/export."),
         "directory": Flag(text, "Directory whose runs are listed, with those in its subdirectories."),
         "sort": Flag(text, "Column to sort by; a minus before it puts the largest value first: "
@@ -259,10 +261,11 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_random": Flag(COUNT_OR_0, "Random networks of the space at 95 to 100 % of the budget."),
         "repeat_random": Flag(COUNT_OR_0, "Number of random networks that are trained with a second seed.",
                               "a quarter of them"),
-        "references": Flag(_REFERENCES, "Hand-made baseline networks, as large as the budget allows: some of "
-                           f"{', '.join(BASELINES)}, or none.", "resnet,quicknet,bars_uniform; with a backbone "
-                           "backbone,widened"),
-        "train_seeds": Flag(COUNT, "Trainings of every searched network, every baseline and the best random network."),
+        "references": Flag(_REFERENCES, "Hand-made baseline networks, as wide as the budget allows and trained in "
+                           f"every depth that it allows: some of {', '.join(BASELINES)}, or none.",
+                           "resnet,quicknet,bars_uniform; with a backbone backbone,widened"),
+        "train_seeds": Flag(COUNT, "Trainings of every searched network, of the best depth of every baseline and of "
+                            "the best random network."),
     },
     "Measurement": {
         "measure": Flag(list_of(one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
@@ -303,7 +306,7 @@ PROGRAMS = {
     "train": Program(
         "Trains the network of a genotype file, or a baseline within a budget, and evaluates it.",
         "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
-        tuple(n for n in ("genotype", "network", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN)
+        tuple(n for n in ("genotype", "network", "blocks", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN)
               if n not in ("json", "arch_split", "batch_size", "budgets")), one_of=("genotype", "network")),
     "compare": Program(
         "Trains searched, random and hand-made networks of equal cost in the same way, and compares their accuracy.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf.cli.flags import ALL, MEASUREMENTS, SPACE
+from bars_tf.compare.baselines import USUAL_BLOCKS
 from bars_tf.compare.settings import ComparisonSettings
 from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings, config_directories
@@ -34,8 +35,9 @@ DEFAULTS: dict[str, Any] = {
     **{field.name: field.default for room in _ROOMS.values() for field in dataclasses.fields(room)},
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
-    "verbosity": 0, "json": False, "space": "bars", "measure": MEASUREMENTS, "rounds": 7, "quick": False,
-    "split": "test", "directory": "runs", "sort": "run", "overwrite": False, "allow_float_fallback": False}
+    "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
+    "quick": False, "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
+    "allow_float_fallback": False}
 
 
 def budget_flag(measure: str) -> str:

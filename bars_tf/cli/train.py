@@ -29,7 +29,7 @@ def main(settings: Settings) -> None:
     limits = given_budget(settings, images)
     with blame("network", values["network"]):
         network = genotype or baselines.make(values["network"], settings.search_space, limits, images.image_shape,
-                                             images.num_classes)
+                                             images.num_classes, values["blocks"])
     images.read()
     steps_per_epoch("train_batch_size", batch_size, settings.run.max_steps, images.train)
     check_sharing(strategy, images, train_batch_size=batch_size)
@@ -45,7 +45,7 @@ def main(settings: Settings) -> None:
         network.save(trained, images.image_shape, images.num_classes)
     finish(settings.training, settings.run, images, network, directory, strategy,
            (limits if values["network"] else settings.limits).limits(),
-           **({"reference": values["network"]} if values["network"] else {}))
+           **({"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}))
 
 
 def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:

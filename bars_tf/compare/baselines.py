@@ -1,8 +1,9 @@
-"""Hand-made networks that a search has to beat, by name: each the largest that a budget allows.
+"""Hand-made networks that a search has to beat, by name: each as wide as a budget allows, in every depth.
 
 All are genotypes of some space, so that they are built, counted, trained and written as any other network.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable
 
@@ -17,24 +18,21 @@ from bars_tf.space.search_space import MAX_NODE_CHANNELS, SearchSpace
 Fits = Callable[[Genotype], bool]
 
 # The widths of a baseline depend on each other, so that float operations that a search spends on wide stages remain
-# unused. Spent in the stem they make QuickNet better (README, "Comparing"), whose own stem ends in a 1x1 convolution
-# too.
+# unused: with a second, 1x1 convolution the stem can spend them, as QuickNet's own does.
 LONGER_STEMS = {"conv_3x3": "cifar", "conv_3x3_2": "cifar_2"}
-# Blocks of a stage: QuickNet's usual four of one convolution; two residual blocks of two convolutions, between the 8
-# and the 20 layers of the usual residual networks for small images.
-QUICKNET_BLOCKS, RESNET_BLOCKS = 4, 2
+# Numbers of blocks of a stage that a baseline may have, and the one that is usual at small budgets.
+MOST_BLOCKS, USUAL_BLOCKS = 6, 2
 
 
 def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, int, int], num_classes: int,
-         blocks: int | None = None) -> Genotype:
-    """The baseline of a name, as large as the budget allows, with stem and quantizers of a space.
+         blocks: int = USUAL_BLOCKS) -> Genotype:
+    """The baseline of a name, as wide as the budget allows, with stem and quantizers of a space.
 
     Args:
         name: one of `BASELINES`.
-        space: of the search. But for a backbone, a stem of one convolution gets a second one (`LONGER_STEMS`) where the
-            budget allows.
+        space: of the search.
         input_shape: (height, width, channels) of an image.
-        blocks: blocks of each stage of "quicknet" and "resnet"; None: as usual.
+        blocks: blocks of each stage, without effect on a backbone.
 
     Raises: ValueError if the smallest such network is above the budget, or the space has nothing to make it of.
     """
@@ -45,33 +43,55 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
         found = cost_at(network, input_shape, num_classes)
         return budget.used(found), found.ops  # widths between two steps of memory take the same
 
-    longer = space.stem if space.backbone else LONGER_STEMS.get(space.stem, space.stem)
-    for stem in dict.fromkeys((longer, space.stem)):
-        if found := max(filter(fits, _options(name, space.replace(stem=stem), fits, blocks)), key=used, default=None):
-            return found
+    if found := max(filter(fits, _options(name, space, fits, blocks)), key=used, default=None):
+        return found
     limits = ", ".join(f"{name}={limit:,.0f}" for name, limit in budget.limits().items())
     raise ValueError(f"its smallest network is above the budget {limits}; a higher one is needed")
 
 
-def _options(name: str, space: SearchSpace, fits: Fits, blocks: int | None) -> Iterable[Genotype]:
+def depths(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, int, int], num_classes: int
+           ) -> dict[str, tuple[Genotype, Genotype | None]]:
+    """A baseline in every depth that the budget allows: the network, and the same depth with a longer stem if any fits.
+
+    Returns: by name, such as "quicknet_2" for two blocks a stage; a backbone has one depth.
+    Raises: ValueError as `make`, if no depth fits.
+    """
+    if name not in BY_STEPS:
+        return {name: (make(name, space, budget, input_shape, num_classes), None)}
+    found = {}
+    for blocks in range(1, MOST_BLOCKS + 1):
+        both = []
+        for stem in (space.stem, LONGER_STEMS.get(space.stem)):
+            try:
+                both.append(stem and make(name, space.replace(stem=stem), budget, input_shape, num_classes, blocks))
+            except ValueError:
+                if not found and not both:
+                    raise
+                both.append(None)
+        if both[0]:
+            found[f"{name}_{blocks}"] = tuple(both)
+    return found
+
+
+def _options(name: str, space: SearchSpace, fits: Fits, blocks: int) -> Iterable[Genotype]:
     """Networks of which the largest that fits is the baseline; none if even the smallest does not fit."""
     if name in BY_STEPS:
-        return _widest(lambda steps: BY_STEPS[name](space, steps, blocks), 3 if name == "resnet" else space.num_stages,
-                       fits)
+        return _widest(lambda steps: BY_STEPS[name](space, steps, blocks),
+                       3 if name in ("resnet", "bireal") else space.num_stages, fits)
     if not space.backbone:
         raise ValueError(f"the space {space.name} has no backbone; --space=nasb has one")
     # As it is, a backbone costs less than the budget by the overhead that a search may add.
     return _widened(space, fits) if name == "widened" else [backbones.backbone(space)]
 
 
-def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int | None = None) -> Genotype:
+def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = USUAL_BLOCKS) -> Genotype:
     """QuickNet (Bannink et al., arXiv 2011.09398; `larq_zoo/sota/quicknet.py`) for small images.
 
     Its own are the residual blocks, one binary 3x3 convolution each; the transitions, max pooling, blur, a float 1x1
     convolution; and the ReLU before the classifier. Stem, quantizers and number of stages are those of the space; the
     order inside a block, convolution, ReLU, batch norm, is the same there. Stage s has steps[s] * 2**s channels.
     """
-    most, stages, blocks = max(steps), len(steps), blocks or QUICKNET_BLOCKS
+    most, stages = max(steps), len(steps)
     quick = SearchSpace(
         name="quicknet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels, init_channels=most,
         layout="R".join(["N" * blocks] * stages), num_nodes=1, full_width_nodes=True, reduction_shortcut="transition",
@@ -83,9 +103,10 @@ def quicknet_of(space: SearchSpace, steps: tuple[int, ...], blocks: int | None =
                     tuple(topologies[group] for group in quick.groups))
 
 
-def uniform_of(space: SearchSpace, steps: tuple[int, ...], _: int | None = None) -> Genotype:
-    """The network of full depth with the same convolution on every edge; stage s has nodes of steps[s] * 2**s channels.
+def uniform_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = USUAL_BLOCKS) -> Genotype:
+    """The network with the same convolution on every edge and `blocks` normal cells a stage.
 
+    Stage s has nodes of steps[s] * 2**s channels.
     Raises: ValueError if the space has no convolution, or other cells than those of BARS.
     """
     if space.backbone:
@@ -95,19 +116,24 @@ def uniform_of(space: SearchSpace, steps: tuple[int, ...], _: int | None = None)
     most, usual = max(steps), "bin_conv_3x3"
     primitive = usual if usual in space.convolutions() else space.convolutions()[0]
     scaled = space.replace(init_channels=most, stem_channels=space.stem_channels or space.init_channels,
-                           width_choices=_fractions(steps), depth_choices=None)
+                           layout="R".join(["N" * blocks] * len(steps)), width_choices=_fractions(steps),
+                           depth_choices=None)
     return genotype.uniform(scaled, primitive, [n / most for n in steps])
 
 
-def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int | None = None) -> Genotype:
-    """A binary residual network as Bi-Real Net's, with stem and quantizers of a space, as a backbone without edges.
+def residual_of(space: SearchSpace, steps: tuple[int, ...], blocks: int = USUAL_BLOCKS,
+                activation: str = "relu") -> Genotype:
+    """A binary residual network with stem and quantizers of a space, as a backbone without edges.
 
-    Stage s has steps[s] * 2**s channels and `blocks` blocks of two convolutions.
+    Every convolution has a shortcut around it, as in Bi-Real Net (Liu et al., arXiv 1808.00278). A ReLU behind the
+    convolutions is our choice, because it trains better; "none" as `activation` is Bi-Real Net's order. Stage s has
+    steps[s] * 2**s channels and `blocks` blocks of two convolutions.
     """
-    stages = [(n * 2**stage, blocks or RESNET_BLOCKS) for stage, n in enumerate(steps)]
+    stages = [(n * 2**stage, blocks) for stage, n in enumerate(steps)]
     return backbones.backbone(NASB.replace(
-        name="resnet", stem=space.stem, stem_channels=space.stem_channels or space.init_channels,
-        init_channels=steps[0], backbone=backbones.residual_groups(stages), num_nodes=1,
+        name="resnet" if activation == "relu" else "bireal", stem=space.stem,
+        stem_channels=space.stem_channels or space.init_channels, init_channels=steps[0],
+        backbone=backbones.residual_groups(stages), backbone_activation=activation, num_nodes=1,
         primitives=("none", "skip"), input_quantizer=space.input_quantizer, kernel_quantizer=space.kernel_quantizer,
         latent_clip=space.latent_clip))
 
@@ -157,5 +183,6 @@ def _largest(fits: Callable[[int], bool], limit: int) -> int:
 
 
 # Networks of any width; the others are made of a backbone.
-BY_STEPS = {"resnet": residual_of, "quicknet": quicknet_of, "bars_uniform": uniform_of}
+BY_STEPS = {"resnet": residual_of, "bireal": functools.partial(residual_of, activation="none"),
+            "quicknet": quicknet_of, "bars_uniform": uniform_of}
 BASELINES = (*BY_STEPS, "backbone", "widened")

@@ -10,6 +10,7 @@ import numpy as np
 
 from bars_tf.compare import rank_correlation, statistics
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED
+from bars_tf.compare.statistics import Estimate
 
 Row = Mapping[str, Any]
 Networks = dict[str, list[Row]]  # the trainings of each network, by its name
@@ -29,48 +30,73 @@ def unselected(rows: Sequence[Row]) -> Networks:
     return by_name([row for row in rows if not row.get("chosen")], RANDOM)
 
 
+def hand_made(rows: Sequence[Row]) -> dict[str, Networks]:
+    """The trainings of hand-made networks by baseline, then by network: a baseline is trained in several depths."""
+    found: dict[str, Networks] = {}
+    for name, trainings in by_name(rows, REFERENCE).items():
+        found.setdefault(trainings[0].get("baseline", name), {})[name] = trainings
+    return found
+
+
+def best_by_validation(networks: Networks) -> str:
+    """The network whose first training has the highest validation accuracy, by name."""
+    return max(networks, key=lambda name: networks[name][0]["validation_accuracy"])
+
+
 def differences(rows: Sequence[Row], ranking: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Mean test accuracy of the searched networks minus that of each baseline.
 
     `ranking` is that of `rank_correlation.correlations`. Returns an entry for each baseline, as in `compare.json`:
-    `difference` is one of accuracies (0.01 is one percentage point), `p` the two-sided p-value of a permutation test on
-    the means of networks, `interval` the bootstrap interval over what `drawn` names. Both are None if there are too few
-    networks; a baseline that was selected from several (the best one) has no `p`.
+    `difference` is one of accuracies (0.01 is one percentage point), `values` the same for each searched network,
+    `interval` and `p` its 95 % interval and two-sided p-value (`statistics.difference`), which count the noise of both
+    sides; both are None for fewer than `statistics.MIN_NETWORKS` networks.
     """
     searched, randoms = _test_accuracies(by_name(rows, SEARCHED)), _test_accuracies(unselected(rows))
     if not searched:
         return []
-    ours = statistics.means(searched)
-    entries = []
+    hands, entries = hand_made(rows), []
     if randoms:
-        values, best = statistics.means(randoms), random_spreads(rows)["best"]
+        best = by_name(rows, RANDOM)[random_spreads(rows)["best_name"]]
         entries += [
-            _entry("mean of random", searched, float(np.mean(values)), randoms, "searches, random networks",
-                   p=statistics.permutation_p(ours, values), baseline_networks=len(randoms)),
-            _entry("best random", searched, best, best, "searches", baseline_networks=1, chosen_from=len(randoms))]
-        if chosen := best_of_equal_time(rows):
-            accuracy = chosen.pop("accuracy")
-            entries.append(_entry(f"best of {chosen['size']} random by validation", searched, accuracy, accuracy,
-                                  "searches", baseline_networks=1, **chosen))
+            _entry("mean of random", searched, float(np.mean(statistics.means(randoms))),
+                   statistics.of_networks(randoms), baseline_networks=len(randoms)),
+            _entry_of_one("best random", rows, best, chosen_from=len(randoms))]
+        if found := best_of_equal_time(rows):
+            accuracy, error = found.pop("accuracy"), found.pop("error")
+            entries.append(_entry(f"best of {found['size']} random by validation", searched, accuracy,
+                                  Estimate(accuracy, error**2, len(randoms) - 1) if error is not None else None,
+                                  baseline_networks=1, **found))
         entries += _best_by_supernet(rows, len(randoms), ranking)
-    for name, trainings in by_name(rows, REFERENCE).items():
-        seeds = [[row["test_accuracy"]] for row in trainings]
-        accuracy = float(np.mean(seeds))
-        others, drawn = (accuracy, "searches") if len(seeds) < 2 else (seeds, "searches, seeds of the baseline")
-        entries.append(_entry(name, searched, accuracy, others, drawn, baseline_networks=1,
-                              p=statistics.permutation_p(ours, [accuracy])))
+    for name, networks in hands.items():
+        chosen = best_by_validation(networks)
+        entries.append(_entry_of_one(name, rows, networks[chosen], chosen=chosen, chosen_from=len(networks)))
+    if len(hands) > 1:
+        everyone = {name: trainings for networks in hands.values() for name, trainings in networks.items()}
+        chosen = best_by_validation(everyone)
+        entries.append(_entry_of_one("best hand-made", rows, everyone[chosen], chosen=chosen,
+                                     chosen_from=len(everyone)))
     return entries
 
 
-def _entry(baseline: str, searched: Sequence[statistics.Cluster], accuracy: float,
-           others: Sequence[statistics.Cluster] | float, drawn: str, p: float | None = None, **more: Any
-           ) -> dict[str, Any]:
-    """An entry of `differences`; `others` are the accuracies of the baseline that its interval is drawn from."""
-    mean = float(np.mean(statistics.means(searched)))
-    interval = statistics.bootstrap_interval(searched, others)
-    return {"baseline": baseline, "difference": mean - accuracy, "searched_accuracy": mean,
+def _entry(baseline: str, searched: Sequence[statistics.Cluster], accuracy: float, other: Estimate | float | None,
+           **more: Any) -> dict[str, Any]:
+    """An entry of `differences`, against a baseline whose noise is that of `other`, if it is known."""
+    values = [value - accuracy for value in statistics.means(searched)]
+    mean, one = float(np.mean(statistics.means(searched))), statistics.of_networks(searched)
+    interval, p = (None, None) if one is None or other is None else statistics.difference(one, other)
+    return {"baseline": baseline, "difference": mean - accuracy, "values": values, "searched_accuracy": mean,
             "baseline_accuracy": accuracy, "searched_networks": len(searched), "p": p,
-            "interval": interval and list(interval), "drawn": drawn, **more}
+            "interval": interval and list(interval), **more}
+
+
+def _entry_of_one(baseline: str, rows: Sequence[Row], trainings: Sequence[Row], **more: Any) -> dict[str, Any]:
+    """An entry against one network, whose noise is that between training seeds."""
+    seeds, = _test_accuracies({baseline: list(trainings)})
+    others = [cluster for kind in (SEARCHED, RANDOM, REFERENCE)
+              for name, cluster in zip(by_name(rows, kind), _test_accuracies(by_name(rows, kind)))
+              if name != trainings[0]["name"]]
+    return _entry(baseline, _test_accuracies(by_name(rows, SEARCHED)), float(np.mean(seeds)),
+                  statistics.of_seeds(seeds, others), baseline_networks=1, **more)
 
 
 def _best_by_supernet(rows: Sequence[Row], num_random: int, ranking: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -80,28 +106,33 @@ def _best_by_supernet(rows: Sequence[Row], num_random: int, ranking: Mapping[str
              for name, trainings in by_name(rows, SEARCHED).items() if name in selected]
     if not pairs:
         return []
-    entry = _entry(f"best of {num_random} random by the supernet", [[one] for one, _ in pairs],
-                   float(np.mean([other for _, other in pairs])), 0.0, "pairs of search and selection")
-    interval = statistics.bootstrap_interval([[one - other] for one, other in pairs], 0.0)
-    return [entry | {"interval": interval and list(interval)}]
+    accuracy = float(np.mean([other for _, other in pairs]))
+    # Differences within a pair, shifted by their mean, so that the noise of both sides is in their variance.
+    shifted = [[accuracy + one - other] for one, other in pairs]
+    return [_entry(f"best of {num_random} random by the supernet", shifted, accuracy, accuracy, baseline_networks=1)
+            | {"searched_accuracy": float(np.mean([one for one, _ in pairs]))}]
 
 
 def best_of_equal_time(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Baseline that trains random networks for the time of a search and keeps the best one on validation images.
+    """Baseline that trains random networks for the time of a search, and keeps the best one on validation images.
 
-    Returns `afforded`, the number of trainings in that time, `size`, the same but at most the number of random
-    networks, and `accuracy`, the expected test accuracy over all subsets of that size; None without a search time.
+    The search has still to train its result, so its time is that of the search and of one training.
+
+    Returns: `afforded`, the number of trainings in that time, `size`, the same but at most the number of random
+    networks, `accuracy`, the expected test accuracy over all subsets of that size, and `error`, its standard error by
+    the jackknife over the random networks; None without a search time.
     """
     seconds = [row["search_seconds"] for row in rows if row["kind"] == SEARCHED and "search_seconds" in row]
     firsts = [trainings[0] for trainings in by_name(rows, RANDOM).values()]
     if not seconds or not firsts:
         return None
     # The median, because a training that was suspended took longer by the clock.
-    afforded = int(np.mean(seconds) // np.median([row["train_seconds"] for row in firsts]))
-    size = min(max(1, afforded), len(firsts))
-    accuracy = statistics.best_of(*([row[f"{split}_accuracy"] for row in firsts] for split in ("validation", "test")),
-                                  size)
-    return {"size": size, "afforded": afforded, "accuracy": accuracy}
+    afforded = int(np.mean(seconds) // np.median([row["train_seconds"] for row in firsts])) + 1
+    size = min(afforded, len(firsts))
+    validation, test = (np.array([row[f"{split}_accuracy"] for row in firsts]) for split in ("validation", "test"))
+    error = statistics.jackknife_error(lambda i: statistics.best_of(validation[i], test[i], size), len(firsts)) if (
+        size < len(firsts)) else None
+    return {"size": size, "afforded": afforded, "accuracy": statistics.best_of(validation, test, size), "error": error}
 
 
 def random_spreads(rows: Sequence[Row]) -> dict[str, Any]:

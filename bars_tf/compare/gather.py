@@ -30,17 +30,12 @@ def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, ima
     Raises: InputError if a file is broken, a network exceeds the budget, or the space has too few networks near it.
     """
     shape = images.image_shape, images.num_classes
-    searched = [_searched(path, budget, shape, settings.train_seeds) for path in settings.genotypes]
-    hand_made = []
-    for name in settings.references:
-        with blame("references", name):
-            network = baselines.make(name, space, budget, *shape)
-        hand_made.append(Contender(name, REFERENCE, network, cost_at(network, *shape), settings.train_seeds))
-    for flag, contenders in (("genotypes", searched), ("references", hand_made)):
-        for contender in contenders:
-            if (used := budget.used(contender.cost)) < NEARLY_ALL:
-                console.say(f"compare: warning: --{flag}: {contender.name} uses {used:.0%} of the budget, less than "
-                            f"{NEARLY_ALL:.0%}: the comparison is not at equal cost")
+    searched = _once([_searched(path, budget, shape, settings.train_seeds) for path in settings.genotypes])
+    hand_made = [contender for name in settings.references for contender in _hand_made(name, space, budget, shape)]
+    for contender in searched:
+        if (used := budget.used(contender.cost)) < NEARLY_ALL:
+            console.say(f"compare: warning: --genotypes: {contender.name} uses {used:.0%} of the budget, less than "
+                        f"{NEARLY_ALL:.0%}: the comparison is not at equal cost")
     randoms, draws = _random(settings, budget, cost_tables(space, *shape), seed)
     return _uniquely_named([*hand_made, *randoms, *searched]), draws
 
@@ -56,6 +51,28 @@ def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int]
         files = [file for name in (SUMMARY, CANDIDATES) if (file := directory / name).exists()]
         seconds = next(filter(None, (number(read_object(file).get("search_seconds")) for file in files)), None)
     return Contender(directory.name.removesuffix(".json"), SEARCHED, genotype, found, num_seeds, seconds, path)
+
+
+def _once(searched: Sequence[Contender]) -> list[Contender]:
+    """The same networks; one that equals an earlier one is not trained again, and counts once."""
+    found: dict[Genotype, Contender] = {}
+    for contender in searched:
+        if (first := found.setdefault(contender.network.canonical(), contender)) is not contender:
+            console.say(f"compare: note: --genotypes: {contender.path} is the same network as {first.path}: it "
+                        "counts once")
+    return [c if found[c.network.canonical()] is c else c._replace(num_seeds=0) for c in searched]
+
+
+def _hand_made(name: str, space: SearchSpace, budget: Budget, shape: tuple[tuple[int, int, int], int]
+               ) -> list[Contender]:
+    """The baseline of a name in every depth; with one training each, the best one gets more."""
+    def contender(label: str, network: Genotype, variant: Contender | None = None) -> Contender:
+        return Contender(label, REFERENCE, network, cost_at(network, *shape), 1, baseline=name, variant=variant)
+
+    with blame("references", name):
+        found = baselines.depths(name, space, budget, *shape)
+    return [contender(label, network, longer and contender(f"{label}_{longer.space.stem}", longer))
+            for label, (network, longer) in found.items()]
 
 
 def _random(settings: ComparisonSettings, budget: Budget, tables: CostTables, seed: int

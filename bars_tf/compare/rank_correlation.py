@@ -14,7 +14,9 @@ Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # by search and networ
 
 
 def correlations(networks: Mapping[str, Sequence[Mapping[str, Any]]], scores: Scores) -> dict[str, Any] | None:
-    """Kendall's tau of scores, costs and a second training with the mean test accuracies of networks.
+    """Kendall's tau and its standard error, with the mean test accuracies of networks.
+
+    They are those of scores, of costs, and of a second training.
 
     `networks` are the trainings, rows of `compare.json`, of each network by its name. Returns `ranking` of
     `compare.json`; None for fewer than `MIN_NETWORKS` networks.
@@ -28,9 +30,18 @@ def correlations(networks: Mapping[str, Sequence[Mapping[str, Any]]], scores: Sc
     for name, found in scores.items():
         accuracies, losses = ([found[network][key] for network in networks] for key in ("accuracy", "loss"))
         best = int(np.lexsort((losses, -np.array(accuracies)))[0])
-        searches.append({"search": name, "accuracy_tau": kendall_tau(accuracies, tested),
-                         "loss_tau": kendall_tau([-loss for loss in losses], tested),
+        searches.append({"search": name, **_tau("accuracy_tau", accuracies, tested),
+                         **_tau("loss_tau", [-loss for loss in losses], tested),
                          "best_scored": list(networks)[best], "its_test_accuracy": tested[best]})
     costs = {name: kendall_tau([rows[0]["cost"][name] for rows in networks.values()], tested) for name in MEASURES}
-    return {"networks": len(networks), "searches": searches, "cost_tau": costs, "trained_twice": len(twice),
-            "two_seeds_tau": kendall_tau(*zip(*twice)) if len(twice) >= MIN_NETWORKS else None}
+    return {"networks": len(networks), "searches": searches, "trained_twice": len(twice),
+            "cost_tau": {name: tau for name, (tau, _) in costs.items()},
+            "cost_tau_error": {name: error for name, (_, error) in costs.items()},
+            **(_tau("two_seeds_tau", *zip(*twice)) if len(twice) >= MIN_NETWORKS else
+               {"two_seeds_tau": None, "two_seeds_tau_error": None})}
+
+
+def _tau(name: str, one: Sequence[float], other: Sequence[float]) -> dict[str, float | None]:
+    """A tau by its name, and its standard error."""
+    tau, error = kendall_tau(one, other)
+    return {name: tau, f"{name}_error": error}

@@ -1,18 +1,26 @@
-"""Statistics of differences between accuracies: permutation test, bootstrap, spreads, rank correlation.
+"""Statistics of accuracies: intervals of differences that count the noise of both sides, spreads, rank correlation.
 
 A group of networks is a list of clusters. A cluster holds the accuracies of one genotype, one for each training seed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 Cluster = Sequence[float]
 LEVEL = 0.05
-MAX_PERMUTATIONS = 100_000
-RESAMPLES = 10_000
+MIN_NETWORKS = 5  # a variance of fewer networks says too little for an interval
+
+
+class Estimate(NamedTuple):
+    """A mean, the variance of that mean, and the degrees of freedom of the variance."""
+
+    mean: float
+    variance: float
+    freedom: float
 
 
 def means(group: Sequence[Cluster]) -> list[float]:
@@ -20,57 +28,64 @@ def means(group: Sequence[Cluster]) -> list[float]:
     return [float(np.mean(cluster)) for cluster in group]
 
 
-def permutation_p(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Two-sided p-value of a difference of means, by a permutation test.
+def of_networks(group: Sequence[Cluster]) -> Estimate | None:
+    """The mean over networks, each by its mean over seeds; None for fewer than `MIN_NETWORKS`.
 
-    It is the fraction of all divisions of the values into groups of these sizes whose absolute difference of means is
-    at least the observed one. Beyond 100,000 divisions, as many random ones are evaluated, with a fixed seed. The
-    values are to be independent, such as the mean accuracies of networks.
-
-    Returns: the p-value; None if no division of so few values could have one of 0.05 or less.
-    Source: Fisher, The Design of Experiments (1935), section 21.
+    The variance between these means holds the noise of architectures and of training seeds.
     """
-    size, total = len(one), len(one) + len(other)
-    # In groups of equal size each division comes twice.
-    if not size or size == total or (2 if 2 * size == total else 1) / math.comb(total, size) > LEVEL:
+    values = means(group)
+    if len(values) < MIN_NETWORKS:
         return None
-
-    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-        return np.abs(a.mean(axis) - b.mean(axis)).round(12)  # values that differ by rounding alone are equal
-
-    return float(stats.permutation_test((one, other), difference, alternative="greater", vectorized=True,
-                                        n_resamples=MAX_PERMUTATIONS, rng=np.random.default_rng(0)).pvalue)
+    return Estimate(float(np.mean(values)), float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
-def bootstrap_interval(one: Sequence[Cluster], other: Sequence[Cluster] | float) -> tuple[float, float] | None:
-    """95 % percentile interval of the mean of cluster means in `one` minus that in `other`.
+def of_seeds(cluster: Cluster, others: Sequence[Cluster]) -> Estimate | None:
+    """The mean of one network over training seeds; None if no network has several.
 
-    Clusters are drawn with replacement, with a fixed seed; a number as `other` counts as exact. From few clusters the
-    interval is too narrow.
-
-    Returns: lower and upper end; None if a group has fewer than two clusters.
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+    A few seeds of one network say little about the variance between seeds: it is pooled with that of the `others`, as
+    in a mixed model with one variance of seeds.
     """
-    fixed = isinstance(other, (int, float))
-    samples = [means(group) for group in ([one] if fixed else [one, other])]
-    if min(map(len, samples)) < 2:
-        return None
+    squares, freedom = _seed_squares([cluster, *others])
+    return Estimate(float(np.mean(cluster)), squares / freedom / len(cluster), freedom) if freedom else None
 
-    def difference(a: np.ndarray, b: np.ndarray | None = None, axis: int = -1) -> np.ndarray:
-        return a.mean(axis) - (other if b is None else b.mean(axis))
 
-    low, high = stats.bootstrap(samples, difference, n_resamples=RESAMPLES, vectorized=True, method="percentile",
-                                confidence_level=1 - LEVEL, rng=np.random.default_rng(0)).confidence_interval
-    return float(low), float(high)
+def difference(one: Estimate, other: Estimate | float) -> tuple[tuple[float, float], float]:
+    """The 95 % interval and the two-sided p-value of a difference of two independent means.
+
+    A number as `other` counts as exact. Source: Welch, Biometrika 34 (1947), with Satterthwaite's degrees of freedom.
+    """
+    other = other if isinstance(other, Estimate) else Estimate(other, 0.0, 1.0)
+    found, variance = one.mean - other.mean, one.variance + other.variance
+    if not variance:
+        return (found, found), float(found == 0)
+    freedom = variance**2 / (one.variance**2 / one.freedom + other.variance**2 / other.freedom)
+    error = math.sqrt(variance)
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
+    return (found - half, found + half), float(2 * stats.t.sf(abs(found) / error, freedom))
+
+
+def jackknife_error(statistic: Callable[[np.ndarray], float], count: int) -> float:
+    """Standard error of a statistic of `count` items, each of which is left out once.
+
+    Args:
+        statistic: computes the statistic of the items with the given indices.
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 11.
+    """
+    values = np.array([statistic(np.delete(np.arange(count), i)) for i in range(count)])
+    return float(math.sqrt((count - 1) * np.var(values)))
+
+
+def _seed_squares(group: Sequence[Cluster]) -> tuple[float, int]:
+    """The squared distances of accuracies from the means of their networks, and their degrees of freedom."""
+    repeated = [np.array(cluster, float) for cluster in group if len(cluster) > 1]
+    return (sum(float(((cluster - cluster.mean()) ** 2).sum()) for cluster in repeated),
+            sum(len(cluster) - 1 for cluster in repeated))
 
 
 def seed_spread(group: Sequence[Cluster]) -> float | None:
     """Standard deviation between training seeds of one network, pooled over the networks that have several."""
-    repeated = [np.array(cluster, float) for cluster in group if len(cluster) > 1]
-    if not repeated:
-        return None
-    squares = sum(((cluster - cluster.mean()) ** 2).sum() for cluster in repeated)
-    return float(math.sqrt(squares / sum(len(cluster) - 1 for cluster in repeated)))
+    squares, freedom = _seed_squares(group)
+    return math.sqrt(squares / freedom) if freedom else None
 
 
 def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float | None]:
@@ -85,13 +100,19 @@ def architecture_spread(group: Sequence[Cluster]) -> tuple[float | None, float |
     return total, None if seeds is None else math.sqrt(max(0.0, total**2 - seeds**2))
 
 
-def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Kendall's tau-b of two rankings of the same items; None if one of them is constant.
+def kendall_tau(one: Sequence[float], other: Sequence[float]) -> tuple[float | None, float | None]:
+    """Kendall's tau-b of two rankings of the same items and its standard error; None where a ranking is constant.
 
-    It is 1 if the rankings agree on every pair and -1 if they agree on none; a tie counts as neither.
+    Tau is 1 if the rankings agree on every pair and -1 if they agree on none; a tie counts as neither. The error is
+    that of the jackknife over the items.
     """
-    tau = float(stats.kendalltau(one, other).statistic)
-    return None if math.isnan(tau) else tau
+    pair = np.array([one, other], float)
+
+    def tau(items: np.ndarray) -> float:
+        return float(stats.kendalltau(*pair[:, items]).statistic)
+
+    found, error = tau(np.arange(len(one))), jackknife_error(tau, len(one))
+    return None if math.isnan(found) else found, None if math.isnan(error) else error
 
 
 def best_of(validation: Sequence[float], test: Sequence[float], size: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from bars_tf import console
 from bars_tf.compare import supernet_scores, tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
-from bars_tf.compare.differences import Row, selected_random
+from bars_tf.compare.differences import Row, best_by_validation, hand_made, selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         draws: how the random networks were drawn (`random_networks.Draws.to_dict`).
-        train_seeds: trainings of a random network that searched ones are compared with by name.
+        train_seeds: trainings of a random or hand-made network that searched ones are compared with by name.
         searches: by path of a searched network, returns its search, whose supernet can score the random networks.
         keep_settings: writes the settings of the training in a directory, given its seed.
     """
@@ -68,7 +68,7 @@ def run(comparison: Comparison) -> None:
             summary = train_and_test(
                 comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)),
                 comparison.images, contender.network, directory, comparison.budget.limits(), kind=contender.kind,
-                **({"reference": contender.name} if contender.kind == REFERENCE else {}))
+                **({"reference": contender.baseline} if contender.baseline else {}))
             tf.keras.backend.clear_session()
             seconds.append(time.monotonic() - started)
         discard_states(directory)
@@ -90,14 +90,20 @@ def ordered(contenders: Sequence[Contender]) -> list[tuple[Contender, int]]:
 
 
 def _selected(comparison: Comparison, rows: Sequence[Row], scores: Scores) -> list[tuple[Contender, int]]:
-    """Further trainings of the random networks that searched ones are compared with by name, up to `train_seeds`.
+    """Further trainings of the networks that searched ones are compared with by name, up to `train_seeds`.
 
-    The best of many networks by one training each leads partly by chance; further seeds remove that bias.
+    These are the best random networks, and of each baseline the best depth by validation images, first of all with the
+    longer stem. The best of many networks by one training each leads partly by chance; further seeds reduce that bias.
     """
     trained = [row["name"] for row in rows]
-    selected = selected_random(rows, scores)
-    return [(contender, trained.count(contender.name)) for contender in comparison.contenders
-            if contender.name in selected and trained.count(contender.name) < comparison.train_seeds]
+    contenders = {c.name: c for c in comparison.contenders}
+    contenders |= {c.variant.name: c.variant for c in comparison.contenders if c.variant}
+    best = [best_by_validation(networks) for networks in hand_made(rows).values()]
+    variants = [variant for name in best if (variant := contenders[name].variant) and variant.name not in trained]
+    if variants:
+        return [(variant, 0) for variant in variants]
+    return [(contenders[name], trained.count(name)) for name in (*sorted(selected_random(rows, scores)), *best)
+            if trained.count(name) < comparison.train_seeds]
 
 
 def _scores(comparison: Comparison, directory: Path) -> Scores:
@@ -126,7 +132,8 @@ def _keep_genotype(contender: Contender, directory: Path, images: ImageSplits) -
 
 def _row(contender: Contender, number: int, summary: Mapping[str, Any], directory: Path) -> Row:
     """The entry of a training in `compare.json`."""
-    optional = {"search_seconds": contender.search_seconds, "chosen": number >= contender.num_seeds or None}
+    optional = {"search_seconds": contender.search_seconds, "baseline": contender.baseline,
+                "chosen": number >= contender.num_seeds or None}
     return {"name": contender.name, "kind": contender.kind, "genotype": contender.network.to_dict(),
             "cost": contender.cost.to_dict(), "seed": summary["seed"], "epochs": summary["train_epochs"],
             "test_accuracy": summary["test_accuracy"],

@@ -90,7 +90,7 @@ def network_constants(genotype: Genotype) -> dict[str, Any]:
         "INPUT_QUANTIZER": ({"class_name": "SteSign", "config": {"clip_value": STE_CLIP}}
                             if space.input_quantizer == "ste_sign" else space.input_quantizer),
         "KERNEL_QUANTIZER": space.kernel_quantizer, "LATENT_CLIP": float(space.latent_clip), "BATCH_NORM": BATCH_NORM,
-        "HEAD_ACTIVATION": space.head_activation}
+        "ACTIVATIONS": (space.backbone_activation, space.head_activation)}
 
 
 def memory(cost: Cost) -> str:

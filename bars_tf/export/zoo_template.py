@@ -50,8 +50,8 @@ INPUT_QUANTIZER = {"class_name": "SteSign", "config": {"clip_value": 1.3}}
 KERNEL_QUANTIZER = "ste_sign"
 LATENT_CLIP = 1.0
 BATCH_NORM = {"momentum": 0.9, "epsilon": 0.001}
-# Before the classifier: "relu" or "none".
-HEAD_ACTIVATION = "none"
+# Behind each convolution of a backbone, and before the classifier: "relu" or "none".
+ACTIVATIONS = ("none", "none")
 
 layers = tf.keras.layers
 
@@ -192,8 +192,8 @@ class zoo_templateFactory(ModelFactory):
             if i == 0 and (strides == 2 or filters != x.shape[-1]):
                 shortcut = self.pool(x, "avg_pool", 2, strides=2) if strides == 2 else x
                 shortcut = self.float_conv(shortcut, filters, 1, 1, f"{name}_downsample")
-            block = self.block(path, filters, 3, f"{name}_backbone_{i}", 1 if i else strides, relu=False)
-            path = self.add([block, shortcut])
+            path = self.add([self.block(path, filters, 3, f"{name}_backbone_{i}", 1 if i else strides,
+                                        relu=ACTIVATIONS[0] == "relu"), shortcut])
         total = self.add(self.nodes(x, filters, strides, topology, name))
         return self.add([path, None if total is None else self.batch_norm(total, f"{name}_nodes_bn")])
 
@@ -202,7 +202,7 @@ class zoo_templateFactory(ModelFactory):
         for cell in CELLS:
             x = (self.backbone_cell if CELL_KIND == "backbone" else self.cell)(x, *cell)
         if self.include_top:
-            x = layers.ReLU()(x) if HEAD_ACTIVATION == "relu" else x
+            x = layers.ReLU()(x) if ACTIVATIONS[1] == "relu" else x
             x = layers.Dense(self.num_classes, name="head")(layers.GlobalAveragePooling2D()(x))
         model = tf.keras.Model(self.image_input, x, name=self.name)
         if self.weights is not None:

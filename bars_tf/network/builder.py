@@ -92,7 +92,7 @@ def _backbone_cell(factory: LayerFactory, x: Tensor, position: CellPosition) -> 
             shortcut = factory.conv(shortcut, channels, target, 1, 1, f"{name}_downsample_conv")
             shortcut = factory.batch_norm(shortcut, target, f"{name}_downsample_bn")
         branch = binary_branch(factory, path, channels, target, f"{name}_backbone_{i}", kernel=3, stride=stride,
-                               activation="none")
+                               activation=space.backbone_activation)
         path, channels, stride = factory.add([branch, shortcut]), target, 1
     nodes = _nodes(factory, x, source, position)
     return factory.add([path, factory.normalized_sum(position, nodes, target, f"{name}_nodes_bn")])

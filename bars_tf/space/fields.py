@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.errors import FieldError
+from bars_tf.space.primitives import ACTIVATIONS
 
 # (kernel, stride) of each float convolution; MAX_POOL is a max pooling of 3x3, stride 2. The last convolution has the
 # channels of the first stage's main path, those before it `stem_channels`. "cifar" is BARS's; which of the others the
@@ -27,7 +28,6 @@ REDUCTION_SHORTCUTS = ("average", "transition")
 SHARING = ("reduction", "none", "stage", "all")
 INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
 KERNEL_QUANTIZERS = ("ste_sign", "magnitude_aware_sign")
-HEAD_ACTIVATIONS = ("none", "relu")
 MAX_CHANNELS = 4096  # that a field may ask for
 
 
@@ -114,7 +114,8 @@ _RULES: Mapping[str, tuple[Rule, ...]] = {
     "full_width_nodes": _BOOLEAN,
     "reduction_shortcut": _one_of(REDUCTION_SHORTCUTS),
     "reduction_kernel": ((lambda value: type(value) is int and value in (0, 1, 3, 5), "must be 0, 1, 3 or 5"),),
-    "head_activation": _one_of(HEAD_ACTIVATIONS),
+    "head_activation": _one_of(ACTIVATIONS),
+    "backbone_activation": _one_of(ACTIVATIONS),
     "primitives": ((lambda value: isinstance(value, tuple) and bool(value), "must name at least one primitive"),),
     "sharing": _one_of(SHARING),
     "width_choices": (*_INCREASING, (lambda value: value[0] > 0 and value[-1] <= 1,

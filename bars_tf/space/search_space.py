@@ -55,6 +55,7 @@ class SearchSpace:
         backbone: the groups of the network whose binarization is searched, each of which becomes a cell (NASB): its
             convolutions always on, the searched edges beside them. A group that has a stride or other channels opens a
             stage. Empty: cells of BARS, by the layout.
+        backbone_activation: behind each convolution of the backbone, "none" (as in Bi-Real Net) or "relu".
         plain_convolutions: whether the package's convolutions have neither ReLU nor shortcut of their own on edges.
         max_inputs: inputs that derivation keeps at a node, at most; None: all.
         num_paths: number of parallel copies of every binary convolution, each with weights, batch norm and a learned
@@ -82,6 +83,7 @@ class SearchSpace:
     latent_clip: float = 1.0
     own_primitives: tuple[tuple[str, Primitive], ...] = ()
     backbone: tuple[Group, ...] = ()
+    backbone_activation: str = "none"
     plain_convolutions: bool = False
     max_inputs: int | None = None
     num_paths: int = 1

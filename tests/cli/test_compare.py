@@ -49,7 +49,7 @@ def test_other_settings_are_refused(tmp_path):
 @pytest.mark.parametrize("flags, words", [
     (["--num_random=0", "--references=none"], "--num_random=0: leaves nothing to compare with"),
     (["--budget_bops=1"], "--budget_bops=1: .*reaches from"),
-    (["--references=vgg"], "--references=vgg: must be some of resnet, quicknet, bars_uniform"),
+    (["--references=vgg"], "--references=vgg: must be some of resnet, bireal, quicknet, bars_uniform"),
     (["--num_random=2", "--repeat_random=3"], "--repeat_random=3: must be at most --num_random=2"),
     (["--train_seeds=0"], "train_seeds"),
     (["--genotypes=a,a"], "different files")], ids=str)

@@ -19,7 +19,7 @@ SHAPE, CLASSES = (28, 28, 1), 10
 SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NRN")
 
 
-OF_BARS = ("resnet", "quicknet", "bars_uniform")
+OF_BARS = tuple(baselines.BY_STEPS)
 
 
 @pytest.mark.parametrize("name", OF_BARS)
@@ -34,13 +34,14 @@ def test_references_are_as_large_as_the_budget_allows(name, budget):
     assert model.output_shape == (None, CLASSES)
     steps = [network.space.node_channels(s).count(w) >> s for s, w in enumerate(network.widths)]
     assert max(steps) - min(steps) <= 1 and network.space.stem_channels == 8
-    wider = {"resnet": baselines.residual_of, "quicknet": baselines.quicknet_of, "bars_uniform": baselines.uniform_of}
-    assert not budget.allows(cost_at(wider[name](SPACE, (max(steps) + 1,) * len(steps)), SHAPE, CLASSES))
-    if name == "resnet":
+    assert not budget.allows(cost_at(baselines.BY_STEPS[name](SPACE, (max(steps) + 1,) * len(steps)), SHAPE, CLASSES))
+    if name in ("resnet", "bireal"):
         assert network == backbones.backbone(network.space)
+        # A ReLU behind each of the twelve binary convolutions, or none.
+        assert sum(isinstance(layer, tf.keras.layers.ReLU) for layer in model.layers) == 1 + 12 * (name == "resnet")
     elif name == "bars_uniform":
         assert network.primitive_fractions() == {"none": 0, "skip": 0, "bin_conv_3x3": 1}
-        assert network.depths == tuple(len(SPACE.chain(s)) for s in range(SPACE.num_stages))
+        assert network.depths == (baselines.USUAL_BLOCKS,) * SPACE.num_stages
 
 
 def test_references_of_a_backbone():
@@ -84,12 +85,24 @@ def test_the_depth_of_a_baseline_is_a_parameter():
 
 
 @pytest.mark.parametrize("name", OF_BARS)
-def test_references_have_a_longer_stem_where_the_budget_allows(name):
-    space = SPACE.replace(stem="conv_3x3_2")
-    assert baselines.make(name, space, Budget(bops=1e6), SHAPE, CLASSES).space.stem == "cifar_2"
-    cheap = baselines.make(name, space, Budget(flops=10e3), SHAPE, CLASSES)
-    assert cheap.space.stem == "conv_3x3_2"
-    assert cost_at(cheap, SHAPE, CLASSES).flops <= 10e3
+def test_a_baseline_in_every_depth_that_the_budget_allows(name):
+    space, budget = SPACE.replace(stem="conv_3x3_2"), Budget(bops=600e3, flops=50e3)
+    found = baselines.depths(name, space, budget, SHAPE, CLASSES)
+    assert list(found) == [f"{name}_{blocks}" for blocks in range(1, len(found) + 1)] and len(found) > 1
+    for blocks, (network, longer) in enumerate(found.values(), 1):
+        assert network == baselines.make(name, space, budget, SHAPE, CLASSES, blocks)
+        assert network.space.stem == "conv_3x3_2" and (longer is None or longer.space.stem == "cifar_2")
+        assert all(budget.allows(cost_at(g, SHAPE, CLASSES)) for g in (network, longer) if g)
+    with pytest.raises(ValueError, match="smallest network is above the budget bops=100"):
+        baselines.depths(name, space, Budget(bops=100), SHAPE, CLASSES)
+
+
+def test_quicknet_of_two_blocks_at_4_million_binary_operations():
+    """By hand: 6 convolutions of 665,856 binary multiply-accumulates; stem, two transitions and classifier."""
+    space = BARS.replace(stem="conv_3x3_2", stem_channels=16)
+    found = cost_at(baselines.make("quicknet", space, Budget(bops=4e6, flops=200e3), (32, 32, 3), CLASSES),
+                    (32, 32, 3), CLASSES)
+    assert (found.bops, found.flops) == (3_995_136, 192_168)
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (15, 13, 1)], ids=str)

@@ -21,26 +21,31 @@ def gathered(budget=400e3, space=SPACE, **settings):
 
 
 def test_networks_of_each_kind(tmp_path, capsys):
-    small, directory = baselines.uniform_of(SPACE, (4, 4)), tmp_path / "quicknet"
+    small, directory = baselines.uniform_of(SPACE, (4, 4), 1), tmp_path / "quicknet_1"
     small.save(tmp_path / "small.json")
     small.save(directory / "genotype.json")
     (directory / "candidates.json").write_text('{"search_seconds": 12.5, "candidates": []}')
     found, draws = gathered(genotypes=(str(tmp_path / "small.json"), str(directory)), num_random=3, repeat_random=1,
                           references=("quicknet",), train_seeds=4)
-    assert [(c.name, c.kind, c.num_seeds) for c in found] == [
-        ("quicknet", "reference", 4), ("random_0", "random", 2), ("random_1", "random", 1), ("random_2", "random", 1),
-        ("small", "searched", 4), ("quicknet_2", "searched", 4)]
+    hand_made = [c for c in found if c.kind == "reference"]
+    assert [(c.name, c.num_seeds, c.baseline) for c in hand_made] == [
+        (f"quicknet_{blocks}", 1, "quicknet") for blocks in range(1, 7)]
+    # The second file has the same network: it counts once.
+    assert [(c.name, c.kind, c.num_seeds) for c in found[6:]] == [
+        ("random_0", "random", 2), ("random_1", "random", 1), ("random_2", "random", 1),
+        ("small", "searched", 4), ("quicknet_1_2", "searched", 0)]
     assert found[-1].network == small and found[-1].search_seconds == 12.5 and found[-1].path == str(directory)
     assert found[-2].search_seconds is None and found[0].path is None
     assert all(c.cost == cost_at(c.network, (28, 28, 1), 10) for c in found)
     assert draws["topologies"] > 0 and gathered(num_random=3)[1] == draws
     printed = capsys.readouterr().err
+    assert f"note: --genotypes: {directory} is the same network as {tmp_path / 'small.json'}: it counts once" in printed
     assert "warning: --genotypes: small uses" in printed and "compare  3 random networks at 95% to 100%" in printed
 
 
 @pytest.mark.parametrize("settings, words", [
     ({"num_random": 6, "budget": 1e9}, "--num_random=6: random draws find 0 of 6 .*bops from"),
-    ({"references": ("quicknet",), "num_random": 0, "budget": 5e3}, "--references=quicknet: its smallest"),
+    ({"references": ("quicknet",), "num_random": 0, "budget": 1e3}, "--references=quicknet: its smallest"),
     ({"genotypes": ("{path}/none.json",)}, "--genotypes=.*none.json: No such file"),
     ({"genotypes": ("{path}/broken.json",)}, "--genotypes=.*broken.json: .*not JSON"),
     ({"genotypes": ("{path}/large.json",)}, "--genotypes=.*large.json: its bops are .*, above the budget of 400,000"),

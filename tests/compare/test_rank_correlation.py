@@ -13,7 +13,10 @@ def test_correlations_by_hand(rows):
     found = rank_correlation.correlations(by_name(trained, "random"), scores)
     # The means are 0.55, 0.7, 0.8, 0.75, in the order of the scores; the losses have one pair of six in another order.
     assert found["networks"] == found["trained_twice"] == 4
-    assert found["searches"] == [{"search": "found", "accuracy_tau": 1, "loss_tau": pytest.approx(4 / 6),
+    # Without one of the pair that is in another order, tau of the losses is 1, else 1 / 3.
+    error = pytest.approx((3 * ((1 - 1 / 3) / 2) ** 2) ** 0.5)
+    assert found["searches"] == [{"search": "found", "accuracy_tau": 1, "accuracy_tau_error": 0,
+                                  "loss_tau": pytest.approx(4 / 6), "loss_tau_error": error,
                                   "best_scored": "c", "its_test_accuracy": pytest.approx(0.8)}]
     assert found["two_seeds_tau"] == pytest.approx((4 - 2) / 6) and found["cost_tau"]["ops"] is None
     assert rank_correlation.correlations(by_name(trained[:6], "random"), {}) is None

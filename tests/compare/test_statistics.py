@@ -4,53 +4,54 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bars_tf.compare import statistics
 
 
-def test_permutation_by_hand():
-    # The smallest possible p of 3 and 3 values is 2 of 20 divisions.
-    assert statistics.permutation_p([4, 5, 6], [1, 2, 3]) is None
-    assert statistics.permutation_p([5, 6, 7, 8], [1, 2, 3, 4]) == pytest.approx(2 / 70)
-    # 1 of 21 divisions: in the other direction no difference of means is as large.
-    assert statistics.permutation_p([9, 9], [1, 2, 3, 4, 5]) == pytest.approx(1 / 21)
-    assert statistics.permutation_p([3] * 4, [3] * 4) == 1
-    assert statistics.permutation_p([1], [2]) is None and statistics.permutation_p([], [2]) is None
+def test_difference_by_hand():
+    one, other = statistics.of_networks([[1], [2], [3], [4], [5]]), statistics.of_networks([[1, 3]] * 5)
+    assert one == (3, pytest.approx(2.5 / 5), 4) and other == (2, 0, 4)
+    (low, high), p = statistics.difference(one, other)
+    half = 2.776445 * np.sqrt(0.5)  # the quantile of Student's t with 4 degrees of freedom
+    assert (low, high) == pytest.approx((1 - half, 1 + half)) and p == pytest.approx(0.23019964)
+    assert statistics.difference(one, 2.0)[0] == pytest.approx((low, high))
+    assert statistics.difference(other, 2.0) == ((0, 0), 1) and statistics.difference(other, 1.5) == ((0.5, 0.5), 0)
 
 
-def test_permutation_of_3_against_24_is_exact_and_drawn_ones_agree(rng, monkeypatch):
-    one, other = rng.normal(1.0, 1, 3), rng.normal(0, 1, 24)
-    values = np.concatenate([one, other])
-    found = [abs(values[list(rows)].mean() - np.delete(values, rows).mean())
-             for rows in itertools.combinations(range(27), 3)]
-    exact = np.mean(np.array(found) >= found[0] - 1e-12)
-    assert statistics.permutation_p(one, other) == pytest.approx(exact)
-    monkeypatch.setattr(statistics, "MAX_PERMUTATIONS", 2924)
-    assert statistics.permutation_p(one, other) == pytest.approx(exact, abs=0.03)
+def test_difference_is_welchs(rng):
+    one, other = rng.normal(size=(5, 1)), rng.normal(0.5, 2, (24, 1))
+    welch = stats.ttest_ind(one[:, 0], other[:, 0], equal_var=False)
+    interval, p = statistics.difference(statistics.of_networks(one), statistics.of_networks(other))
+    assert p == pytest.approx(welch.pvalue) and interval == pytest.approx(tuple(welch.confidence_interval()))
 
 
-def test_permutation_keeps_its_level(rng):
-    """Under equal distributions, p is at most 0.05 in 5 % of the cases."""
-    low = [statistics.permutation_p(rng.normal(size=3), rng.normal(size=10)) <= 0.05 for _ in range(400)]
-    assert 0.02 < np.mean(low) < 0.09
+def test_few_networks_have_no_estimate():
+    assert statistics.of_networks([[1], [2], [3], [4]]) is None
+    assert statistics.of_seeds([1], [[2], [3]]) is None
+    # Two degrees of freedom: of the network itself and of another one.
+    assert statistics.of_seeds([1, 3], [[5, 5], [6]]) == (2, pytest.approx((2 + 0) / 2 / 2), 2)
 
 
-def test_bootstrap_draws_clusters(rng):
-    # Two seeds of one genotype are one cluster: between clusters of equal means there is no variance.
-    assert statistics.bootstrap_interval([[1, 3], [0, 4]], [[1], [1]]) == (1, 1)
-    low, high = statistics.bootstrap_interval(rng.normal(2, 1, (200, 2)), rng.normal(0, 1, (200, 1)))
-    assert low < 2 < high and high - low == pytest.approx(2 * 1.96 * np.sqrt(0.5 / 200 + 1 / 200), rel=0.25)
-    assert statistics.bootstrap_interval([[1], [2]], 1.5) == (-0.5, 0.5)
-    assert statistics.bootstrap_interval([[1, 2]], [[1], [2]]) is None
+@pytest.mark.parametrize("seed_spread, spread, random_spread", [(0.5, 0.3, 1.0), (0.4, 1.0, 1.0), (0.7, 0.0, 0.5)])
+def test_intervals_cover_the_difference_in_95_percent(rng, seed_spread, spread, random_spread):
+    """5 searches of 2 trainings, against 24 random networks of 1 and against one network of 2 trainings."""
+    def networks(count, seeds, between):
+        return rng.normal(size=(count, 1)) * between + rng.normal(size=(count, seeds)) * seed_spread
+
+    covered = []
+    for _ in range(2000):
+        searched, randoms, baseline = networks(5, 2, spread), networks(24, 1, random_spread), networks(1, 2, 0)[0]
+        one = statistics.of_networks(searched)
+        intervals = [statistics.difference(one, other)[0] for other in (
+            statistics.of_networks(randoms), statistics.of_seeds(baseline, [*searched, *randoms]))]
+        covered.append([low < 0 < high for low, high in intervals])
+    assert np.all((np.mean(covered, 0) > 0.93) & (np.mean(covered, 0) < 0.97)), np.mean(covered, 0)
 
 
-def test_bootstrap_of_a_seed_stays_the_same(rng):
-    """Published intervals are those of NumPy's generator with seed 0: scipy has to draw as it does."""
-    one, other = rng.normal(size=(3, 2)), rng.normal(size=(24, 1))
-    draws = np.random.default_rng(0)
-    means = [group.mean(1)[draws.integers(len(group), size=(10_000, len(group)))].mean(1) for group in (one, other)]
-    expected = np.quantile(means[0] - means[1], (0.025, 0.975))
-    assert statistics.bootstrap_interval(one, other) == pytest.approx(expected)
+def test_jackknife_error_of_a_mean(rng):
+    values = rng.normal(size=12)
+    assert statistics.jackknife_error(lambda i: values[i].mean(), 12) == pytest.approx(values.std(ddof=1) / np.sqrt(12))
 
 
 def test_spreads():
@@ -62,12 +63,20 @@ def test_spreads():
     assert statistics.architecture_spread([[1.0], [2.0]])[1] is None
 
 
-def test_kendall_tau_by_hand():
-    assert statistics.kendall_tau([1, 2, 3, 4], [10, 20, 30, 40]) == 1
-    assert statistics.kendall_tau([1, 2, 3, 4], [4, 3, 2, 1]) == -1
-    assert statistics.kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx((5 - 1) / 6)
-    assert statistics.kendall_tau([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / np.sqrt(2 * 3))  # one pair is tied
-    assert statistics.kendall_tau([1, 1, 1], [1, 2, 3]) is None
+def test_kendall_tau_by_hand(rng):
+    for one, other, tau in (([1, 2, 3, 4], [10, 20, 30, 40], 1), ([1, 2, 3, 4], [4, 3, 2, 1], -1),
+                            ([1, 2, 3, 4], [1, 3, 2, 4], (5 - 1) / 6),
+                            ([1, 1, 2, 3], [1, 2, 3, 4], 5 / np.sqrt(5 * 6))):  # one pair is tied
+        assert statistics.kendall_tau(one, other)[0] == pytest.approx(tau)
+    assert statistics.kendall_tau([1, 1, 1], [1, 2, 3]) == (None, None)
+    assert statistics.kendall_tau([1, 2, 3, 4], [10, 20, 30, 40])[1] == 0
+
+
+def test_error_of_tau_is_its_spread_between_samples(rng):
+    """Of 30 items, against the standard deviation over many samples."""
+    samples = [rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 30).T for _ in range(200)]
+    found = np.array([statistics.kendall_tau(*sample) for sample in samples])
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.2)
 
 
 @pytest.mark.parametrize("validation", [[3, 1, 2, 5, 4], [1, 1, 2, 2, 2]])

@@ -17,7 +17,9 @@ from bars_tf.training.settings import TrainingSettings
 
 SPACE = BARS_SMALL.replace(init_channels=8, stem_channels=8, num_nodes=2, layout="NR")
 IMAGES = SimpleNamespace(image_shape=(28, 28, 1), num_classes=10, settings=SimpleNamespace(name="images"))
-ACCURACIES = {"random_0": 0.5, "random_1": 0.7, "random_2": 0.6, "random_3": 0.65, "found": 0.8, "resnet": 0.55}
+ACCURACIES = {"random_0": 0.5, "random_1": 0.7, "random_2": 0.6, "random_3": 0.65, "found": 0.8, "resnet": 0.55,
+              "quicknet_1": 0.75, "quicknet_2": 0.7, "quicknet_2_cifar_2": 0.72}
+VALIDATION = {"quicknet_1": 0.6, "quicknet_2": 0.7, "quicknet_2_cifar_2": 0.65}  # others have 0.5
 
 
 def contender(name, kind, width, num_seeds=1, **more):
@@ -34,7 +36,8 @@ def compare(tmp_path, monkeypatch, capsys):
             "test_accuracy": ACCURACIES[directory.name.partition("_seed")[0]] + run.seed / 100,
             "train_seconds": 1.0, "train_epochs": training.train_epochs, "seed": run.seed, **found})
         (directory / "train" / "checkpoints").mkdir(parents=True)
-        (directory / "train" / "log.csv").write_text("epoch,val_accuracy\n1,0.25\n2,0.5\n")
+        accuracy = VALIDATION.get(directory.name.partition("_seed")[0], 0.5)
+        (directory / "train" / "log.csv").write_text(f"epoch,val_accuracy\n1,0.25\n2,{accuracy}\n")
         return read_json(directory / "summary.json")
 
     monkeypatch.setattr(trainings, "train_and_test", train_and_test)
@@ -86,6 +89,22 @@ def test_the_best_random_network_is_trained_as_often_as_a_searched_one(compare, 
     assert "network 6 of 6: found" in printed and "network 7 of 7: random_1, seed 1, begins" in printed
     assert (tmp_path / "networks" / "random_1_seed1" / "config.flags").read_text() == "seed 1"
     assert found["trainings"] == 7 and found["random"]["repeated"] == 1
+
+
+def test_the_best_depth_of_a_baseline_is_trained_with_a_longer_stem_and_again(compare):
+    longer = [contender(f"quicknet_{blocks}_cifar_2", "reference", 8 + blocks, baseline="quicknet")
+              for blocks in (1, 2)]
+    depths = [contender(f"quicknet_{blocks}", "reference", 2 + blocks, baseline="quicknet", variant=longer[blocks - 1])
+              for blocks in (1, 2)]
+    found, _ = compare(depths, train_seeds=2)
+    assert [(row["name"], row["seed"], row["baseline"]) for row in found["networks"]] == [
+        ("quicknet_1", 0, "quicknet"), ("quicknet_2", 0, "quicknet"), ("quicknet_2_cifar_2", 0, "quicknet"),
+        ("quicknet_2", 1, "quicknet")]
+
+
+def test_an_equal_network_is_not_trained_twice(compare):
+    found, _ = compare([contender("found", "searched", 7, 2), contender("found_2", "searched", 7, 0)], train_seeds=2)
+    assert [row["name"] for row in found["networks"]] == ["found", "found"]
 
 
 def test_scores_of_supernets(compare, monkeypatch):

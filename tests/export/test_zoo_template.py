@@ -42,7 +42,7 @@ def test_it_needs_nothing_of_the_package():
 def test_head_activation(monkeypatch):
     kinds = []
     for activation in ("none", "relu"):
-        monkeypatch.setattr(zoo_template, "HEAD_ACTIVATION", activation)
+        monkeypatch.setattr(zoo_template, "ACTIVATIONS", ("none", activation))
         kinds.append([type(layer).__name__ for layer in zoo_template.zoo_template(weights=None).layers])
     assert kinds[1] == [*kinds[0][:-2], "ReLU", *kinds[0][-2:]]
 

@@ -96,7 +96,7 @@ def measure_references():
                         ("widened", nasb("resnet20", 0.25))):
         given = budget if name != "widened" else Budget(bops=4e6)
         network = baselines.make(name, space.replace(stem="conv_3x3" if space.backbone else "conv_3x3_2"),
-                                  given, (32, 32, 3), 10)
+                                 given, (32, 32, 3), 10, 2 if name == "resnet" else 4)
         found[name] = cost_at(network, (32, 32, 3), 10).to_dict()
     return found
 
