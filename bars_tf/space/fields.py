@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bars_tf.errors import FieldError
-from bars_tf.space.primitives import ACTIVATIONS
 
 # (kernel, stride) of each float convolution; MAX_POOL is a max pooling of 3x3, stride 2. The last convolution has the
 # channels of the first stage's main path, those before it `stem_channels`. "cifar" is BARS's; which of the others the
@@ -24,6 +23,7 @@ STEMS: dict[str, tuple[tuple[int, int] | str, ...]] = {
 }
 # How the choices of a space are sampled during the search (`relaxation`).
 SAMPLING = ("softmax", "gumbel", "gumbel_hard")
+ACTIVATIONS = ("none", "relu")
 REDUCTION_SHORTCUTS = ("average", "transition")
 SHARING = ("reduction", "none", "stage", "all")
 INPUT_QUANTIZERS = ("ste_sign", "approx_sign")
