@@ -5,7 +5,7 @@ from bars_tf.space.search_space import SearchSpace
 
 # The paper's candidates, layout and sizes for CIFAR-10, as far as the authors' published code has them.
 BARS_PAPER = SearchSpace(name="bars_paper")
-# The space whose networks came out best here at equal cost (README, "Comparing"): our choice.
+# The space whose networks came out best here at equal cost (docs/results): our choice.
 BARS = SearchSpace(
     name="bars", layout="NNNNRNNNNRNNNN", init_channels=32, num_nodes=1, full_width_nodes=True,
     reduction_shortcut="transition", reduction_kernel=0,

@@ -1,4 +1,4 @@
-"""The full numbers: `bin/test --long`. What they print is what the README quotes (`-s` shows it)."""
+"""The full numbers: `bin/test --long`. What they print is what the pages quote (`-s` shows it)."""
 
 import dataclasses
 import itertools

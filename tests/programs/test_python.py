@@ -1,11 +1,10 @@
-"""The Python interface as the README shows it."""
+"""The Python interface as the pages show it."""
 
 import importlib.util
-import re
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from pages import PAGES, blocks, name_of
 from PIL import Image
 
 import bars_tf as bars
@@ -60,30 +59,33 @@ def test_wrong_arguments_of_a_supernet(rng):
         supernet.fit(tf.data.Dataset.zip((batch, batch.map(lambda x, y: (x, tf.one_hot(y, 3))))), verbose=0)
 
 
-# A README that runs in seconds: less data, a smaller space, fewer epochs.
-SMALLER = {'bars.data.load("cifar10", data_dir=None)': "small", "init_channels=16": "init_channels=8",
-           'stem="cifar_2"': 'stem="cifar_2", layout="NR", num_nodes=2', "epochs=10": "epochs=1",
-           "epochs=12": "epochs=1", "warmup_epochs=4": "warmup_epochs=0", "epochs=2": "epochs=1",
-           "max_trials=10": "max_trials=2"}
+# Pages that run in seconds: less data, a smaller space, fewer epochs.
+SMALLER = {'bars.load("cifar10", data_dir=None)': "small", 'bars.load("fashion_mnist_small")': "small",
+           "bars.BARS_SMALL": "bars.BARS_SMALL.replace(init_channels=4, layout='N', num_nodes=1)",
+           "init_channels=16": "init_channels=8", 'stem="cifar_2"': 'stem="cifar_2", layout="NR", num_nodes=2',
+           "ops=550e3": "ops=200e3", "epochs=10": "epochs=1", "epochs=12": "epochs=1", "epochs=2": "epochs=1",
+           "warmup_epochs=4": "warmup_epochs=0", "max_trials=10": "max_trials=2"}
 
 
-def test_the_snippets_of_the_readme(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 5
-    for before, after in SMALLER.items():
-        assert any(before in block for block in blocks), before
-        blocks = [block.replace(before, after) for block in blocks]
+def test_the_snippets_of_the_pages(tmp_path, monkeypatch):
+    snippets = [(name_of(page), block) for page in PAGES for block in blocks(page, "python")]
+    # The others use the names of the guide to Python.
+    snippets.sort(key=lambda snippet: ["README.md", "docs/guide/python.md", snippet[0]].index(snippet[0]))
+    assert {name for name, _ in snippets} >= {"README.md", "docs/guide/python.md", "docs/guide/export.md"}
+    for before in SMALLER:
+        assert any(before in block for _, block in snippets), before
     monkeypatch.chdir(tmp_path)
     for name in ("cat", "dog"):
         (tmp_path / "my_images" / name).mkdir(parents=True)
         for i in range(5):
             Image.fromarray(np.full((70, 60, 3), 9 * i, np.uint8)).save(tmp_path / "my_images" / name / f"{i}.png")
-    names = {"small": [part.split(0, (fraction,))[0] for part, fraction in zip(
-        bars.data.load("fashion_mnist_small"), (0.05, 0.05))]}
+    small = [part.split(0, (fraction,))[0] for part, fraction in zip(bars.load("fashion_mnist_small"), (0.05, 0.05))]
     images, labels = np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 2
-    names |= {"images": {"train": images, "test": images}, "labels": {"train": labels, "test": labels}}
-    for block in blocks:
+    names = {"small": small, "images": {"train": images, "test": images}, "labels": {"train": labels, "test": labels}}
+    for name, block in snippets:
+        for before, after in SMALLER.items():
+            block = block.replace(before, after)
         if "conversion" not in block or importlib.util.find_spec("larq_compute_engine"):
-            exec(compile(block, "README.md", "exec"), names)
+            exec(compile(block, name, "exec"), names)
     assert names["figure"].axes and names["tuner"].oracle.get_best_trials()[0].score < 0
-    assert names["train"].class_names == ("cat", "dog")
+    assert names["limits"].ops and names["genotype"] == bars.Genotype.load(tmp_path / "genotype.json")

@@ -1,0 +1,70 @@
+"""The commands of the pages, run as they stand there: those of seconds, and by `bin/test --long` all of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT
+from pages import PAGES, blocks, commands, name_of
+from PIL import Image
+
+QUICK = {"summary", "report", "runs", "evaluate"}
+# What makes any run one of a minute.
+FAST = "--max_steps=2 --train_epochs=1 --train_warmup_epochs=0 --eval_batch_size=64"
+ADDED = {"search": f"{FAST} --search_epochs=1 --warmup_epochs=0 --num_candidates=2 --pretrain_epochs=0",
+         "train": f"{FAST} --pretrain_epochs=0", "tune": f"{FAST} --trial_epochs=1 --max_trials=2",
+         "compare": f"{FAST} --pretrain_epochs=0 --num_random=1 --repeat_random=0 --train_seeds=1"}
+ELSEWHERE = ("bin/test", "TF_CONFIG", "pip install", "mkdocs")  # not for a test
+
+
+@pytest.fixture
+def directory(finished, tmp_path):
+    """A directory that has what the pages name: RUN, runs/, IMAGES, DATA, configs/, docs/."""
+    shutil.copytree(finished[0], tmp_path / "RUN")
+    shutil.copytree(finished[0], tmp_path / "runs" / "one")
+    for name in ("configs", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("cat", "dog"):
+        (tmp_path / "IMAGES" / name).mkdir(parents=True)
+        for i, pixels in enumerate(np.random.default_rng(0).integers(0, 255, (200, 40, 36, 3), np.uint8)):
+            Image.fromarray(pixels).save(tmp_path / "IMAGES" / name / f"{i}.png")
+    return tmp_path
+
+
+def test_quick_commands(directory, program_here, monkeypatch):
+    monkeypatch.chdir(directory)
+    shutil.copy("RUN/model.h5", "my_net")  # an exported file takes long to make; see test_export.py
+    ran = []
+    for page in PAGES:
+        for program, *arguments in (command for block in blocks(page, "sh") for command in commands(block)):
+            if program in QUICK and not any(".tflite" in argument for argument in arguments):
+                done = program_here(program, *arguments)
+                assert done.returncode == 0, (name_of(page), program, arguments, done.stderr)
+                ran.append(program)
+    assert set(ran) == QUICK
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_all_commands(page, directory):
+    """In few steps each; those on CIFAR-10 where BARS_DATA_DIR names a directory that has it."""
+    data = os.environ.get("BARS_DATA_DIR")
+    if data:
+        (directory / "DATA").symlink_to(Path(data).resolve())
+    (directory / "bin").mkdir()
+    for program in (ROOT / "bin").iterdir():
+        if not program.name.startswith("_"):
+            (directory / "bin" / program.name).write_text(
+                f'#!/bin/sh\nexec "{program}" "$@" {ADDED.get(program.name, "")}\n')
+            (directory / "bin" / program.name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for block in blocks(page, "sh"):
+        if any(word in block for word in ELSEWHERE) or ("DATA" in block or "cifar" in block) and not data:
+            continue
+        done = subprocess.run(["bash", "-e", "-c", block], cwd=directory, capture_output=True, text=True,
+                              env=environment)
+        assert done.returncode == 0, f"{block}\n{done.stderr[-3000:]}"
