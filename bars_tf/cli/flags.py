@@ -76,6 +76,9 @@ OPTIMIZERS = ("adam", "sgd")
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
 MEASUREMENTS = ("memory", "sampled", "soft", "candidates", "train", "pipeline")
 PRECISIONS = ("binary", "float")
+_VALIDATION = checked(lambda text: text if text.isidentifier() else float(text),
+                      lambda split: isinstance(split, str) or 0 < split < 1,
+                      "must lie between 0 and 1, or be the name of a split")
 _WIDTHS = list_of(float, "must be numbers such as 0.25,0.5,1.0")
 _DEPTHS = list_of(int, "must be whole numbers such as 0,1,2")
 _PRIMITIVES = list_of(str, f"must be some of {', '.join(PRIMITIVES)}, separated by commas")
@@ -135,8 +138,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
                              "that of the data set"),
         "flip": Flag(boolean, "Mirror training images at random. Not for digits or text.", "that of the data set"),
         "cutout": Flag(COUNT_OR_0, "Side in pixels of a square that is blanked in training images; 0 for none."),
-        "validation_split": Flag(FRACTION, "Fraction of the training images that is held out for validation: to score "
-                                 "candidates and to choose the best weights."),
+        "validation_split": Flag(_VALIDATION, "Validation images, to score candidates and to choose the best weights: "
+                                 "a fraction that is held out of the training images, or the name of a split of the "
+                                 "data set."),
         "split_seed": Flag(COUNT_OR_0, "Random seed that selects the validation images. Runs of different seeds can "
                            "share it.", "--seed"),
         "arch_split": Flag(FRACTION, "Fraction of the remaining training images that trains the alphas; the others "

@@ -86,8 +86,8 @@ class ImageData:
         return tuple(dataclasses.replace(self, indices=subset) for subset in subsets)
 
 
-def load(name: str, data_dir: str | os.PathLike | None = None, *, image_size: int | None = None
-         ) -> tuple[ImageData, ImageData]:
+def load(name: str, data_dir: str | os.PathLike | None = None, *, image_size: int | None = None,
+         validation: str | None = None) -> tuple[ImageData, ...]:
     """Opens an image classification set of TFDS, and downloads it if it is missing. Images are read when needed.
 
     The test images are those of the split "test", else of "validation" (also if the labels of "test" are secret),
@@ -97,13 +97,15 @@ def load(name: str, data_dir: str | os.PathLike | None = None, *, image_size: in
         name: name in TFDS, such as "cifar10", or "fashion_mnist_small", which is in the package.
         data_dir: directory of TFDS; None for the default of TFDS.
         image_size: side in pixels that images are resized to; required if the images vary in size.
+        validation: name of a split with validation images.
 
     Returns:
-        Training images and test images.
+        Training images, validation images if `validation` names them, and test images.
 
     Raises:
         ValueError: the data set is unknown, cannot be downloaded, is not made for image classification, has no
-            training images, has images of varying size without `image_size`, or is damaged.
+            training images or no such validation images, has images of varying size without `image_size`, or is
+            damaged.
     """
     if image_size is not None and image_size < 8:
         raise ValueError(f"image_size is {image_size}, it must be 8 pixels or more")
@@ -113,18 +115,18 @@ def load(name: str, data_dir: str | os.PathLike | None = None, *, image_size: in
     shape = builder.info.features[keys[0]].shape
     return build_image_data(
         lambda stored, resize: [Records(builder, split, keys, stored, resize)
-                                for split in tfds.split_names(builder, keys)],
+                                for split in tfds.split_names(builder, keys, validation)],
         shape, None in shape[:2], image_size, f"the images of data set {name!r}")
 
 
 def build_image_data(make_records: Callable[[tuple[int, int, int], bool], Iterable[Records]],
                      shape: tuple[int | None, int | None, int | None], varying: bool | str, image_size: int | None,
-                     subject: str) -> tuple[ImageData, ImageData]:
-    """Builds training and test images from their records.
+                     subject: str) -> tuple[ImageData, ...]:
+    """Builds training, test and other images from their records.
 
     Args:
         make_records: a function of the shape that images are stored in and of whether they are resized to it; returns
-            the training records and the test records.
+            the records of each split, those of training first.
         shape: (height, width, channels) of the images; None for an unknown size.
         varying: whether the sizes vary, or an example of it.
         image_size: side in pixels that images are resized to; None to keep their size.
@@ -139,7 +141,8 @@ def build_image_data(make_records: Callable[[tuple[int, int, int], bool], Iterab
     if min(size) < 8:
         raise ValueError(f"{subject} have {size[1]}x{size[0]} pixels; choose 8 or more by image_size")
     stored = (round(image_size * MARGIN),) * 2 if varying else size
-    train, test = make_records((*stored, channels or 3), bool(varying) or stored != (height, width))
+    splits = list(make_records((*stored, channels or 3), bool(varying) or stored != (height, width)))
+    train = splits[0]
     mean, std = STATISTICS.get(train.name) or train.statistics()
     image_shape = (*size, channels or 3)
-    return tuple(ImageData(split, np.arange(len(split)), image_shape, mean, std) for split in (train, test))
+    return tuple(ImageData(split, np.arange(len(split)), image_shape, mean, std) for split in splits)

@@ -25,7 +25,8 @@ class DataSettings:
     flip: bool | None = None  # whether training images are mirrored at random; None for the default of the data set
     cutout: int = 0  # side in pixels of a square that is blanked in training images; 0 for none
     split_seed: int = 0  # seed that selects the validation images
-    validation_split: float = 0.1  # fraction of the training images that is used for validation
+    # Fraction of the training images that is used for validation, or the name of a split of the data set.
+    validation_split: float | str = 0.1
     eval_batch_size: int = 256  # images in an evaluation step
 
     def __post_init__(self):

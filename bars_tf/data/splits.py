@@ -41,26 +41,31 @@ class ImageSplits(NamedTuple):
 
         Raises: InputError naming the source of a damaged image.
         """
-        for images in (self.train, self.test):
+        for images in (self.train, self.validation, self.test):
             with blame(*images.records.origin):
                 _ = images.records.in_memory
 
 
 def load_splits(settings: DataSettings) -> ImageSplits:
-    """Loads the images of the settings, and splits the validation images off the training images.
+    """Loads the images of the settings; validation images are a split of the data set, or split off training images.
 
     Raises: InputError naming the setting that does not fit.
     """
     size = settings.image_size or None
+    split = settings.validation_split
+    named = split if isinstance(split, str) else None
+    if named and settings.image_dir:
+        raise InputError.of("validation_split", split, "must be a fraction: only data sets of TFDS have splits by name")
     with blame(*settings.source):
-        train, test = (function.from_folder(settings.image_dir, size) if settings.image_dir else
-                       pipeline.load(settings.dataset, settings.data_dir, image_size=size))
+        train, *validation, test = (
+            function.from_folder(settings.image_dir, size) if settings.image_dir else
+            pipeline.load(settings.dataset, settings.data_dir, image_size=size, validation=named))
     side = min(train.image_shape[:2])
     settings.check_side(side, f"must be at most {side}, the side of the images")
-    with blame("validation_split", settings.validation_split):
-        train, validation = train.split(settings.split_seed,
-                                        (1 - settings.validation_split, settings.validation_split))
-    return ImageSplits(train, validation, test, settings)
+    if not validation:
+        with blame("validation_split", split):
+            train, *validation = train.split(settings.split_seed, (1 - split, split))
+    return ImageSplits(train, *validation, test, settings)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf.errors import one_line
+from bars_tf.errors import InputError, one_line
 
 # First, because TFDS imports TensorFlow, and `legacy_keras` must configure that import.
 from bars_tf import legacy_keras  # noqa: F401  # isort: skip
@@ -105,11 +105,25 @@ def classification_keys(builder: Any) -> tuple[str, str]:
     return keys
 
 
-def split_names(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
-    """The training split and the test split: "test", else "validation", else the last fifth of "train".
+def split_names(builder: Any, keys: tuple[str, str], validation: str | None = None) -> tuple[str, ...]:
+    """The training split, the split `validation` if it is named, and the test split.
 
-    Raises: ValueError: there are no training images.
+    The test split is "test", else "validation", else the last fifth of "train".
+
+    Raises: ValueError: there are no training images; InputError: there are no such validation images.
     """
+    train, test = _train_and_test(builder, keys)
+    if validation is None:
+        return train, test
+    others = [name for name in builder.info.splits if name not in ("train", test)]
+    if validation not in others:
+        raise InputError.of("validation_split", validation, f"must be a fraction, or of data set {builder.name} one of "
+                            f"{', '.join(others)}" if others else f"must be a fraction: data set {builder.name} has no "
+                            f"split beside {train} and {test}, which are for training and test")
+    return train, validation, test
+
+
+def _train_and_test(builder: Any, keys: tuple[str, str]) -> tuple[str, str]:
     available = builder.info.splits
     if "train" not in available:
         raise ValueError(f"data set {builder.name!r} has no split train, only {', '.join(map(str, available))}")

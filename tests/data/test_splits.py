@@ -29,6 +29,8 @@ def test_damage_that_is_found_while_images_stream(tmp_path, monkeypatch):
     ({"cutout": 17, "image_size": 16}, "--cutout=17: must be at most --image_size=16"),
     ({"dataset": "cifar_10"}, "--dataset=cifar_10: .*did you mean cifar10"),
     ({"image_dir": "/nowhere"}, "--image_dir=/nowhere: No such file"),
+    ({"image_dir": "/nowhere", "validation_split": "val"}, "--validation_split=val: must be a fraction: only data"),
+    ({"validation_split": "test"}, "--validation_split=test: must be a fraction: data set fashion_mnist_small has no"),
 ])
 def test_settings_that_the_images_do_not_allow(settings, words):
     with pytest.raises(InputError, match=words):
@@ -38,6 +40,14 @@ def test_settings_that_the_images_do_not_allow(settings, words):
 def test_the_split_seed_selects_the_validation_images():
     first, again, other = (load_splits(DataSettings(split_seed=seed)).validation.indices for seed in (0, 0, 1))
     assert list(first) == list(again) != list(other)
+
+
+def test_validation_images_can_be_a_split_of_the_data_set(tmp_path):
+    write_dataset(tmp_path, random_images(12, 8, 8, 1), {"tuning": [0] * 12}, splits=("train", "tuning", "test"))
+    found = load_splits(DataSettings(dataset="tiny", data_dir=str(tmp_path), validation_split="tuning"))
+    assert [set(part.records.in_memory[1].numpy()) for part in found[:3]] == [{0, 1, 2}, {0}, {0, 1, 2}]
+    with pytest.raises(InputError, match="--validation_split=valid: must be a fraction, or of data set tiny one of t"):
+        load_splits(DataSettings(dataset="tiny", data_dir=str(tmp_path), validation_split="valid"))
 
 
 def test_settings_change_the_default_augmentation():
