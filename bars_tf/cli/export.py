@@ -1,4 +1,4 @@
-"""`bin/export`: hands over a trained network as a Larq Zoo model and a deployment file."""
+"""`bin/export`: hands over a trained network as a Larq Zoo model, a deployment file and plain C."""
 
 import dataclasses
 import shlex
@@ -24,10 +24,11 @@ def main(settings: Settings) -> None:
     resume = shlex.join([f"bin/{program_of(directory)}", f"--flagfile={flagfile}"])
     run = package.read_run(directory, resume)
     data = _data_of(settings, flagfile)
+    chosen = [f"--format={','.join(export.format)}"] if export.format else []
     package.export(export, run, data.name, load_splits(data).test, (resume, shlex.join(
-        ["bin/export", f"--workdir={directory}", f"--name={export.name}", f"--output={export.output}"])))
+        ["bin/export", f"--workdir={directory}", f"--name={export.name}", f"--output={export.output}", *chosen])))
     files = sorted(path.name for path in Path(export.output).glob(f"{export.name}*"))
-    print(f"{export.output}/: {', '.join(files)}, README.md")
+    print(f"{export.output}/: {', '.join(files)}{', Makefile' * ('c' in export.formats)}, README.md")
 
 
 def _data_of(settings: Settings, flagfile: Path) -> DataSettings:

@@ -14,6 +14,7 @@ from bars_tf.compare.baselines import BASELINES, MOST_BLOCKS
 from bars_tf.compare.tuning.settings import TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
 from bars_tf.data.settings import USER_IMAGES
+from bars_tf.export.settings import FORMATS
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.space.presets import NASB, SPACES
@@ -279,8 +280,11 @@ FLAGS: dict[str, dict[str, Flag]] = {
                       "code is."),
     },
     "Export": {
-        "name": Flag(text, "Name of the model in Python and in its files."),
+        "name": Flag(text, "Name of the model in Python, in C and in its files."),
         "output": Flag(text, "Directory for the files of the model, new or empty."),
+        "format": Flag(list_of(one_of(*FORMATS), f"must be some of {', '.join(FORMATS)}"),
+                       "What is written: zoo, a Larq Zoo model; tflite, a file for the Larq Compute Engine; c, plain C "
+                       "for microcontrollers.", "zoo,tflite,c; without tflite where the engine is not installed"),
         "overwrite": Flag(boolean, "Write into a directory that has files, over those of the same names."),
         "allow_float_fallback": Flag(boolean, "Write, with a warning, a deployment file that does not run binary or "
                                      "does not compute the trained network."),
@@ -349,7 +353,7 @@ PROGRAMS = {
         (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
          "verbosity", "json")),
     "export": Program(
-        "Writes a trained network as a Larq Zoo model and as a deployment file, and proves that both compute it.",
+        "Writes a trained network as a Larq Zoo model, a deployment file and plain C, and proves that all compute it.",
         "bin/export --workdir=runs/NAME --name=my_net --output=my_net",
         ("workdir", *EXPORT, "data_dir", *USER_IMAGES, "verbosity"), ("workdir", "name", "output")),
 }

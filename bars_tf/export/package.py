@@ -1,4 +1,4 @@
-"""The export of a finished run: a Larq Zoo model, a deployment file, and the proof of both."""
+"""The export of a finished run: a Larq Zoo model, a deployment file, plain C, and the proof of all."""
 
 import contextlib
 import dataclasses
@@ -16,6 +16,7 @@ from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
 from bars_tf.export import conversion, proof, zoo_files
+from bars_tf.export.plain_c.package import PlainC, write_and_prove
 from bars_tf.export.proof import Proof, predict
 from bars_tf.export.settings import ExportSettings
 from bars_tf.export.zoo_module import Facts
@@ -81,13 +82,16 @@ def export(settings: ExportSettings, run: FinishedRun, dataset: str, test: Image
     images = np.concatenate([x.numpy() for x, _ in pipeline.batches(some, 128)])
     with _beside(settings.output) as directory:
         logits = predict(run.model, images)
-        proven = _deploy(settings, run, directory, images, logits)
-        zoo_files.write(directory, name, run.genotype, run.model, facts)
-        _require_equal(directory, name, logits, images)
-        _say(f"{MODEL}, {name}.h5 and {name}() are equal to the last bit on {len(images)} test images")
-        zoo_files.add_to_json(directory / f"{name}.json", facts, proven)
-        zoo_files.write_card(directory, name, run.genotype, facts, proven, commands)
-        _move(directory, Path(settings.output), name)
+        proven = _deploy(settings, run, directory, images, logits) if "tflite" in settings.formats else None
+        plain_c = _write_c(name, run, directory, facts, images, logits) if "c" in settings.formats else None
+        if "zoo" in settings.formats:
+            zoo_files.write(directory, name, run.genotype, run.model, facts)
+            _require_equal(directory, name, logits, images)
+            _say(f"{MODEL}, {name}.h5 and {name}() are equal to the last bit on {len(images)} test images")
+            zoo_files.add_to_json(directory / f"{name}.json", facts, proven, plain_c)
+        zoo_files.write_card(directory, name, run.genotype, facts, settings.formats, proven, plain_c, commands)
+        missing = "tflite" in settings.formats and proven is None
+        _move(directory, Path(settings.output), [f"{name}.tflite"] if missing else [])
 
 
 def facts_of(run: FinishedRun, dataset: str, test: ImageData) -> Facts:
@@ -117,6 +121,8 @@ def _deploy(settings: ExportSettings, run: FinishedRun, directory: Path, images:
     """Writes NAME.tflite and proves it; None where the engine is not installed."""
     file = f"{settings.name}.tflite"
     if not conversion.is_available():
+        if settings.format:
+            raise InputError.of("format", settings.format, conversion.MISSING)
         _say(f"no {file}, all else is written: {conversion.MISSING}")
         return None
     _say("converting")
@@ -141,6 +147,19 @@ def _deploy(settings: ExportSettings, run: FinishedRun, directory: Path, images:
     return found
 
 
+def _write_c(name: str, run: FinishedRun, directory: Path, facts: Facts, images: np.ndarray, logits: np.ndarray
+             ) -> PlainC:
+    """Writes the network as C and proves it, where there is a compiler."""
+    _say("writing C")
+    found = write_and_prove(directory, name, run.genotype, run.model, facts, images, logits)
+    _say(f"{name}.c: {found}")
+    if found.proof is None:
+        _say(f"{name}.c is not proven: there is no C compiler (gcc, clang, or $CC); `make test` checks it elsewhere")
+    else:
+        _say(f"{name}.c: {found.proof}")
+    return found
+
+
 @contextlib.contextmanager
 def _beside(output: str) -> Iterator[Path]:
     """A directory beside `output` that is gone afterwards."""
@@ -154,12 +173,14 @@ def _beside(output: str) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _move(directory: Path, output: Path, name: str) -> None:
+def _move(directory: Path, output: Path, outdated: Sequence[str]) -> None:
+    """Moves all files; those of an earlier network that have no successor are removed."""
     with blame("output", output):
         if not os.path.lexists(output):
             os.replace(directory, output)  # all at once
             return
-        (output / f"{name}.tflite").unlink(missing_ok=True)  # that of an earlier network, if there is none of this one
+        for name in outdated:
+            (output / name).unlink(missing_ok=True)
         for path in directory.iterdir():
             os.replace(path, output / path.name)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jinja2
 
+from bars_tf.export.plain_c.package import PlainC
+from bars_tf.export.plain_c.proof import NOISE_IMAGES
 from bars_tf.export.proof import Proof
 from bars_tf.export.zoo_module import Facts, memory, module_text
 from bars_tf.files import sha256, write_json
@@ -45,8 +47,8 @@ def load_function(path: Path) -> Callable[..., tf.keras.Model]:
     return getattr(module, path.stem)
 
 
-def add_to_json(path: Path, facts: Facts, proof: Proof | None) -> None:
-    """Adds labels, preprocessing, metrics and the contents of the deployment file to NAME.json.
+def add_to_json(path: Path, facts: Facts, proof: Proof | None, plain_c: PlainC | None) -> None:
+    """Adds labels, preprocessing, metrics and the contents of the deployment files to NAME.json.
 
     The file holds the configuration of the Keras model; `model_from_json` ignores the additions.
     """
@@ -58,16 +60,18 @@ def add_to_json(path: Path, facts: Facts, proof: Proof | None) -> None:
     values["metrics"] = {"dataset": facts.dataset, "test_accuracy": facts.accuracy, "test_images": facts.images,
                          **facts.cost.to_dict()}
     values["deployment"] = proof and proof.to_dict()
+    values["plain_c"] = plain_c and plain_c.to_dict()
     write_json(path, values)
 
 
-def write_card(directory: Path, name: str, genotype: Genotype, facts: Facts, proof: Proof | None,
-               commands: Sequence[str]) -> None:
+def write_card(directory: Path, name: str, genotype: Genotype, facts: Facts, formats: Sequence[str],
+               proof: Proof | None, plain_c: PlainC | None, commands: Sequence[str]) -> None:
     """Writes `README.md`: figures, proof, use, labels, files.
 
     Args:
         directory: has all other files of the export.
         proof: of the deployment file; None without one.
+        plain_c: the network in C; None without it.
         commands: that repeat the run and the export.
     """
     environment = jinja2.Environment(loader=jinja2.PackageLoader("bars_tf.export"), trim_blocks=True,
@@ -75,9 +79,9 @@ def write_card(directory: Path, name: str, genotype: Genotype, facts: Facts, pro
     environment.filters["escaped"] = escaped
     floats = [op.name for op in proof.contents.convolutions if not op.is_binary] if proof else []
     text = environment.get_template("model_card.md").render(
-        name=name, genotype=genotype, facts=facts, proof=proof, floats=floats, memory=memory(facts.cost),
-        shape="x".join(map(str, facts.input_shape)), commands=commands, files=sorted(directory.iterdir()),
-        sha256=sha256)
+        name=name, genotype=genotype, facts=facts, formats=formats, proof=proof, plain_c=plain_c, floats=floats,
+        memory=memory(facts.cost), noise_images=NOISE_IMAGES, shape="x".join(map(str, facts.input_shape)),
+        commands=commands, files=sorted(directory.iterdir()), sha256=sha256)
     (directory / "README.md").write_text(text, encoding="utf-8")
 
 

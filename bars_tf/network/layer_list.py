@@ -25,6 +25,8 @@ class Layer(NamedTuple):
     Attributes:
         kind: "image", "conv", "binary_conv", "batch_norm", "relu", "add", "pool", "copy" or "dense". Concatenation,
             shift, subsampling, mapping of channels and zeros are copies.
+        variant: of a pool "max_pool", "avg_pool" or "mean" (over all pixels); of a copy "concat", "shift", "subsample",
+            "map_channels" or "zeros".
         inputs: numbers of the layers that it reads.
         shape: (height, width, channels) of its output.
         in_channels: channels of its (first) input.
@@ -42,6 +44,7 @@ class Layer(NamedTuple):
     dilation: int = 1
     name: str = ""
     candidate: Candidate | None = None
+    variant: str = ""
 
     @property
     def elements(self) -> int:
@@ -126,11 +129,11 @@ class LayerListFactory(GenotypeFactory):
         return result
 
     def _add(self, kind: str, *inputs: int, channels: int | None = None, window: tuple[int, int] = (1, 1),
-             stride: int = 1, dilation: int = 1, name: str = "") -> int:
+             stride: int = 1, dilation: int = 1, name: str = "", variant: str = "") -> int:
         """The number of a new layer; channels are those of its first input if they are not given."""
         height, width, given = self.layers[inputs[0]].shape
         self.layers.append(Layer(kind, inputs, (*strided((height, width), stride), channels or given), given, window,
-                                 stride, dilation, name, self._candidate))
+                                 stride, dilation, name, self._candidate, variant))
         return len(self.layers) - 1
 
     def conv(self, x, source, target, kernel, stride, name):
@@ -155,28 +158,29 @@ class LayerListFactory(GenotypeFactory):
     def _concatenate(self, tensors):
         if len(tensors) == 1:
             return tensors[0]
-        return self._add("copy", *tensors, channels=sum(self.layers[x].shape[2] for x in tensors))
+        return self._add("copy", *tensors, channels=sum(self.layers[x].shape[2] for x in tensors), variant="concat")
 
     def shift(self, x):
-        return self._add("copy", x)
+        return self._add("copy", x, variant="shift")
 
-    _zeros = shift  # a copy too
+    def _zeros(self, like):
+        return self._add("copy", like, variant="zeros")
 
     def subsample(self, x):
-        return self._add("copy", x, stride=2)
+        return self._add("copy", x, stride=2, variant="subsample")
 
     def map_channels(self, x, source, target):
-        return self._add("copy", x, channels=self._count(target))
+        return self._add("copy", x, channels=self._count(target), variant="map_channels")
 
     def average_pool(self, x):
-        return self._add("pool", x, window=(2, 2), stride=2)
+        return self.pool(x, "avg_pool", 2, stride=2)
 
     def pool(self, x, kind, size, stride=1, scale=None):
-        return self._add("pool", x, window=(size, size), stride=stride)
+        return self._add("pool", x, window=(size, size), stride=stride, variant=kind)
 
     def head(self, x, source):
         height, width, channels = self.layers[x].shape
-        self.layers.append(Layer("pool", (x,), (1, 1, channels), channels, (height, width)))
+        self.layers.append(Layer("pool", (x,), (1, 1, channels), channels, (height, width), variant="mean"))
         return self._add("dense", len(self.layers) - 1, channels=self.num_classes, name="head")
 
 

@@ -97,7 +97,7 @@ def test_without_the_compute_engine_all_else_is_written(tmp_path, run, test_imag
     monkeypatch.setitem(sys.modules, "larq_compute_engine", None)
     export(run, tmp_path / "out", test_images)
     assert "no tiny_net.tflite, all else is written: larq-compute-engine is not installed" in capsys.readouterr().err
-    assert len(list((tmp_path / "out").iterdir())) == 6 and not (tmp_path / "out" / "tiny_net.tflite").exists()
+    assert len(list((tmp_path / "out").iterdir())) == 10 and not (tmp_path / "out" / "tiny_net.tflite").exists()
     assert "Deployment" not in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -115,5 +115,5 @@ def test_an_empty_directory_is_filled_where_it_is(tmp_path, monkeypatch):
     for output, name in ((Path("."), "one"), (tmp_path / "link", "two")):
         with package._beside(output) as directory:
             (directory / name).touch()
-            package._move(directory, output, "net")
+            package._move(directory, output, [])
     assert {path.name for path in tmp_path.rglob("*")} == {"there", "link", "one", "two"}

@@ -10,6 +10,8 @@ from sample_networks import SMALL, facts_of
 from bars_tf.data import pipeline
 from bars_tf.data.augmentation import prepare_for_evaluation
 from bars_tf.export import zoo_files
+from bars_tf.export.plain_c.proof import compiler
+from bars_tf.export.settings import FORMATS
 from bars_tf.files import sha256
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.space.encoding import random_genotype
@@ -45,9 +47,10 @@ def test_card_of_an_export(exported):
     output, _ = exported
     card = (output / "README.md").read_text()
     files = [path for path in output.iterdir() if path.name != "README.md"]
-    assert len(files) == 6 and all(f"| `{path.name}` |" in card and sha256(path) in card for path in files)
+    assert len(files) == 10 and all(f"| `{path.name}` |" in card and sha256(path) in card for path in files)
     assert "12.50% of 2,000" in card and "fashion\\_mnist\\_small" in card and "9. Ankle boot" in card
     assert "Binary convolutions: 12. Float convolutions: 2 (stem\\_0, stem\\_1)." in card
+    assert "## Plain C" in card and ("512 have the same class." in card or not compiler())
     assert "bin/export --workdir=" in card and "{" not in card and "\n\n\n" not in card
 
 
@@ -55,7 +58,7 @@ def test_without_a_deployment_file(tmp_path, rng):
     genotype = random_genotype(SMALL, rng)
     facts = facts_of(genotype)._replace(resized=(36, 40))
     (tmp_path / "net.py").touch()
-    zoo_files.write_card(tmp_path, "net", genotype, facts, None, ("bin/search",))
+    zoo_files.write_card(tmp_path, "net", genotype, facts, FORMATS, None, None, ("bin/search",))
     card = (tmp_path / "README.md").read_text()
     assert "Deployment" not in card and "covered 36x40 pixels" in card and "\n\n\n" not in card
 
@@ -66,5 +69,5 @@ def test_strings_of_others_stay_text(tmp_path, rng):
         assert "\n" not in escaped and escaped.isprintable()
         assert not re.search(r"(?<!\\)(?:\\\\)*[<>`|\[\]*_]", escaped)
     genotype = random_genotype(SMALL, rng)
-    zoo_files.write_card(tmp_path, "net", genotype, facts_of(genotype, HOSTILE), None, ())
+    zoo_files.write_card(tmp_path, "net", genotype, facts_of(genotype, HOSTILE), FORMATS, None, None, ())
     assert "0. \\' \\\"\\\"\\\" \\# heading\n1. \\<script" in (tmp_path / "README.md").read_text()

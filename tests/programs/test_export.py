@@ -22,8 +22,9 @@ def test_export_writes_all_files(exported):
                      done.stderr)
     assert "equal to the last bit on 512 test images" in done.stderr
     assert [path.name for path in output.parent.iterdir()] == ["tiny"]
-    names = {f"tiny_net{end}" for end in (".py", ".h5", "_weights.h5", "_weights_notop.h5", ".json", ".tflite")}
-    assert {path.name for path in output.iterdir()} == {*names, "README.md"}
+    names = {f"tiny_net{end}" for end in (".py", ".h5", "_weights.h5", "_weights_notop.h5", ".json", ".tflite",
+                                          ".c", ".h", "_test.c")}
+    assert {path.name for path in output.iterdir()} == {*names, "Makefile", "README.md"}
 
 
 def test_evaluate_and_summary_read_the_files(exported, program_here, untrained):

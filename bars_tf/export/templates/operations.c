@@ -1,0 +1,248 @@
+/* The operations of binary neural networks in C99, without libraries and without malloc.
+
+Images are arrays [height][width][channels] of float. Their signs are arrays [height][width][words] of 32 bits: bit i of
+word j is 1 where channel 32 j + i is not negative; bits without a channel are 0. Sums are added in the order that the
+loops say; the proof of an export depends on it. */
+
+#include <stdint.h>
+#include <string.h>
+
+/* A product and a sum are rounded one by one, as without fused multiply-add; of GCC -std=c99 asks the same. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+/* A network needs some of the functions. */
+#if defined(__GNUC__)
+#define OPERATION __attribute__((unused)) static
+#else
+#define OPERATION static
+#endif
+
+#define WORDS(bits) (((bits) + 31) / 32)
+
+/* How the square window of a convolution or a pooling moves over an image. Its first pixel lies `top` rows above and
+`left` columns left of the image. The image is read moved by `shift` pixels to the left and up. */
+struct window {
+    int height, width, channels, out_height, out_width, out_channels, kernel, stride, dilation, top, left, shift;
+};
+
+/* The pixel of an image under a place of the window, as an index, or -1 outside. */
+static int pixel_under(const struct window *w, int row, int column, int i, int j)
+{
+    const int y = row * w->stride + i * w->dilation - w->top, x = column * w->stride + j * w->dilation - w->left;
+    if (y < 0 || x < 0 || y + w->shift >= w->height || x + w->shift >= w->width)
+        return -1;
+    return (y + w->shift) * w->width + x + w->shift;
+}
+
+/* Float convolution with a kernel [kernel][kernel][channels][out_channels]; then y * scale + offset by channel. */
+OPERATION void convolution(float *y, const float *x, const struct window *w, const float *kernel, const float *scale,
+                      const float *offset)
+{
+    const int outputs = w->out_channels;
+    for (int row = 0; row < w->out_height; row++)
+        for (int column = 0; column < w->out_width; column++, y += outputs) {
+            const float *weights = kernel;
+            memset(y, 0, (size_t)outputs * sizeof(float));
+            for (int i = 0; i < w->kernel; i++)
+                for (int j = 0; j < w->kernel; j++) {
+                    const int pixel = pixel_under(w, row, column, i, j);
+                    if (pixel < 0) {
+                        weights += w->channels * outputs;
+                        continue;
+                    }
+                    for (int c = 0; c < w->channels; c++, weights += outputs) {
+                        const float value = x[pixel * w->channels + c];
+                        for (int k = 0; k < outputs; k++)
+                            y[k] += value * weights[k];
+                    }
+                }
+            for (int k = 0; k < outputs; k++)
+                y[k] = y[k] * scale[k] + offset[k];
+        }
+}
+
+/* The signs of an image: whether x >= threshold, by channel, and the reverse where a bit of `flips` is set. Without
+thresholds: whether x >= 0. */
+OPERATION void signs(uint32_t *bits, const float *x, int pixels, int channels, const float *thresholds,
+                const uint32_t *flips)
+{
+    for (int pixel = 0; pixel < pixels; pixel++, x += channels)
+        for (int first = 0; first < channels; first += 32) {
+            const int n = channels - first < 32 ? channels - first : 32;
+            uint32_t word = 0;
+            if (thresholds)
+                for (int c = 0; c < n; c++)
+                    word |= (uint32_t)(x[first + c] >= thresholds[first + c]) << c;
+            else
+                for (int c = 0; c < n; c++)
+                    word |= (uint32_t)(x[first + c] >= 0.0f) << c;
+            *bits++ = flips ? word ^ flips[first / 32] : word;
+        }
+}
+
+/* The number of bits in which two arrays of words differ. */
+OPERATION int different(const uint32_t *a, const uint32_t *b, int words)
+{
+    int total = 0;
+    for (int i = 0; i < words; i++) {
+#if defined(__POPCNT__) || defined(__aarch64__)
+        total += __builtin_popcount(a[i] ^ b[i]);
+#else
+        uint32_t v = a[i] ^ b[i];
+        v -= (v >> 1) & 0x55555555u;
+        v = (v & 0x33333333u) + ((v >> 2) & 0x33333333u);
+        total += (int)((((v + (v >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24);
+#endif
+    }
+    return total;
+}
+
+/* Binary convolution of signs; pixels outside are 1. The kernels are signs [out_channels][words]: the bits [kernel]
+[kernel][channels] of a kernel stand without gaps. Of a sum: ReLU, if asked for, then y * scale + offset by channel,
+if given. From one pixel of y to the next are `step` floats. `patch` is memory for the signs under a window. */
+OPERATION void binary_convolution(float *y, const uint32_t *x, uint32_t *patch, const struct window *w, int step,
+                             const uint32_t *kernels, int relu, const float *scale, const float *offset)
+{
+    const int bits = w->kernel * w->kernel * w->channels, length = WORDS(bits), words = WORDS(w->channels);
+    for (int row = 0; row < w->out_height; row++)
+        for (int column = 0; column < w->out_width; column++, y += step) {
+            int at = 0;
+            memset(patch, 0, (size_t)length * sizeof(uint32_t));
+            for (int i = 0; i < w->kernel; i++)
+                for (int j = 0; j < w->kernel; j++) {
+                    const int pixel = pixel_under(w, row, column, i, j);
+                    for (int k = 0; k < words; k++) {
+                        const int n = w->channels - 32 * k < 32 ? w->channels - 32 * k : 32, space = 32 - at % 32;
+                        const uint32_t word = pixel < 0 ? 0xffffffffu >> (32 - n) : x[pixel * words + k];
+                        patch[at / 32] |= word << at % 32;
+                        if (n > space)
+                            patch[at / 32 + 1] |= word >> space;
+                        at += n;
+                    }
+                }
+            for (int k = 0; k < w->out_channels; k++) {
+                const int sum = bits - 2 * different(patch, kernels + k * length, length);
+                const float value = relu && sum < 0 ? 0.0f : (float)sum;
+                y[k] = scale ? value * scale[k] + offset[k] : value;
+            }
+        }
+}
+
+/* The largest value under each window. */
+OPERATION void max_pool(float *y, const float *x, const struct window *w)
+{
+    for (int row = 0; row < w->out_height; row++)
+        for (int column = 0; column < w->out_width; column++, y += w->channels) {
+            int seen = 0;
+            for (int i = 0; i < w->kernel; i++)
+                for (int j = 0; j < w->kernel; j++) {
+                    const int pixel = pixel_under(w, row, column, i, j);
+                    if (pixel < 0)
+                        continue;
+                    for (int c = 0; c < w->channels; c++)
+                        if (!seen || x[pixel * w->channels + c] > y[c])
+                            y[c] = x[pixel * w->channels + c];
+                    seen = 1;
+                }
+        }
+}
+
+/* The mean of the values under each window that lie on the image. */
+OPERATION void avg_pool(float *y, const float *x, const struct window *w)
+{
+    for (int row = 0; row < w->out_height; row++)
+        for (int column = 0; column < w->out_width; column++, y += w->channels) {
+            int seen = 0;
+            memset(y, 0, (size_t)w->channels * sizeof(float));
+            for (int i = 0; i < w->kernel; i++)
+                for (int j = 0; j < w->kernel; j++) {
+                    const int pixel = pixel_under(w, row, column, i, j);
+                    if (pixel < 0)
+                        continue;
+                    for (int c = 0; c < w->channels; c++)
+                        y[c] += x[pixel * w->channels + c];
+                    seen++;
+                }
+            for (int c = 0; c < w->channels; c++)
+                y[c] /= (float)seen;
+        }
+}
+
+/* The mean over all pixels. */
+OPERATION void mean(float *y, const float *x, int pixels, int channels)
+{
+    memset(y, 0, (size_t)channels * sizeof(float));
+    for (int pixel = 0; pixel < pixels; pixel++, x += channels)
+        for (int c = 0; c < channels; c++)
+            y[c] += x[c];
+    for (int c = 0; c < channels; c++)
+        y[c] /= (float)pixels;
+}
+
+/* Dense layer with a kernel [inputs][outputs]. */
+OPERATION void dense(float *y, const float *x, int inputs, int outputs, const float *kernel, const float *bias)
+{
+    memset(y, 0, (size_t)outputs * sizeof(float));
+    for (int c = 0; c < inputs; c++, kernel += outputs)
+        for (int k = 0; k < outputs; k++)
+            y[k] += x[c] * kernel[k];
+    for (int k = 0; k < outputs; k++)
+        y[k] += bias[k];
+}
+
+/* y * scale + offset by channel, in place. */
+OPERATION void batch_norm(float *y, int pixels, int channels, const float *scale, const float *offset)
+{
+    for (int pixel = 0; pixel < pixels; pixel++, y += channels)
+        for (int c = 0; c < channels; c++)
+            y[c] = y[c] * scale[c] + offset[c];
+}
+
+/* In place. */
+OPERATION void relu(float *y, int values)
+{
+    for (int i = 0; i < values; i++)
+        if (y[i] < 0.0f)
+            y[i] = 0.0f;
+}
+
+/* Adds an image to some channels of another; from one pixel of y to the next are `step` floats. */
+OPERATION void add(float *y, const float *x, int pixels, int channels, int step)
+{
+    for (int pixel = 0; pixel < pixels; pixel++, y += step, x += channels)
+        for (int c = 0; c < channels; c++)
+            y[c] += x[c];
+}
+
+/* Channel k of the output is channel k modulo `channels` of the input. */
+OPERATION void map_channels(float *y, const float *x, int pixels, int channels, int out_channels)
+{
+    for (int pixel = 0; pixel < pixels; pixel++, y += out_channels, x += channels)
+        for (int k = 0; k < out_channels; k++)
+            y[k] = x[k % channels];
+}
+
+OPERATION void copy(float *y, const float *x, int values)
+{
+    memcpy(y, x, (size_t)values * sizeof(float));
+}
+
+/* Numbers from 0 to 255 as the network expects them. */
+OPERATION void prepare(float *y, const uint8_t *x, int pixels, int channels, const float *scale, const float *offset)
+{
+    for (int pixel = 0; pixel < pixels; pixel++, y += channels, x += channels)
+        for (int c = 0; c < channels; c++)
+            y[c] = (float)x[c] * scale[c] - offset[c];
+}
+
+/* The index of the largest value, the first of equal ones. */
+OPERATION int largest(const float *x, int values)
+{
+    int best = 0;
+    for (int i = 1; i < values; i++)
+        if (x[i] > x[best])
+            best = i;
+    return best;
+}
