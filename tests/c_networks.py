@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sample_networks import random_model
 
+from bars_tf.export.agreement import predict
 from bars_tf.export.plain_c import files
 from bars_tf.export.plain_c.calls import CallList
 from bars_tf.export.plain_c.proof import NOISE_IMAGES, noise, run
 from bars_tf.export.plain_c.reference import reference
-from bars_tf.export.proof import predict
 from bars_tf.legacy_keras import tf
 from bars_tf.network.layer_list import layers_of
 

@@ -16,8 +16,9 @@ from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
 from bars_tf.export import conversion, proof, zoo_files
+from bars_tf.export.agreement import predict
 from bars_tf.export.plain_c.package import PlainC, write_and_prove
-from bars_tf.export.proof import Proof, predict
+from bars_tf.export.proof import Proof
 from bars_tf.export.settings import ExportSettings
 from bars_tf.export.zoo_module import Facts
 from bars_tf.files import read_json

@@ -7,34 +7,13 @@ import numpy as np
 
 from bars_tf.cost.deployment import PACKED
 from bars_tf.export import conversion
+from bars_tf.export.agreement import CLOSE_SHARE, SAME_CLASS_SHARE, Agreement, agreement, predict
 from bars_tf.export.tflite_file import Contents, Operation, parse
 from bars_tf.legacy_keras import lq, tf
 
 SIGNS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
-# Agreement: images whose logits differ by less than this fraction of the logits' range count as close.
-TOLERANCE, CLOSE_SHARE, SAME_CLASS_SHARE = 1e-3, 0.98, 0.99
 CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose, tf.keras.layers.DepthwiseConv2D,
                 tf.keras.layers.SeparableConv2D)
-
-
-class Agreement(NamedTuple):
-    """How far two functions from images to logits agree: numbers of images.
-
-    Where a sum rounds across 0 a sign flips, and the logits of one image differ visibly: such images are not `close`.
-    A comparison with `conversion.with_engine_rounding` shows whether it was rounding.
-    """
-
-    images: int
-    close: int
-    same_class: int
-
-    @property
-    def holds(self) -> bool:
-        return self.close >= CLOSE_SHARE * self.images and self.same_class >= SAME_CLASS_SHARE * self.images
-
-    def __str__(self) -> str:
-        return (f"{self.close:,} of {self.images:,} images within {TOLERANCE:g} of the logits' range, "
-                f"{self.same_class:,} of the same class")
 
 
 class Proof(NamedTuple):
@@ -67,21 +46,6 @@ def prove(model: tf.keras.Model, fusible: tf.keras.Model, converted: bytes, imag
         problems.append(f"the file does not compute what was trained: {found}; needed are {CLOSE_SHARE:.0%} and "
                         f"{SAME_CLASS_SHARE:.0%}")
     return Proof(contents, found, rounded, tuple(problems))
-
-
-def predict(model: tf.keras.Model, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
-    """Logits [images, classes], computed by the processor: other devices round otherwise."""
-    with tf.device("/CPU:0"):
-        return np.concatenate([model(images[i: i + batch_size], training=False).numpy()
-                               for i in range(0, len(images), batch_size)])
-
-
-def agreement(expected: np.ndarray, found: np.ndarray) -> Agreement:
-    """Compares logits [images, classes]."""
-    scale = max(float(np.ptp(expected)), np.finfo(np.float32).tiny)
-    # NaN is not close: the comparison is false.
-    close = np.abs(expected - found).max(axis=1) <= TOLERANCE * scale
-    return Agreement(len(expected), int(close.sum()), int((expected.argmax(1) == found.argmax(1)).sum()))
 
 
 def fallbacks(model: tf.keras.Model, contents: Contents) -> list[str]:

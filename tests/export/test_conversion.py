@@ -7,7 +7,7 @@ import pytest
 from sample_networks import SMALL, WIDE, random_model
 
 from bars_tf.errors import Failure, InputError
-from bars_tf.export import conversion, proof
+from bars_tf.export import agreement, conversion
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.model_files import load_model
 from bars_tf.space.encoding import random_genotype
@@ -20,7 +20,7 @@ def test_the_fusible_network_is_the_same(rng):
     model = random_model(genotype, rng)
     images = rng.normal(size=(8, 28, 28, 1)).astype(np.float32)
     fusible = conversion.fusible(genotype, model)
-    np.testing.assert_allclose(proof.predict(fusible, images), proof.predict(model, images), atol=1e-5)
+    np.testing.assert_allclose(agreement.predict(fusible, images), agreement.predict(model, images), atol=1e-5)
     names = [layer.name for layer in fusible.layers]
     assert "cell_1_shortcut_even_bn" in names and "cell_1_shortcut_bn" not in names
 
@@ -37,11 +37,11 @@ def test_rounding_of_the_engine_is_told_from_a_fault(rng):
     images = rng.normal(size=(256, 16, 16, 3)).astype(np.float32)
     in_file = conversion.interpreter(conversion.convert(fusible))(images)
     twin = conversion.with_engine_rounding(fusible)
-    assert proof.agreement(proof.predict(model, images), in_file).close == 0
-    assert proof.agreement(proof.predict(twin, images), in_file).holds
+    assert agreement.agreement(agreement.predict(model, images), in_file).close == 0
+    assert agreement.agreement(agreement.predict(twin, images), in_file).holds
     layer = twin.get_layer("head")
     layer.set_weights([layer.get_weights()[0][:, ::-1], layer.get_weights()[1]])
-    assert not proof.agreement(proof.predict(twin, images), in_file).holds
+    assert not agreement.agreement(agreement.predict(twin, images), in_file).holds
 
 
 @pytest.mark.parametrize("layer, kind", [

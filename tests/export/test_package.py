@@ -9,7 +9,7 @@ import pytest
 
 from bars_tf.data import pipeline
 from bars_tf.errors import Failure, InputError
-from bars_tf.export import conversion, package, proof
+from bars_tf.export import agreement, conversion, package
 from bars_tf.export.settings import ExportSettings
 from bars_tf.space.genotype import Genotype
 
@@ -81,7 +81,7 @@ def test_a_file_of_another_network_is_refused_and_leaves_nothing(tmp_path, run, 
 
 
 def test_disagreement_is_refused_or_reported(tmp_path, run, converted, test_images, monkeypatch, capsys):
-    monkeypatch.setattr(proof, "TOLERANCE", -1.0)  # no image is close enough
+    monkeypatch.setattr(agreement, "TOLERANCE", -1.0)  # no image is close enough
     with pytest.raises(Failure, match="refused: the file does not compute what was trained: 0 of 32 images"):
         export(run, tmp_path / "out", test_images)
     assert not list(tmp_path.iterdir())

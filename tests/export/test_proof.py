@@ -1,22 +1,11 @@
-"""The proof of a deployment file: agreement, and differences from the binary network."""
+"""The proof of a deployment file: differences from the binary network."""
 
-import numpy as np
 import pytest
 from sample_networks import WIDE, random_model
 
 from bars_tf.export import conversion, proof, tflite_file
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.space.genotype import Genotype
-
-
-def test_agreement_counts_images():
-    expected = np.random.default_rng(0).normal(size=(100, 10)).astype(np.float32)
-    found = expected.copy()
-    assert proof.agreement(expected, found) == (100, 100, 100)
-    found[0] += 0.1
-    found[1] = found[1, ::-1]
-    found[2, 0] = np.nan
-    assert proof.agreement(expected, found)[1] == 97 and not proof.agreement(expected, found).holds
 
 
 @pytest.mark.parametrize("layer, reason", [

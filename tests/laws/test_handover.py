@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 from sample_networks import NASB, SMALL, WIDE, facts_of, random_model, ruff
 
-from bars_tf.export import conversion, package, proof, zoo_files, zoo_module
+from bars_tf.export import agreement, conversion, package, proof, zoo_files, zoo_module
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.model_files import load_model, save_model
 from bars_tf.space import backbones
@@ -42,7 +42,7 @@ def check_zoo_model(genotype, rng, path, shape=(28, 28, 1)):
         layer.name for layer in model.layers if layer.weights]
     zoo_model.set_weights(model.get_weights())
     images = rng.normal(size=(4, *shape)).astype(np.float32)
-    np.testing.assert_array_equal(proof.predict(zoo_model, images), proof.predict(model, images))
+    np.testing.assert_array_equal(agreement.predict(zoo_model, images), agreement.predict(model, images))
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -157,8 +157,8 @@ def test_save_and_load(tmp_path, rng, space):
     model = random_model(random_genotype(space, rng), rng, (16, 16, 3), 4)
     save_model(model, tmp_path / "model.h5")
     images = rng.normal(size=(4, 16, 16, 3)).astype(np.float32)
-    np.testing.assert_array_equal(proof.predict(load_model(str(tmp_path / "model.h5")), images),
-                                  proof.predict(model, images))
+    np.testing.assert_array_equal(agreement.predict(load_model(str(tmp_path / "model.h5")), images),
+                                  agreement.predict(model, images))
 
 
 # As a deployment file
@@ -173,7 +173,7 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
     fusible = conversion.fusible(genotype, model)
     converted = conversion.convert(fusible)
     images = rng.normal(size=(package.PROOF_IMAGES, *shape)).astype(np.float32)
-    found = proof.prove(model, fusible, converted, images, proof.predict(model, images))
+    found = proof.prove(model, fusible, converted, images, agreement.predict(model, images))
     assert found.problems == () and found.rounded.holds, found
     contents = found.contents
     binary = [layer for layer in model.layers if isinstance(layer, lq.layers.QuantConv2D)]
@@ -203,7 +203,7 @@ def check_conversion(genotype, rng, shape=(16, 16, 3), classes=4):
 def require(*agreements):
     """All of them together agree with their files: one random network, which has no margin, can have a channel that is
     constant and so near 0 that the engine's rounding changes its sign for every image."""
-    assert proof.Agreement(*map(sum, zip(*agreements))).holds, agreements
+    assert agreement.Agreement(*map(sum, zip(*agreements))).holds, agreements
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bars_tf.export.agreement import predict
 from bars_tf.export.plain_c import files
 from bars_tf.export.plain_c.calls import CallList
 from bars_tf.export.plain_c.proof import NOISE_IMAGES, CProof, noise, prove
 from bars_tf.export.plain_c.reference import reference
-from bars_tf.export.proof import predict
 from bars_tf.export.zoo_module import Facts
 from bars_tf.legacy_keras import tf
 from bars_tf.network.layer_list import layers_of

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf.errors import Failure
-from bars_tf.export.proof import SAME_CLASS_SHARE, Agreement, agreement
+from bars_tf.export.agreement import SAME_CLASS_SHARE, Agreement, agreement
 
 FLAGS = ("-std=c99", "-O2")
 # Of the logits' range: what may separate the C code from Keras with its sums in the same order.
