@@ -9,18 +9,10 @@ from bars_tf.report.text_table import print_table
 from bars_tf.search.benchmark import Benchmark, run_benchmark
 from bars_tf.training import environment
 
-# What `--quick` changes, where no flag does.
-QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
-
 
 def main(settings: Settings) -> None:
-    values = settings.values
-    if values["quick"]:
-        quick = {"num_nodes": 2} if settings.search_space.backbone else QUICK
-        settings = settings.replace(rounds=min(values["rounds"], 2), batch_size=min(values["batch_size"], 16),
-                                    **{**quick, **settings.space_overrides})
-        values = settings.values
-    space, side = settings.search_space, values["image_size"] or 32
+    values, space = settings.values, settings.search_space
+    side = values["image_size"] or 32
     with blame("image_size", side):
         space.check_image((side, side, 3))
     if not space.convolutions():
@@ -30,12 +22,7 @@ def main(settings: Settings) -> None:
                                       settings.run.seed, settings.training, settings.data), values["measure"])
     if values["json"]:
         print(json.dumps(results))
-    else:
-        print_results(results)
-
-
-def print_results(results: dict[str, Any]) -> None:
-    """Prints the results of a benchmark as a table."""
+        return
     runs_on = results["machine"]
     print(f"{runs_on['processor']}, {runs_on['cores']} cores, {', '.join(runs_on['devices'])}; "
           f"Python {runs_on['python']}, TensorFlow {runs_on['tensorflow']}")

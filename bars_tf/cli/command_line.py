@@ -5,13 +5,12 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from absl import flags as absl_flags
 
 from bars_tf import console
 from bars_tf.cli.flags import ALL, FLAGS, PROGRAMS, Parse, boolean
-from bars_tf.cli.settings import DEFAULTS, Settings
+from bars_tf.cli.settings import DEFAULTS, SPACE_FIELDS, Settings
 from bars_tf.config import config_directories
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text
@@ -20,10 +19,7 @@ from bars_tf.report.run_files import CONFIG, LOCK
 
 class _Parser(absl_flags.ArgumentParser):
     def __init__(self, parse: Parse):
-        self._parse = parse
-
-    def parse(self, argument: Any) -> Any:
-        return self._parse(argument) if isinstance(argument, str) else argument
+        self.parse = parse
 
 
 def parse(program: str, arguments: Sequence[str]) -> Settings:
@@ -104,7 +100,11 @@ def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", insid
         if path in inside:
             raise InputError(f"{origin}--flagfile={value}: the file includes itself")
         files.append(path)
-        for number, line in enumerate(_read(path), start=1):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin with a byte-order mark
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--flagfile={path}: {getattr(error, 'strerror', 'not a text file')}") from None
+        for number, line in enumerate(lines, start=1):
             if line.strip() and not line.lstrip().startswith(("#", "//")):
                 yield from _expand([_unquoted(line.strip())], files, f"{path.name}:{number}: ", (*inside, path))
     if chunk:
@@ -130,15 +130,6 @@ def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
     raise InputError(f"--flagfile={name}: no such file; by name there are {', '.join(known) or 'none'}")
 
 
-def _read(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin with a byte-order mark
-    except OSError as error:
-        raise InputError(f"--flagfile={path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"--flagfile={path}: not a text file") from None
-
-
 def help_text(program: str) -> str:
     """What `--help` prints."""
     it = PROGRAMS[program]
@@ -150,7 +141,8 @@ def help_text(program: str) -> str:
         if taken:
             lines += ["", f"{group}:"]
         for name in taken:
-            default = flags[name].default or ("" if DEFAULTS[name] is None else as_text(DEFAULTS[name]))
+            usual = "that of the space" if name in SPACE_FIELDS else ""
+            default = flags[name].default or (usual if DEFAULTS[name] is None else as_text(DEFAULTS[name]))
             note = " (needed)" if name in it.required else f" (default: {default})" if default else ""
             lines += _entry(name, flags[name].help + note)
     return "\n".join(lines)

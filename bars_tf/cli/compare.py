@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bars_tf import console
 from bars_tf.cli import workdir
-from bars_tf.cli.inputs import checked_budget, search_of
+from bars_tf.cli.inputs import check_training, checked_budget, search_of
 from bars_tf.cli.settings import Settings
 from bars_tf.compare import tables, trainings
 from bars_tf.compare.gather import gather
@@ -16,8 +16,6 @@ from bars_tf.errors import InputError
 from bars_tf.report.run_files import CANDIDATES, CONFIG, GENOTYPE, NETWORKS
 from bars_tf.search.task import Search
 from bars_tf.training import environment
-from bars_tf.training.inputs import steps_per_epoch
-from bars_tf.training.stages import check_teacher
 
 
 def main(settings: Settings) -> None:
@@ -25,11 +23,10 @@ def main(settings: Settings) -> None:
     if not settings.has_budget:
         raise InputError("--budget_bops: this or another budget is needed: networks are compared at equal cost")
     directory = workdir.claim(settings, "compare")
-    environment.initialize(settings.run)
+    strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
     budget = checked_budget(settings, images)
-    check_teacher(settings.training, images)
-    steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
+    check_training(settings, images, strategy)
     contenders, draws = gather(settings.comparison, settings.search_space, budget, images, settings.run.seed)
     searches = finished_searches(settings)
     images.read()
@@ -50,14 +47,15 @@ def _keep_settings(settings: Settings, directory: Path, seed: int) -> None:
 
 
 def finished_searches(settings: Settings) -> dict[str, Callable[[], Search]]:
-    """By path of `--genotypes`, returns a search whose supernet can score the networks of this comparison.
+    """Returns functions that load the searches whose supernets can score the networks of this comparison, by path of
+    `--genotypes`; reports why the supernet of a work directory cannot."""
+    def load(search: Settings) -> Search:
+        return search_of(search, load_splits(search.data))
 
-    Reports why the supernet of a work directory cannot.
-    """
     found = {}
     for path in filter(os.path.isdir, settings.comparison.genotypes):
         try:
-            found[path] = functools.partial(_load, _search_settings(Path(path), settings))
+            found[path] = functools.partial(load, _search_settings(Path(path), settings))
         except (ValueError, OSError) as error:
             console.say(f"compare: note: --genotypes={path}: its supernet will not score the random networks: {error}")
     return found
@@ -73,7 +71,3 @@ def _search_settings(directory: Path, settings: Settings) -> Settings:
     if search.data.name != settings.data.name:
         raise ValueError(f"the search was on {search.data.name}")
     return search.replace(data_dir=settings.data.data_dir or search.data.data_dir)
-
-
-def _load(search: Settings) -> Search:
-    return search_of(search, load_splits(search.data), Path(search.run.workdir))

@@ -19,10 +19,8 @@ from bars_tf.training.settings import TrainingSettings
 
 def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path,
            strategy: tf.distribute.Strategy, budget: Mapping[str, float], **found: object) -> None:
-    """Trains and tests, writes `model.h5`, `summary.json` and the report, prints the closing table.
-
-    `budget` has the limits by measure, `found` further entries of `summary.json`.
-    """
+    """Trains and tests, writes `model.h5`, `summary.json` (with the limits by measure of `budget`, and the entries
+    `found`) and the report, prints the closing table."""
     earlier = finished_summary(directory, settings.train_epochs)
     if earlier and (directory / MODEL).exists():
         if run.is_chief and not (directory / page.PAGE).exists():  # stopped in the very end

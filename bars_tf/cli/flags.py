@@ -7,11 +7,11 @@ raises a ValueError that says what the text must be, which absl's own parsers do
 import contextlib
 import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from bars_tf.compare.baselines import BASELINES, MOST_BLOCKS
-from bars_tf.compare.tuning.settings import TUNED, TUNERS
+from bars_tf.compare.settings import TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.export.settings import FORMATS
@@ -88,7 +88,6 @@ _GENOTYPES = checked(names, lambda given: all(given) and len(set(given)) == len(
 _REFERENCES = checked(
     names, lambda given: set(given) <= set(BASELINES) and len(set(given)) == len(given),
     f"must be some of {', '.join(BASELINES)}, separated by commas, or none")
-_BY_SPACE = "that of the space"
 
 
 class Flag(NamedTuple):
@@ -97,6 +96,11 @@ class Flag(NamedTuple):
     parse: Parse
     help: str
     default: str = ""
+
+
+def among(known: Iterable[str], words: str) -> Flag:
+    """A flag whose value is one of those that its help lists."""
+    return Flag(one_of(*known), f"{words}: {', '.join(known)}.")
 
 
 FLAGS: dict[str, dict[str, Flag]] = {
@@ -114,8 +118,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
     },
     "Input files": {
         "genotype": Flag(text, "Genotype file, such as the genotype.json of a search."),
-        "network": Flag(one_of(*BASELINES), "Baseline network to train in place of a genotype file, as large as the "
-                        f"budget allows: {', '.join(BASELINES)}."),
+        "network": among(BASELINES, "Baseline network to train in place of a genotype file, as large as the budget "
+                         "allows"),
         "blocks": Flag(checked(int, lambda n: 1 <= n <= MOST_BLOCKS, f"must be from 1 to {MOST_BLOCKS}"),
                        "Blocks of each stage of the --network."),
         "model": Flag(text, "Trained network: the model.h5 of a run, or a .tflite file of bin/export."),
@@ -123,7 +127,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "sort": Flag(text, "Column to sort by; a minus before it puts the largest value first: "
                      "--sort=-test_accuracy."),
         "page": Flag(text, "HTML file that shows the runs side by side.", "no file"),
-        "split": Flag(one_of("test", "train", "validation"), "Images to evaluate on: test, train or validation."),
+        "split": among(("test", "train", "validation"), "Images to evaluate on"),
     },
     "Data": {
         "dataset": Flag(text, "Image classification set of TensorFlow Datasets; fashion_mnist_small is part of this "
@@ -155,35 +159,31 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "backbone": Flag(one_of(*BACKBONES), f"Network that --space=nasb binarizes: {', '.join(BACKBONES)}. Your own "
                          "is described in a file for --space.", "resnet20"),
         "width_multiplier": Flag(POSITIVE, "Factor on the channels of the backbone.", "1"),
-        "stem": Flag(one_of(*STEMS), f"First convolutions: {', '.join(STEMS)}.", _BY_SPACE),
-        "stem_channels": Flag(COUNT, "Channels between the convolutions of the stem.", _BY_SPACE),
+        "stem": among(STEMS, "First convolutions"),
+        "stem_channels": Flag(COUNT, "Channels between the convolutions of the stem."),
         "init_channels": Flag(COUNT, "Channels of a node in the first stage at full width; every later stage has twice "
-                              "as many as the one before.", _BY_SPACE),
+                              "as many as the one before."),
         "layout": Flag(text, "Sequence of cells: N, a normal cell; R, a reduction cell, which opens a stage. For "
-                       "instance NNRNNRNN.", _BY_SPACE),
-        "num_nodes": Flag(COUNT, "Intermediate nodes of a cell.", _BY_SPACE),
+                       "instance NNRNNRNN."),
+        "num_nodes": Flag(COUNT, "Intermediate nodes of a cell."),
         "full_width_nodes": Flag(boolean, "Nodes as wide as the main path, to which their sum is added; false: narrow "
-                                 "nodes, which are concatenated, as in BARS.", _BY_SPACE),
+                                 "nodes, which are concatenated, as in BARS."),
         "reduction_shortcut": Flag(one_of(*REDUCTION_SHORTCUTS), "Shortcut around a reduction cell: average (as in "
-                                   "BARS), or transition (max pooling, blur, float 1x1 convolution, as in QuickNet).",
-                                   _BY_SPACE),
+                                   "BARS), or transition (max pooling, blur, float 1x1 convolution, as in QuickNet)."),
         "reduction_kernel": Flag(checked(int, (0, 1, 3, 5).__contains__, "must be 0, 1, 3 or 5"), "Kernel size of the "
-                                 "binary convolution in the shortcut of reduction cells; 0 for none.", _BY_SPACE),
-        "primitives": Flag(_PRIMITIVES, f"Candidate operations of every edge: some of {', '.join(PRIMITIVES)}.",
-                           _BY_SPACE),
+                                 "binary convolution in the shortcut of reduction cells; 0 for none."),
+        "primitives": Flag(_PRIMITIVES, f"Candidate operations of every edge: some of {', '.join(PRIMITIVES)}."),
         "sharing": Flag(one_of(*SHARING), "Cells that share a topology: reduction (all reduction cells), none, stage "
                         "(the normal cells of a stage; all reduction cells), all (all normal cells; all reduction "
-                        "cells).", _BY_SPACE),
-        "width_choices": Flag(_WIDTHS, "Fractions of the full width that a stage chooses from, increasing.", _BY_SPACE),
-        "depth_choices": Flag(_DEPTHS, "Numbers of normal cells that a stage chooses from, increasing.", _BY_SPACE),
-        "input_quantizer": Flag(one_of(*INPUT_QUANTIZERS), f"Quantizer of activations: {', '.join(INPUT_QUANTIZERS)}.",
-                                _BY_SPACE),
-        "kernel_quantizer": Flag(one_of(*KERNEL_QUANTIZERS), f"Quantizer of kernels: {', '.join(KERNEL_QUANTIZERS)}.",
-                                 _BY_SPACE),
-        "latent_clip": Flag(POSITIVE, "Bound of the absolute value of latent weights.", _BY_SPACE),
-        "max_inputs": Flag(COUNT, "Largest number of inputs that a node keeps.", _BY_SPACE),
+                        "cells)."),
+        "width_choices": Flag(_WIDTHS, "Fractions of the full width that a stage chooses from, increasing."),
+        "depth_choices": Flag(_DEPTHS, "Numbers of normal cells that a stage chooses from, increasing."),
+        "input_quantizer": among(INPUT_QUANTIZERS, "Quantizer of activations"),
+        "kernel_quantizer": among(KERNEL_QUANTIZERS, "Quantizer of kernels"),
+        "latent_clip": Flag(POSITIVE, "Bound of the absolute value of latent weights."),
+        "max_inputs": Flag(COUNT, "Largest number of inputs that a node keeps."),
         "num_paths": Flag(COUNT, "Parallel copies of every binary convolution, each with its own weights and a learnt "
-                          "shift before its sign.", _BY_SPACE),
+                          "shift before its sign."),
     },
     "Budget (any of them; 250k, 12.5M, 1G or in full)": {
         "budget_bops": Flag(parse_quantity, "Limit of the binary multiply-accumulates (BOPs).", "no limit"),
@@ -211,7 +211,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "temperature": Flag(POSITIVE, "Initial Gumbel-softmax temperature."),
         "final_temperature": Flag(POSITIVE, "Final Gumbel-softmax temperature."),
         "entropy_weight": Flag(POSITIVE_OR_0, "Final weight of the entropy of the choices in the loss of the alphas."),
-        "weight_optimizer": Flag(one_of(*OPTIMIZERS), f"Optimizer of the weights: {', '.join(OPTIMIZERS)}."),
+        "weight_optimizer": among(OPTIMIZERS, "Optimizer of the weights"),
         "weight_lr": Flag(POSITIVE, "Initial learning rate of the weights, with cosine decay."),
         "arch_lr": Flag(POSITIVE, "Learning rate of the alphas (Adam)."),
         "cost_exponent": Flag(POSITIVE_OR_0, "Strength of the budget in the loss of the alphas, as an exponent of the "
@@ -227,7 +227,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
     "Training of the derived network": {
         "train_epochs": Flag(COUNT, "Training epochs."),
         "train_batch_size": Flag(COUNT, "Images in a training step."),
-        "train_optimizer": Flag(one_of(*OPTIMIZERS), f"Optimizer of the training: {', '.join(OPTIMIZERS)}."),
+        "train_optimizer": among(OPTIMIZERS, "Optimizer of the training"),
         "train_lr": Flag(POSITIVE, "Highest learning rate of the training, with cosine decay."),
         "train_warmup_epochs": Flag(COUNT_OR_0, "First epochs, in which the learning rate rises.",
                                     "a tenth of the epochs, at most 5"),
@@ -251,7 +251,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
     "Tuning": {
         "what": Flag(one_of(*TUNED), "training: tune the training settings of --genotype; architecture: search "
                      "networks of the space within the budget by trained trials."),
-        "tuner": Flag(one_of(*TUNERS), f"Algorithm of keras-tuner: {', '.join(TUNERS)}."),
+        "tuner": among(TUNERS, "Algorithm of keras-tuner"),
         "max_trials": Flag(COUNT, "Largest number of trials."),
         "trial_epochs": Flag(COUNT, "Epochs of a trial, with hyperband of the longest trials. The best trial is then "
                              "trained for --train_epochs.", "a fifth of --train_epochs"),
@@ -276,8 +276,6 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "measure": Flag(list_of(one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
                         f"Measurements: some of {', '.join(MEASUREMENTS)}, separated by commas."),
         "rounds": Flag(COUNT, "Number of times that everything is timed, in turn with the bare convolutions."),
-        "quick": Flag(boolean, "Measure a small space in few rounds: shows that the benchmark works, not how fast the "
-                      "code is."),
     },
     "Export": {
         "name": Flag(text, "Name of the model in Python, in C and in its files."),

@@ -9,8 +9,11 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import FieldError, InputError, as_text, blame
+from bars_tf.legacy_keras import tf
 from bars_tf.search.task import Search, check_budget, check_family
 from bars_tf.space.genotype import Genotype
+from bars_tf.training.inputs import check_sharing, steps_per_epoch
+from bars_tf.training.outcome import read_teacher
 
 
 def given_budget(settings: Settings, images: ImageSplits) -> Budget:
@@ -43,10 +46,19 @@ def checked_budget(settings: Settings, images: ImageSplits) -> Budget:
     return budget
 
 
-def search_of(settings: Settings, images: ImageSplits, directory: Path) -> Search:
+def search_of(settings: Settings, images: ImageSplits) -> Search:
     """The search that the flags ask for."""
     return Search(settings.search_space, settings.search, given_budget(settings, images), settings.values["budgets"],
-                  settings.training, settings.run, images, directory)
+                  settings.training, settings.run, images, Path(settings.run.workdir))
+
+
+def check_training(settings: Settings, images: ImageSplits, strategy: tf.distribute.Strategy, **batch_sizes: int
+                   ) -> None:
+    """Raises InputError where batches, teacher or devices do not fit the images; further batch sizes by their flag."""
+    size = settings.training.train_batch_size
+    steps_per_epoch("train_batch_size", size, settings.run.max_steps, images.train)
+    check_sharing(strategy, images, train_batch_size=size, **batch_sizes)
+    read_teacher(settings.training, images)
 
 
 def read_genotype(settings: Settings) -> Genotype:
@@ -54,8 +66,7 @@ def read_genotype(settings: Settings) -> Genotype:
     path = settings.values["genotype"]
     with blame("genotype", path):
         genotype = Genotype.load(path)
-    others = [f"--{name}={as_text(value)}" for name, value in settings.space_overrides.items()
-              if getattr(genotype.space, name) != value]
-    if others:
+    if others := [f"--{name}={as_text(value)}" for name, value in settings.space_overrides.items()
+                  if getattr(genotype.space, name) != value]:
         console.say(f"note: the network is that of --genotype: no effect of {', '.join(others)}")
     return genotype

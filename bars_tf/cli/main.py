@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from bars_tf import console, log_filter
 from bars_tf.cli import command_line
+from bars_tf.cli.flags import PROGRAMS
 from bars_tf.cli.settings import Settings
 from bars_tf.errors import Failure, InputError
 
@@ -87,6 +88,5 @@ def _set_verbosity(program: str, verbose: bool) -> None:
     warnings.showwarning = lambda message, *_, **__: console.say(f"{program}: warning: {message}")
 
 
-search, train, evaluate, summary, bench, report, export, runs, tune, compare = (
-    functools.partial(run, name) for name in (
-        "search", "train", "evaluate", "summary", "bench", "report", "export", "runs", "tune", "compare"))
+# `main.search` and so on, for console scripts.
+globals().update({name: functools.partial(run, name) for name in PROGRAMS})

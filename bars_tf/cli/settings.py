@@ -11,8 +11,7 @@ from typing import Any
 
 from bars_tf.cli.flags import ALL, MEASUREMENTS, SPACE
 from bars_tf.compare.baselines import USUAL_BLOCKS
-from bars_tf.compare.settings import ComparisonSettings
-from bars_tf.compare.tuning.settings import TuningSettings
+from bars_tf.compare.settings import ComparisonSettings, TuningSettings
 from bars_tf.config import RunSettings, config_directories
 from bars_tf.cost.budget import BUDGETS, Budget
 from bars_tf.data.settings import USER_IMAGES, DataSettings
@@ -36,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
     "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
-    "quick": False, "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
+    "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
     "allow_float_fallback": False}
 
 

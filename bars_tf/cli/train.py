@@ -3,21 +3,19 @@
 from bars_tf import console
 from bars_tf.cli import workdir
 from bars_tf.cli.finish import finish
-from bars_tf.cli.inputs import given_budget, read_genotype
+from bars_tf.cli.inputs import check_training, given_budget, read_genotype
 from bars_tf.cli.settings import Settings, budget_flag
 from bars_tf.compare import baselines
 from bars_tf.cost.tables import cost_at
-from bars_tf.data.splits import ImageSplits, load_splits
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
-from bars_tf.training.inputs import check_sharing, steps_per_epoch
-from bars_tf.training.stages import check_teacher
 
 
 def main(settings: Settings) -> None:
-    values, batch_size = settings.values, settings.training.train_batch_size
+    values = settings.values
     genotype = read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
     trained = directory / GENOTYPE
@@ -31,26 +29,19 @@ def main(settings: Settings) -> None:
         network = genotype or baselines.make(values["network"], settings.search_space, limits, images.image_shape,
                                              images.num_classes, values["blocks"])
     images.read()
-    steps_per_epoch("train_batch_size", batch_size, settings.run.max_steps, images.train)
-    check_sharing(strategy, images, train_batch_size=batch_size)
-    check_teacher(settings.training, images)
+    check_training(settings, images, strategy)
     if genotype and settings.training.train_backbone and not genotype.space.backbone:
         raise InputError.of("train_backbone", True, "the network of --genotype has no backbone")
     with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):
         network.space.check_image(images.image_shape)
-    if genotype:
-        _note_excess(settings, genotype, images)
+    if genotype:  # it is trained all the same
+        cost = cost_at(genotype, images.image_shape, images.num_classes)
+        for name, limit in settings.limits.exceeded(cost).items():
+            console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
+                        f"--{budget_flag(name)}={as_text(limit)}")
     workdir.keep(settings, "train", images.train.sha256)
     if settings.run.is_chief:
         network.save(trained, images.image_shape, images.num_classes)
     finish(settings.training, settings.run, images, network, directory, strategy,
            (limits if values["network"] else settings.limits).limits(),
            **({"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}))
-
-
-def _note_excess(settings: Settings, genotype: Genotype, images: ImageSplits) -> None:
-    """Says which limits the network of `--genotype` exceeds: it is trained all the same."""
-    cost = cost_at(genotype, images.image_shape, images.num_classes)
-    for name, limit in settings.limits.exceeded(cost).items():
-        console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
-                    f"--{budget_flag(name)}={as_text(limit)}")

@@ -10,9 +10,9 @@ from pathlib import Path
 from bars_tf import console
 from bars_tf.cli import workdir
 from bars_tf.cli.finish import finish
-from bars_tf.cli.inputs import checked_budget, given_budget, read_genotype
+from bars_tf.cli.inputs import check_training, checked_budget, given_budget, read_genotype
 from bars_tf.cli.settings import Settings
-from bars_tf.compare.tuning.settings import TuningSettings
+from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, blame
@@ -20,7 +20,6 @@ from bars_tf.report import run
 from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import environment
-from bars_tf.training.inputs import steps_per_epoch
 
 
 def main(settings: Settings) -> None:
@@ -45,7 +44,7 @@ def main(settings: Settings) -> None:
         budget = given_budget(settings, images)
     else:
         budget = checked_budget(settings, images)
-        steps_per_epoch("train_batch_size", settings.training.train_batch_size, settings.run.max_steps, images.train)
+        check_training(settings, images, strategy)
     if not worker:
         workdir.keep(settings, "tune", images.train.sha256)
         if genotype:
@@ -63,10 +62,7 @@ def main(settings: Settings) -> None:
 
 
 def time_limit(settings: TuningSettings) -> float | None:
-    """Seconds after which no trial begins; None for no limit.
-
-    Raises: InputError if `as_long_as` is no finished search.
-    """
+    """Seconds after which no trial begins, or None; raises InputError if `as_long_as` is no finished search."""
     if not settings.as_long_as:
         return 60 * settings.tune_minutes or None
     with blame("as_long_as", settings.as_long_as):
@@ -77,10 +73,8 @@ def time_limit(settings: TuningSettings) -> float | None:
 
 
 def is_worker() -> bool:
-    """Whether this process only runs trials that another process, the chief, distributes.
-
-    Raises: InputError if the environment has only some of the three variables.
-    """
+    """Whether this process only runs trials that another process, the chief, distributes; raises InputError if the
+    environment has only some of the three variables."""
     names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
     if names[1] not in os.environ:
         return False

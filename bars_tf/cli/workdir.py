@@ -47,10 +47,6 @@ def _lock(directory: Path) -> bool:
     return True
 
 
-def _has_computed(directory: Path) -> bool:
-    return any((directory / name).exists() for name in COMPUTED)
-
-
 def claim(settings: Settings, program: str = "search") -> Path:
     """The work directory, made if need be and locked; `keep` is to follow once its inputs are known to be good. Only
     the chief of several workers makes it.
@@ -65,7 +61,7 @@ def claim(settings: Settings, program: str = "search") -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         if not _lock(directory):
             raise ValueError("another run is working there; wait for its end, or choose another directory")
-        if not _has_computed(directory):
+        if not any((directory / name).exists() for name in COMPUTED):
             return directory  # a run that was refused before it computed anything does not own it
         if path.exists():
             if (other := program_of(directory)) != program:
@@ -90,7 +86,8 @@ def keep(settings: Settings, program: str = "search", split_sha256: str | None =
     directory = Path(settings.run.workdir)
     with blame("workdir", settings.run.workdir):
         images = {"split_sha256": split_sha256}
-        if _has_computed(directory) and (directory / DATA).exists() and read_json(directory / DATA) != images:
+        computed = any((directory / name).exists() for name in COMPUTED)
+        if computed and (directory / DATA).exists() and read_json(directory / DATA) != images:
             raise InputError.of(*settings.data.source, f"has other images than those that the run in {directory} began "
                                 "with; choose another --workdir")
         write_json(directory / DATA, images)

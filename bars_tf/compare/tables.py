@@ -37,7 +37,7 @@ def write(directory: Path, rows: Sequence[Row], total: int, draws: Mapping[str, 
     write_json(directory / JSON, found)
     write_bytes(directory / TABLE, markdown(found).encode())
     for measure, name in FIGURES.items():
-        write_bytes(directory / name, html.png(charts.spread(
+        write_bytes(directory / name, html.png(charts.against_cost(
             _points(rows, measure), UNITS[measure], "test accuracy", subject["budget"].get(measure))))
 
 

@@ -9,19 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
-from bars_tf.compare import supernet_scores, tables
+from bars_tf.compare import tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
 from bars_tf.compare.differences import Row, best_by_validation, hand_made, selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
-from bars_tf.data.splits import ImageSplits
+from bars_tf.data.splits import ImageSplits, reading
 from bars_tf.errors import InputError
+from bars_tf.files import sha256
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run_files import GENOTYPE, NETWORKS, read_log
+from bars_tf.report.run_files import CANDIDATES, GENOTYPE, NETWORKS, read_log
+from bars_tf.search.ranking import SavedScores, Score
+from bars_tf.search.supernet.scoring import Scorer
+from bars_tf.search.supernet_training import restored
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
 from bars_tf.training.checkpoint_files import discard_states
+from bars_tf.training.inputs import validation_batches
 from bars_tf.training.outcome import finished_summary, train_and_test
 from bars_tf.training.settings import TrainingSettings
 
@@ -111,14 +116,44 @@ def _scores(comparison: Comparison, directory: Path) -> Scores:
     randoms, scores = {c.name: c.network for c in comparison.contenders if c.kind == RANDOM}, {}
     for contender in comparison.contenders:
         if contender.path in comparison.searches and len(randoms) >= MIN_NETWORKS:
-            file = directory / f"{contender.name}.json"
             try:
-                scores[contender.name] = supernet_scores.score(
-                    Path(contender.path), comparison.searches[contender.path], randoms, file)
+                scores[contender.name] = score(Path(contender.path), comparison.searches[contender.path], randoms,
+                                               directory)
             except (ValueError, OSError) as error:
                 console.say(f"compare: note: the supernet of {contender.path} does not score the random networks: "
                             f"{error}")
     return scores
+
+
+def score(directory: Path, load: Callable[[], Search], networks: Mapping[str, Genotype], scores: Path
+          ) -> dict[str, dict[str, float]]:
+    """Scores networks by the supernet of a search, on the validation images of that search.
+
+    The directory of the search, which `load` returns with its images, stays as it is. Scores are kept in the directory
+    `scores`, and read from there if the search and the networks are the same.
+
+    Returns: `accuracy` (a fraction) and `loss` (mean cross entropy) of each network, by its name.
+    Raises: ValueError if the directory has no checkpoint of the last epoch of the search.
+    """
+    def make() -> Score:
+        search = load()
+        if not (search.directory / "search" / "checkpoints" / "checkpoint").exists():
+            raise ValueError("the directory has no checkpoint of its supernet")
+        supernet, _, position = restored(search, writes=False)
+        if position.epoch < search.settings.search_epochs:
+            raise ValueError(f"the checkpoint is of epoch {position.epoch} of {search.settings.search_epochs}")
+        scorer, batches = Scorer(supernet), validation_batches(search.images, search.run.max_steps)
+        return reading(search.images.validation)(lambda genotype: scorer.score(genotype, batches))
+
+    saved = SavedScores(scores / f"{sha256(directory / CANDIDATES)[:16]}.json", make)
+    missing = [name for name, network in networks.items() if network not in saved.known]
+    for i, name in enumerate(missing, 1):
+        accuracy, _ = saved(networks[name])
+        console.say(f"compare  {name} scored by the supernet of {directory.name} ({i} of {len(missing)}): "
+                    f"{accuracy:.2%}")
+    if missing:
+        tf.keras.backend.clear_session()
+    return {name: dict(zip(("accuracy", "loss"), saved(network))) for name, network in networks.items()}
 
 
 def _keep_genotype(contender: Contender, directory: Path, images: ImageSplits) -> None:

@@ -52,25 +52,17 @@ class Layer(NamedTuple):
         return math.prod(self.shape)
 
     @property
-    def bytes(self) -> int:
-        """Bytes of the output in float32."""
-        return 4 * self.elements
-
-    @property
     def macs(self) -> int:
         """Multiply-accumulates of a convolution or a dense layer."""
-        if self.kind not in ("conv", "binary_conv", "dense"):
-            return 0
-        return math.prod(self.window) * self.in_channels * self.elements
+        has_kernel = self.kind in ("conv", "binary_conv", "dense")
+        return math.prod(self.window) * self.in_channels * self.elements if has_kernel else 0
 
     @property
     def params(self) -> int:
         """Parameters: those of a kernel and, of the dense layer, a bias; two for each batch-normalized channel."""
-        if self.kind in ("conv", "binary_conv"):
-            return math.prod(self.window) * self.in_channels * self.shape[2]
-        if self.kind == "dense":
-            return (self.in_channels + 1) * self.shape[2]
-        return 2 * self.shape[2] if self.kind == "batch_norm" else 0
+        inputs = {"dense": self.in_channels + 1, "batch_norm": 2}.get(self.kind, self.in_channels)
+        has_params = self.kind in ("conv", "binary_conv", "dense", "batch_norm")
+        return math.prod(self.window) * inputs * self.shape[2] if has_params else 0
 
 
 # By number, increasing in the order of building; each reads layers of lower numbers.
@@ -185,7 +177,7 @@ class LayerListFactory(GenotypeFactory):
 
 
 def peak_activation_bytes(layers: Layers) -> int:
-    """The largest sum of bytes of tensors that live at one time, the layers run one by one in the order of the list.
+    """The largest sum of bytes of float32 tensors that live at one time, the layers run one by one in the list's order.
 
     A tensor lives from the layer that makes it to the last that reads it, both included. ReLU and batch norm overwrite
     their input if they are the last that read it. Signs are not stored: a binary convolution reads them off the float
@@ -194,8 +186,8 @@ def peak_activation_bytes(layers: Layers) -> int:
     last = last_reads(layers, max(layers))
     living = peak = 0
     for number, layer in layers.items():
-        dying = sum(layers[i].bytes for i in set(layer.inputs) if last[i] == number)
-        living += layer.bytes
+        dying = sum(layers[i].elements for i in set(layer.inputs) if last[i] == number)
+        living += layer.elements
         peak = max(peak, living - (dying if layer.kind in IN_PLACE else 0))
         living -= dying
-    return peak
+    return 4 * peak

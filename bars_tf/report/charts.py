@@ -37,7 +37,7 @@ def lines(series: Series, *, percent: bool = False, limits: Mapping[str, float] 
         axes.set_ylim(bottom=0)
     _numbers(axes.yaxis, percent)
     axes.grid(axis="y")
-    _legend(figure, axes)
+    legend(figure)
     return figure
 
 
@@ -89,7 +89,7 @@ def bars(labels: Sequence[str], parts: Mapping[str, Sequence[float]], unit: str)
     axes.invert_yaxis()
     _amounts(axes, unit)
     axes.grid(axis="x")
-    _legend(figure, axes)
+    legend(figure)
     return figure
 
 
@@ -106,42 +106,25 @@ def fractions_of_limits(rows: Mapping[str, tuple[float, float]]) -> Figure:
     return figure
 
 
-def front(points: Series, xlabel: str, ylabel: str, limit: float | None = None,
-          step: Sequence[Sequence[float]] = (), chosen: tuple[float, float] | None = None) -> Figure:
-    """Draws accuracy against cost: `points` are (costs, accuracies) of groups of networks, by name.
+def against_cost(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
+                 limit: float | None = None, step: Sequence[Sequence[float]] = (),
+                 chosen: tuple[float, float] | None = None) -> Figure:
+    """Draws mean accuracy against cost, with a bar from the lowest to the highest accuracy.
 
-    The budget `limit` is a dashed line, `step` the (costs, accuracies) of the Pareto front; the network of (cost,
-    accuracy) `chosen` is marked.
+    `points` are (cost, accuracies by seed) of each network, by kind of network. The budget `limit` is a dashed line,
+    `step` the (costs, accuracies) of the Pareto front; the network of (cost, accuracy) `chosen` is marked.
     """
     figure, axes = _figure(2.9)
     if step and len(step[0]) > 1:
         axes.step(*step, where="post", color=GREY, lw=1, label="front")
-    styles = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), (GREY, "x"))
-    for (name, (xs, ys)), (color, marker) in zip(points.items(), cycle(styles)):
-        axes.scatter(xs, ys, c=color, marker=marker, s=32, label=name, zorder=3)
-    if chosen is not None:
-        axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
-    return _against_cost(figure, axes, xlabel, ylabel, limit)
-
-
-def spread(points: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str,
-           limit: float | None = None) -> Figure:
-    """Draws mean accuracy against cost, with a bar from the lowest to the highest accuracy.
-
-    `points` are (cost, accuracies by seed) of each network, by kind of network; the rest is as in `front`.
-    """
-    figure, axes = _figure(2.9)
     styles = ((BLUE, "o"), (GREY, "."), (ORANGE, "D"), (GREEN, "s"), ("#7b3fa0", "^"), ("#8a5a44", "v"))
     for (name, networks), (color, marker) in zip(points.items(), cycle(styles)):
         means = [np.mean(values) for _, values in networks]
         errors = [(mean - min(values), max(values) - mean) for mean, (_, values) in zip(means, networks)]
         axes.errorbar([cost for cost, _ in networks], means, yerr=np.maximum(np.transpose(errors), 0), fmt=marker,
-                      color=color, ms=6, elinewidth=1.2, capsize=2, label=name)
-    return _against_cost(figure, axes, xlabel, ylabel, limit)
-
-
-def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: float | None) -> Figure:
-    """Labels axes of accuracy against cost, and adds the budget and the legend."""
+                      color=color, ms=6, elinewidth=1.2, capsize=2, label=name, zorder=3)
+    if chosen is not None:
+        axes.scatter(*chosen, s=210, facecolors="none", edgecolors="black", linewidths=1.3, label="chosen", zorder=4)
     if limit is not None:
         axes.axvline(limit, color=RED, ls="--", lw=1.2, label="budget")
     axes.margins(0.09)
@@ -149,7 +132,7 @@ def _against_cost(figure: Figure, axes: Axes, xlabel: str, ylabel: str, limit: f
     axes.set_ylabel(ylabel)
     _numbers(axes.yaxis, True)
     axes.grid()
-    _legend(figure, axes)
+    legend(figure)
     return figure
 
 
@@ -196,14 +179,11 @@ def _epochs(axes: Axes) -> None:
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, _ = axes.get_legend_handles_labels()
-    if len(handles) > 1:
-        legend(figure, handles, 2)
-
-
-def legend(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
-    """Adds a legend below the axes of a figure."""
+def legend(figure: Figure, handles: Sequence[Any] | None = None, columns: int = 3) -> None:
+    """Adds a legend below the axes of a figure; None: of what its axes show, if that is more than one thing."""
+    if handles is None:
+        handles, columns = figure.axes[0].get_legend_handles_labels()[0], 2
+        handles = handles if len(handles) > 1 else []
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), frameon=False,
                       fontsize=9)

@@ -1,15 +1,15 @@
 """Drawings of a genotype, for pages and notebooks: the chain of its cells, and a graph of each topology."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from bars_tf.report import html
 from bars_tf.report.charts import WIDTH, legend
-from bars_tf.space.genotype import Genotype
-from bars_tf.space.positions import CellPosition
+from bars_tf.space.genotype import Genotype, Topology
 from bars_tf.space.search_space import SearchSpace
 
 COLORS = {"none": "#e3e3e3", "skip": "#7f7f7f", "bin_conv_1x1": "#2ca02c", "bin_conv_3x3": "#1f77b4",
@@ -33,13 +33,11 @@ def draw(genotype: Genotype) -> Figure:
     if not groups:
         return draw_stages(genotype)
     columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH * columns, 2.6 * rows + 0.9), layout="constrained")
+    figure = draw_cells(genotype, groups, columns)
+    figure.set_figheight(figure.get_figheight() + 0.9)
     figure.suptitle("\n".join("   ".join(lines[i:i + columns]) for i in range(0, len(lines), columns)), fontsize=10)
-    for i, group in enumerate(groups):
-        _draw_cell(figure.add_subplot(rows, columns, i + 1), genotype, group)
-        figure.axes[-1].set_title(group, fontsize=10)
-    _legend(figure, genotype, columns * 2)
+    for axes, group in zip(figure.axes, groups):
+        axes.set_title(group, fontsize=10)
     return figure
 
 
@@ -49,11 +47,14 @@ def as_html(genotype: Genotype) -> str:
                        description=genotype.describe())
 
 
-def draw_cell(genotype: Genotype, group: str) -> Figure:
-    """Draws one topology as a graph."""
-    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
-    _draw_cell(figure.subplots(), genotype, group)
-    _legend(figure, genotype, 3)
+def draw_cells(genotype: Genotype, groups: Sequence[str], columns: int = 1) -> Figure:
+    """Draws the topologies of some groups of cells as graphs."""
+    rows, palette, fractions = -(-len(groups) // columns), colors(genotype.space), genotype.primitive_fractions()
+    figure = Figure(figsize=(WIDTH * columns, 2.6 * rows), layout="constrained")
+    for i, group in enumerate(groups, 1):
+        _draw_cell(figure.add_subplot(rows, columns, i), genotype.topology(group), palette)
+    legend(figure, [Line2D([], [], color=color, lw=2, label=name) for name, color in palette.items()
+                    if fractions[name] and name != "none"], 1 + 2 * columns)
     return figure
 
 
@@ -74,24 +75,20 @@ def draw_stages(genotype: Genotype) -> Figure:
             axes.add_patch(Rectangle((i, bottom), 0.86, 0.9, fc="none", ec="#aaaaaa", ls="--", lw=0.8))
             label, ink, height = "left\nout", "#666666", 0.9
             if position in active:
-                label, color, ink = _label(genotype, position)
-                height = 0.9 * width
+                reduces, height = position.stride == 2, 0.9 * width
+                if space.num_nodes > 1:
+                    label = "reduction" if reduces else position.group.replace("_", "\n")
+                    color, ink = "#c2570c" if reduces else "#1f5fa8", "white"
+                else:
+                    primitive = next((name for _, name in genotype.topology(position.group)[0]), "none")
+                    label = primitive.removeprefix("bin_").replace("_", " ") + "\nstride 2" * reduces
+                    color, ink = colors(space)[primitive], "black"
                 axes.add_patch(Rectangle((i, bottom), 0.86, height, fc=color, ec=color, alpha=0.85))
             axes.text(i + 0.43, bottom + height / 2, label, ha="center", va="center", fontsize=min(8, 30 / longest),
                       color=ink)
     axes.set(xlim=(-0.05, longest), ylim=(-1.5 * (len(chains) - 1) - 0.1, 1.45))
     axes.axis("off")
     return figure
-
-
-def _label(genotype: Genotype, position: CellPosition) -> tuple[str, str, str]:
-    """Text of a cell, its colour, and that of the text."""
-    group, reduces = position.group, position.stride == 2
-    if genotype.space.num_nodes > 1:
-        return ("reduction" if reduces else group.replace("_", "\n")), "#c2570c" if reduces else "#1f5fa8", "white"
-    primitive = next((name for _, name in genotype.topology(group)[0]), "none")
-    label = primitive.removeprefix("bin_").replace("_", " ") + ("\nstride 2" if reduces else "")
-    return label, colors(genotype.space)[primitive], "black"
 
 
 def stages(genotype: Genotype) -> list[str]:
@@ -107,13 +104,7 @@ def graphs(genotype: Genotype) -> list[str]:
     return [group for group in genotype.space.groups if group in active]
 
 
-def _legend(figure: Figure, genotype: Genotype, columns: int) -> None:
-    used = [p for p in genotype.space.primitives if genotype.primitive_fractions().get(p) and p != "none"]
-    legend(figure, [Line2D([], [], color=colors(genotype.space)[p], lw=2, label=p) for p in used], columns)
-
-
-def _draw_cell(axes: Any, genotype: Genotype, group: str) -> None:
-    topology, palette = genotype.topology(group), colors(genotype.space)
+def _draw_cell(axes: Axes, topology: Topology, palette: Mapping[str, str]) -> None:
     axes.set(xlim=(-0.5, len(topology) + 0.5), ylim=(-1.25, 1.25))
     axes.axis("off")
     for target, node in enumerate(topology, start=1):
@@ -123,7 +114,7 @@ def _draw_cell(axes: Any, genotype: Genotype, group: str) -> None:
             axes.annotate("", (target, 0), (source, 0), arrowprops={
                 "arrowstyle": "-|>", "color": palette[primitive], "lw": 1.8, "shrinkA": 12, "shrinkB": 12,
                 "connectionstyle": f"arc3,rad={bend}"})
-    for x, (label, alive) in enumerate([("in", True), *((str(i), node) for i, node in enumerate(topology, start=1))]):
+    for x, alive in enumerate((True, *topology)):
         ink = "black" if alive else "#bbbbbb"
-        axes.text(x, 0, label, ha="center", va="center", fontsize=10, color=ink,
+        axes.text(x, 0, str(x or "in"), ha="center", va="center", fontsize=10, color=ink,
                   bbox={"boxstyle": "circle", "fc": "white", "ec": ink})

@@ -23,7 +23,7 @@ class ReportFigure(NamedTuple):
 
 def as_image(figure: ReportFigure, png: bytes) -> dict[str, Any]:
     """The values of a figure that a template shows."""
-    width, height = (round(inches * 100) for inches in figure.figure.get_size_inches())
+    width, height = np.round(100 * figure.figure.get_size_inches()).astype(int)
     return {"title": figure.title, "alt": figure.alt, "source": data_uri(png), "width": width, "height": height}
 
 
@@ -36,7 +36,7 @@ def _network(run: Run) -> Iterator[ReportFigure]:
     for group in graphs:
         line = next(line for line in lines if line.startswith(f"{group}: "))
         alt = f"Primitive and input of each node: {line}"
-        yield ReportFigure(f"cell_{group}", f"Cell {group}", alt, drawing.draw_cell(run.genotype, group))
+        yield ReportFigure(f"cell_{group}", f"Cell {group}", alt, drawing.draw_cells(run.genotype, [group]))
 
 
 def _cost(run: Run) -> Iterator[ReportFigure]:
@@ -128,13 +128,14 @@ def _candidates(run: Run) -> Iterator[ReportFigure]:
     scores = np.array([c["accuracy"] for c in found], float)
     order = np.lexsort((-scores, costs))
     best = [i for n, i in enumerate(order) if scores[i] > max(scores[order[:n]], default=-1)]
-    origins = np.array([str(c.get("origin", "candidate")) for c in found])
-    groups = {name: (costs[origins == name], scores[origins == name]) for name in dict.fromkeys(origins.tolist())}
+    origins = [str(c.get("origin", "candidate")) for c in found]
+    groups = {name: [(cost, [score]) for cost, score, origin in zip(costs, scores, origins) if origin == name]
+              for name in dict.fromkeys(origins)}
     unit = UNITS[measure]
     alt = (f"{len(costs)} candidates from {costs.min():,.0f} to {costs.max():,.0f} {unit}, scored {scores.min():.1%} "
            f"to {scores.max():.1%}; chosen: {costs[0]:,.0f} {unit}, {scores[0]:.1%}.")
-    figure = charts.front(groups, unit, "accuracy, validation", run.budget.get(measure), (costs[best], scores[best]),
-                          (costs[0], scores[0]))
+    figure = charts.against_cost(groups, unit, "accuracy, validation", run.budget.get(measure),
+                                 (costs[best], scores[best]), (costs[0], scores[0]))
     yield ReportFigure("candidates", "Accuracy and cost", alt, figure)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matplotlib.ticker import EngFormatter
+
 from bars_tf.console import duration
 from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes
@@ -82,18 +84,12 @@ def _cell(name: str, value: Any) -> str:
     if value in (None, "", {}):
         return "-"
     if name == "budget":
-        return ", ".join(f"{_quantity(v)} {UNITS.get(k, k)}" for k, v in value.items())
+        return ", ".join(f"{EngFormatter(sep='')(v)} {UNITS.get(k, k)}" for k, v in value.items())  # 250k, 12.5M
     if name.endswith("accuracy"):
         return f"{value:.2%}"
     if name.endswith("seconds"):
         return duration(value)
     return f"{value:,.0f}" if name in NUMBERS else str(value)
-
-
-def _quantity(value: float) -> str:
-    """A number as budgets are written: 250k, 12.5M."""
-    scale, letter = next(((s, c) for s, c in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= s), (1, ""))
-    return f"{value / scale:.4g}{letter}"
 
 
 def write_page(path: Path, entries: list[Entry], top: Path) -> None:
@@ -113,11 +109,13 @@ def write_page(path: Path, entries: list[Entry], top: Path) -> None:
 
 def _figures(entries: list[Entry]) -> Iterator[figures.ReportFigure]:
     for name in ("ops", "size_bytes"):
-        points = {str(i): ([values[name]], [values["test_accuracy"]]) for i, (_, values) in enumerate(entries, start=1)
-                  if values[name] is not None and values["test_accuracy"] is not None}
+        points = {str(i): (values[name], values["test_accuracy"]) for i, (_, values) in enumerate(entries, start=1)
+                  if None not in (values[name], values["test_accuracy"])}
         if points:
-            alt = "; ".join(f"run {i}: {xs[0]:,.0f} {UNITS[name]}, {ys[0]:.2%}" for i, (xs, ys) in points.items())
-            figure = charts.front(points, UNITS[name], "test accuracy")
+            alt = "; ".join(f"run {i}: {cost:,.0f} {UNITS[name]}, {accuracy:.2%}"
+                            for i, (cost, accuracy) in points.items())
+            figure = charts.against_cost({i: [(cost, [accuracy])] for i, (cost, accuracy) in points.items()},
+                                         UNITS[name], "test accuracy")
             yield figures.ReportFigure(name, f"Test accuracy and {UNITS[name]}", alt, figure)
     for title, key, logs in (("Validation accuracy in training", "val_accuracy", [run.train_log for run, _ in entries]),
                              ("Accuracy in the search", "accuracy", [run.search_log for run, _ in entries])):

@@ -20,9 +20,8 @@ __all__ = ["BestModel", "CSVLogger", "Phases", "RaiseOnNaN", "TensorBoard", "Tra
 class Phases(tf.keras.callbacks.Callback):
     """Phases of a search: weights alone first, then both; temperature and entropy weight from exploring to deciding.
 
-    Args:
-        epochs, warmup_epochs: of the whole search, and those in which the alphas rest.
-        temperature, entropy_weight: functions of progress after the warm-up, 0 to 1.
+    The alphas rest in the first `warmup_epochs` of all `epochs`. `temperature` and `entropy_weight` are functions of
+    the progress after them, from 0 to 1.
     """
 
     def __init__(self, epochs: int, warmup_epochs: int, temperature: Callable[[float], float],

@@ -20,10 +20,8 @@ PAIR_PER_WEIGHT_STEP = 2
 
 
 def train_supernet(search: Search) -> tuple[Supernet, float]:
-    """Trains the supernet under the strategy whose scope this is called in.
-
-    Returns the supernet, and the seconds that it took, those of earlier starts included.
-    """
+    """Trains the supernet under the strategy whose scope this is called in; returns it and the seconds that it took,
+    those of earlier starts included."""
     settings, steps = search.settings, search.steps
     console.say("search  building the supernet and tracing its first step: less than a minute")
     directory = search.directory / "search"

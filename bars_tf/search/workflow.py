@@ -17,16 +17,12 @@ from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report.run_files import CANDIDATES, FAMILY, GENOTYPE, read_log
 from bars_tf.search.derivation.candidates import Candidate
-from bars_tf.search.ranking import rank, rank_members
+from bars_tf.search.ranking import SavedScores, rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet_training import train_supernet, warn_if_undecided
 from bars_tf.search.task import Search
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import distribution
-from bars_tf.training.checkpoint_files import discard_states
-from bars_tf.training.fit import Stage, train_network
-from bars_tf.training.inputs import validation_batches
-from bars_tf.training.progress import Progress
+from bars_tf.training import checkpoint_files, distribution, fit, inputs
 
 FINAL = "finals/candidate_{}"
 
@@ -37,41 +33,9 @@ def candidate_row(candidate: Candidate) -> dict[str, Any]:
             "cost": candidate.cost.to_dict(), "genotype": candidate.genotype.to_dict()}
 
 
-class ScoreCache:
-    """The scores of candidates, kept in a file until all are scored: a stopped run resumes with the missing ones.
-
-    `known` has the accuracy and the loss of the genotypes that were scored, `seconds_before` is the time that scoring
-    took in earlier starts.
-    """
-
-    def __init__(self, path: Path):
-        self.path, self._progress = path, None
-        self._rows = read_json(path, max_bytes=2**30) if path.exists() else []
-        self.seconds_before, self._last = sum(row.get("seconds", 0) for row in self._rows), time.monotonic()
-        self.known = {Genotype.from_dict_of(path, row["genotype"]): (row["accuracy"], row["loss"])
-                      for row in self._rows}
-
-    def add(self, candidate: Candidate, number: int, total: int) -> None:
-        """Keeps the score of candidate `number` of `total`, and shows the progress."""
-        if number == 1:
-            self._progress = None
-        if candidate.genotype not in self.known:
-            self.known[candidate.genotype] = candidate.accuracy, candidate.loss
-            before, self._last = self._last, time.monotonic()
-            self._rows.append({**candidate_row(candidate), "seconds": self._last - before})
-            write_json(self.path, self._rows)
-            if not self._progress:
-                self._progress = Progress("derive", 1, total, ("accuracy",), (0, number - 1))
-            self._progress.on_train_batch_end(number - 1 - self._progress.first[1], {"accuracy": candidate.accuracy})
-        if number == total and self._progress:
-            self._progress.on_epoch_end(0, {"accuracy": candidate.accuracy})
-
-
 def run_search(search: Search, strategy: tf.distribute.Strategy) -> tuple[Genotype, dict[str, Any]]:
-    """Searches and derives, or reads what an earlier start has derived.
-
-    Returns the genotype, and for `summary.json` its accuracy by the supernet and the seconds of the search.
-    """
+    """Searches and derives, or reads what an earlier start has derived: the genotype, and for `summary.json` its
+    accuracy by the supernet and the seconds of the search."""
     directory, chief = search.directory, search.run.is_chief
     file = directory / CANDIDATES
     if not (file.exists() and (directory / GENOTYPE).exists()):
@@ -94,22 +58,21 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
     is restored on one."""
     supernet, seconds = train_supernet(search)
     warn_if_undecided(supernet)
-    started, scores = time.monotonic(), ScoreCache(search.directory / "search" / "scored.json")
+    batches = inputs.validation_batches(search.images, search.run.max_steps)
+    scores = SavedScores(search.directory / "search" / "scored.json", lambda: functools.partial(
+        Scorer(supernet).score, batches=batches))
+    started = time.monotonic() - scores.seconds
     with reading(search.images.validation):
         console.say("derive  finding candidates within the budget")
-        ranking = functools.partial(
-            rank, supernet, validation_batches(search.images, search.run.max_steps), search.settings.num_candidates - 1,
-            scores.add, scorer=Scorer(supernet))
-        if search.family:
-            candidates = derive_family(search, ranking, scores)
-        else:
-            candidates = ranking(known=scores.known, budget=search.limits)
+        ranking = functools.partial(rank, supernet, None, search.settings.num_candidates - 1, score=scores,
+                                    title="derive")
+        candidates = derive_family(search, ranking) if search.family else ranking(budget=search.limits)
     best: dict[str, float] = {}
     for candidate in candidates:  # the best first
         best.setdefault(candidate.origin, candidate.accuracy)
     console.say("derive  best candidate by origin, accuracy by the supernet: " + ", ".join(
         f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
-    seconds, winner = seconds + scores.seconds_before + time.monotonic() - started, {}
+    seconds, winner = seconds + time.monotonic() - started, {}
     if search.settings.num_finalists:
         candidates, winner["winner_of_finals"], took = run_halving(search, candidates)
         seconds += took
@@ -119,10 +82,10 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
     scores.path.unlink()
 
 
-def derive_family(search: Search, ranking: Callable[..., list[Candidate]], scores: ScoreCache) -> list[Candidate]:
+def derive_family(search: Search, ranking: Callable[..., list[Candidate]]) -> list[Candidate]:
     """Writes `family.json` and the genotype of each budget; returns the candidates of the largest budget."""
     measure = search.family.measure
-    found = rank_members(ranking, search.family.budgets(search.budget), scores.known)
+    found = rank_members(ranking, search.family.budgets(search.budget))
     (search.directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
         path = search.directory / "family" / f"{limit:.0f}.json"
@@ -153,9 +116,9 @@ def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[C
     while len(remaining) > 1:
         epochs, accuracies = min(epochs + settings.finalist_epochs, training.train_epochs), {}
         for i in remaining:
-            stage = Stage(FINAL.format(i), training.train_epochs, training.precision, epochs)
-            _, seconds[i] = train_network(training, search.run, search.images, candidates[i].genotype, search.directory,
-                                          stage)
+            stage = fit.Stage(FINAL.format(i), training.train_epochs, training.precision, epochs)
+            _, seconds[i] = fit.train_network(training, search.run, search.images, candidates[i].genotype,
+                                              search.directory, stage)
             tf.keras.backend.clear_session()
             accuracies[i] = read_log(search.directory / stage.name / "log.csv")[epochs - 1]["val_accuracy"]
         remaining = sorted(remaining, key=lambda i: -accuracies[i])[: len(remaining) // 2]
@@ -172,4 +135,4 @@ def promote_winner(directory: Path, winner: int) -> None:
     begun, result = directory / FINAL.format(winner), directory / "train"
     if begun.exists() and not result.exists():
         begun.rename(result)
-    discard_states(directory / "finals")
+    checkpoint_files.discard_states(directory / "finals")

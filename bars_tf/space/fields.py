@@ -70,11 +70,9 @@ def check_fields(values: Mapping[str, Any], known_primitives: Sequence[str]) -> 
 
 def groups(values: Any) -> tuple[Group, ...]:
     """The groups of a backbone, from lists [channels, stride, repeats]; raises FieldError for anything else."""
-    def is_group(value: Any) -> bool:
-        return (isinstance(value, (list, tuple)) and len(value) == 3 and _is_int(value[0], 1)
-                and _is_int(value[1], 1, 2) and _is_int(value[2], 1, 64))
-
-    if not isinstance(values, (list, tuple)) or len(values) > 64 or not all(map(is_group, values)):
+    if not isinstance(values, (list, tuple)) or len(values) > 64 or not all(
+            isinstance(value, (list, tuple)) and len(value) == 3 and _is_int(value[0], 1) and _is_int(value[1], 1, 2)
+            and _is_int(value[2], 1, 64) for value in values):
         raise FieldError("backbone", values, "must be up to 64 groups [channels, stride, repeats], stride 1 or 2, "
                          "such as [[16, 1, 2], [32, 2, 2]]")
     return tuple(Group(*value) for value in values)

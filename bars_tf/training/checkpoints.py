@@ -184,28 +184,12 @@ class Checkpoints(tf.keras.callbacks.Callback):
         return {k: weight * before[k] + (1 - weight) * v if k in before else v for k, v in logs.items()}
 
 
-class _EpochMeans(tf.keras.callbacks.Callback):
-    """Replaces the metrics of a resumed epoch by the means over all its steps. Must be the first callback."""
-
-    def __init__(self, checkpoints: Checkpoints):
-        super().__init__()
-        self.checkpoints = checkpoints
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs.update(self.checkpoints.epoch_means(logs, self.checkpoints.steps))
-
-
 def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], epochs: int, checkpoints: Checkpoints,
         callbacks: Sequence[tf.keras.callbacks.Callback], validation_data: tf.data.Dataset | None = None) -> None:
     """Runs `model.fit` from the restored position up to `epochs`.
 
-    Args:
-        model: a compiled model.
-        batches: function from a position to the training batches from there on.
-        epochs: epoch after which the training ends, counted from 1.
-        checkpoints: the restored checkpoints.
-        callbacks: further callbacks, which run before the checkpoint is saved.
-        validation_data: batches evaluated after every epoch.
+    `batches` returns the training batches from a position on. The callbacks run before a checkpoint is saved.
+
     Raises:
         MemoryError: a batch is too large.
         OSError: the checkpoint can't be saved.
@@ -216,11 +200,14 @@ def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], e
     calls = [(first, first.epoch + 1, checkpoints.steps - first.step)] if first.step else []
     if (begin := first.epoch + bool(first.step)) < epochs:
         calls.append((Position(begin, 0), epochs, checkpoints.steps))
+    # The first callback: the metrics of a resumed epoch become the means over all its steps.
+    means = tf.keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(checkpoints.epoch_means(logs, checkpoints.steps)))
     try:
         with checkpoints.signals if checkpoints.single_process else contextlib.nullcontext():
             for position, end, steps in calls:
                 model.fit(batches(position), initial_epoch=position.epoch, epochs=end, steps_per_epoch=steps,
                           validation_data=validation_data, verbose=0,
-                          callbacks=[_EpochMeans(checkpoints), *callbacks, checkpoints])
+                          callbacks=[means, *callbacks, checkpoints])
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(one_line(error)) from None

@@ -15,12 +15,8 @@ class Distillation(tf.keras.Model):
 
         loss = (1 - fraction) * loss(labels, z) + fraction * T^2 * cross_entropy(softmax(t / T), softmax(z / T)).
 
-    The factor T^2 preserves the scale of the gradient. The teacher is neither trained nor saved.
-
-    Args:
-        network: the student: images to logits.
-        teacher: a model with the same inputs and outputs.
-        fraction: fraction of the loss that is the distance to the teacher.
+    The factor T^2 preserves the scale of the gradient. The teacher, a model with the inputs and outputs of `network`
+    (images to logits), is neither trained nor saved.
     """
 
     def __init__(self, network: tf.keras.Model, teacher: tf.keras.Model, fraction: float):

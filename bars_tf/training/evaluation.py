@@ -24,14 +24,11 @@ class Classifier(NamedTuple):
 
 def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size: int, max_steps: int, title: str,
              confusion: np.ndarray | None = None) -> tuple[float, int]:
-    """Evaluates a network, with progress on stderr.
+    """Evaluates a network on all images, or `max_steps` batches if that is not 0, with progress on stderr.
 
-    Args:
-        max_steps: number of batches after which the evaluation ends; 0 for no limit.
-        title: name of the evaluation, for the progress.
-        confusion: int [classes, classes], to which the images are added by (class, predicted class).
-    Returns:
-        The fraction of correct predictions, and the number of images.
+    The images are added to `confusion`, int [classes, classes], by (class, predicted class).
+
+    Returns: the fraction of correct predictions, and the number of images.
     """
     logits = (network if isinstance(network, Classifier) else as_classifier(network)).logits
     batches = pipeline.batches(images, batch_size)

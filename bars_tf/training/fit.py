@@ -26,11 +26,7 @@ def optimizer(name: str, learning_rate: float, total_steps: int, warmup_steps: i
     Keras's legacy optimizers are faster: they update a variable in one operation. There is no weight decay, because it
     only rescales the learning rate of latent weights.
 
-    Args:
-        name: "adam" or "sgd".
-        learning_rate: peak learning rate.
-        total_steps, warmup_steps: lengths of the training and of its warm-up.
-        clip_norm: limit of the global norm of the gradient; 0 for none.
+    `name` is "adam" or "sgd", `learning_rate` the peak; `clip_norm` limits the global norm of the gradient, 0 does not.
     """
     options = {"global_clipnorm": clip_norm} if clip_norm else {}
     schedule = schedules.WarmupCosine(learning_rate, total_steps, warmup_steps)
@@ -60,8 +56,8 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
         stage: the stage; None for the training that gives the result, "train".
         initial: model with the initial values of all variables; None for random ones.
         teacher: teacher of the distillation; None for none.
-    Returns:
-        The model with the weights of the last epoch, and the seconds of its training in all starts of the run.
+
+    Returns: the model with the weights of the last epoch, and the seconds of its training in all starts of the run.
     """
     stage = stage or Stage("train", settings.train_epochs, settings.precision)
     tf.keras.utils.set_random_seed(run.seed + 1)  # the same initial weights after a search and without one
@@ -105,10 +101,8 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
 
 def trainable_network(settings: TrainingSettings, genotype: Genotype, input_shape: tuple[int, int, int],
                       num_classes: int, precision: str | None = None) -> tf.keras.Model:
-    """Builds the network of a genotype with the dropout and the mixed-precision policy of its training.
-
-    The precision is that of the settings unless `precision` is given.
-    """
+    """Builds the network of a genotype with the dropout, the mixed-precision policy and, unless one is given, the
+    precision of its training."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if settings.mixed_precision else None)
     try:
         return build_network(genotype, input_shape, num_classes, dropout=settings.dropout,

@@ -18,12 +18,8 @@ def steps_per_epoch(field: str, batch_size: int, max_steps: int, *subsets: Image
 
 
 def check_sharing(strategy: tf.distribute.Strategy, images: ImageSplits, **batch_sizes: int) -> None:
-    """Checks that the devices can share all batches evenly, and that each gets some of the validation images.
-
-    Args:
-        batch_sizes: batch sizes by the name of their setting.
-    Raises: InputError: they can't; names the setting.
-    """
+    """Checks that the devices can share all batches evenly, and that each gets some of the validation images; raises
+    InputError naming the setting, by which the batch sizes are given."""
     replicas = strategy.num_replicas_in_sync
     for field, size in batch_sizes.items():
         if size % replicas:

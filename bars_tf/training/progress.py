@@ -13,12 +13,8 @@ class Progress(tf.keras.callbacks.Callback):
 
     On a terminal one line is rewritten in place. Elsewhere, a line appears every 10 seconds and after each epoch.
 
-    Args:
-        title: name of what is trained or evaluated.
-        epochs, steps: number of epochs, and of steps in an epoch.
-        shown: names of the metrics.
-        first: (epoch, step) at which the run begins.
-        estimate: called once, with the seconds that a step takes; returns a line about the whole run.
+    There are `steps` in an epoch, and the run begins at `first`, (epoch, step). `shown` are names of metrics. Given
+    the seconds that a step takes, `estimate` returns a line about the whole run.
     """
 
     def __init__(self, title: str, epochs: int, steps: int, shown: tuple[str, ...], first: tuple[int, int] = (0, 0),
@@ -60,12 +56,8 @@ class Progress(tf.keras.callbacks.Callback):
         return per_step * (self.epochs * self.steps - self.steps_done)
 
     def _show(self, logs: dict[str, float] | None, note: str) -> None:
-        values = "  ".join(f"{name.replace('_', ' ')} {_short(logs[name])}"
+        values = "  ".join(f"{name.replace('_', ' ')} {logs[name]:{'.3f' if abs(logs[name]) < 1000 else '.3g'}}"
                            for name in self.shown if name in (logs or {}))
         # The note comes before the values: a narrow terminal cuts the end.
         console.rewrite(f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  "
                         f"step {self.steps_done - self.epoch * self.steps}/{self.steps}  {note}  {values}")
-
-
-def _short(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"

@@ -19,13 +19,8 @@ def linear(start: float, end: float) -> Callable[[float], float]:
 class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises linearly and then follows a cosine to 0 (Loshchilov and Hutter, arXiv 1608.03983).
 
-    With w warm-up steps of n steps, learning rate = peak * (step + 1) / w for step < w, and afterwards
-    peak * (1 + cos(pi * (step - w) / (n - w))) / 2.
-
-    Args:
-        learning_rate: the peak.
-        total_steps: n.
-        warmup_steps: w.
+    With w = `warmup_steps` of n = `total_steps`, it is peak * (step + 1) / w for step < w, and afterwards
+    peak * (1 + cos(pi * (step - w) / (n - w))) / 2, where `learning_rate` is the peak.
     """
 
     def __init__(self, learning_rate: float, total_steps: int, warmup_steps: int = 0):
@@ -40,5 +35,4 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         return self.learning_rate * tf.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self):
-        return {"learning_rate": self.learning_rate, "total_steps": self.total_steps,
-                "warmup_steps": self.warmup_steps}
+        return {name: getattr(self, name) for name in ("learning_rate", "total_steps", "warmup_steps")}

@@ -10,10 +10,7 @@ TWIN = "twin"
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained.
-
-    Raises: InputError: settings exclude each other.
-    """
+    """How a network is trained. Raises InputError where settings exclude each other."""
 
     train_epochs: int = 200  # number of epochs
     train_batch_size: int = 128  # images in a step

@@ -3,8 +3,8 @@
 import pytest
 
 from bars_tf.cli import command_line, tune
+from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning import hyperparameters
-from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.errors import InputError
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_SMALL

@@ -1,17 +1,24 @@
 """Order, resumption and repetition of the trainings of a comparison, without real trainings."""
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from bars_tf.compare import baselines, supernet_scores, tables, trainings
+from bars_tf.cli import workdir
+from bars_tf.cli.inputs import search_of
+from bars_tf.compare import baselines, tables, trainings
 from bars_tf.compare.contenders import Contender
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_at
+from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.files import read_json, write_json
+from bars_tf.space.encoding import random_genotype
+from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_SMALL
 from bars_tf.training.settings import TrainingSettings
 
@@ -41,7 +48,7 @@ def compare(tmp_path, monkeypatch, capsys):
         return read_json(directory / "summary.json")
 
     monkeypatch.setattr(trainings, "train_and_test", train_and_test)
-    monkeypatch.setattr(tables.charts, "spread", lambda *_: None)
+    monkeypatch.setattr(tables.charts, "against_cost", lambda *_: None)
     monkeypatch.setattr(tables.html, "png", lambda _: b"")
     def run(contenders, train_seeds=1):
         draws = {"lowest_part_of_budget": 0.95, "is_walk": False, "acceptance": 0.5, "topologies": 9, "reachable": 4,
@@ -109,13 +116,13 @@ def test_an_equal_network_is_not_trained_twice(compare):
 
 def test_scores_of_supernets(compare, monkeypatch):
     """The best network by a supernet is trained as often as a searched one. A supernet that cannot score is named."""
-    def score(directory, load, networks, file):
+    def score(directory, load, networks, scores):
         if directory == Path("broken"):
             raise ValueError("the directory has no checkpoint of its supernet")
-        assert file.parts[-2:] == ("scores", "found.json")
+        assert scores.name == "scores"
         return {name: {"accuracy": 0.9 if name == "random_3" else 0.1, "loss": 1.0} for name in networks}
 
-    monkeypatch.setattr(supernet_scores, "score", score)
+    monkeypatch.setattr(trainings, "score", score)
     randoms = [contender(f"random_{i}", "random", 3 + i) for i in range(4)]
     searched = [contender(name, "searched", 7, 2, path=path)
                 for name, path in (("found", "search"), ("resnet", "broken"))]
@@ -125,3 +132,29 @@ def test_scores_of_supernets(compare, monkeypatch):
     assert [row["name"] for row in found["networks"] if row.get("chosen")] == ["random_1", "random_3"]
     assert "best of 4 random by the supernet" in [d["baseline"] for d in found["differences"]]
     assert len(compare([*randoms[:3], *searched], train_seeds=2)[0]["networks"]) == 8  # too few for scores
+
+
+def test_networks_are_scored_by_the_supernet_of_a_search(finished, tmp_path, rng):
+    run, _ = finished
+    settings = workdir.settings_of(run / "config.flags", "search", "--deterministic=false")
+
+    def scores(directory):
+        there = settings.replace(workdir=str(directory))
+        return trainings.score(directory, lambda: search_of(there, load_splits(there.data)), networks, kept)
+
+    kept = tmp_path / "scores"
+    candidate = json.loads((run / "candidates.json").read_text())["candidates"][0]
+    genotype = Genotype.from_dict(candidate["genotype"])
+    networks = {"best": genotype, **{str(i): random_genotype(genotype.space, rng) for i in range(3)}}
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    found = scores(run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert found["best"] == {key: pytest.approx(candidate[key], rel=1e-5) for key in ("accuracy", "loss")}
+    assert len({values["loss"] for values in found.values()}) == 4
+    # Scores in the file are not computed again, except for another search.
+    copy = shutil.copytree(run, tmp_path / "copy")
+    shutil.rmtree(copy / "search" / "checkpoints")
+    assert scores(copy) == found
+    (copy / "candidates.json").write_text("{}")
+    with pytest.raises(ValueError, match="has no checkpoint"):
+        scores(copy)

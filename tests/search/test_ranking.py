@@ -9,7 +9,7 @@ from small_spaces import random_alphas
 
 from bars_tf.cost.budget import Budget
 from bars_tf.legacy_keras import tf
-from bars_tf.search.ranking import rank, rank_members
+from bars_tf.search.ranking import SavedScores, rank, rank_members
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.presets import BARS_PAPER
@@ -41,20 +41,23 @@ def supernet(batches):
     return supernet
 
 
-def test_evolution_goes_on_from_the_scores_that_are_known(supernet, batches):
-    ranked = rank(supernet, batches, 3, num_children=30)
+def test_evolution_goes_on_from_the_scores_that_are_known(supernet, batches, tmp_path, capsys):
+    saved = SavedScores(tmp_path / "scored.json", lambda: functools.partial(Scorer(supernet).score, batches=batches))
+    ranked = rank(supernet, None, 3, score=saved, num_children=30)
     assert [c.origin for c in ranked].count("evolved") == 30
-    shown, known = [], {c.genotype: (c.accuracy, c.loss) for c in ranked}
-    again = rank(supernet, None, 3, lambda *values: shown.append(values), known, num_children=30)
-    assert again == ranked and [number for _, number, _ in shown] == list(range(1, len(ranked) + 1))
+    known = SavedScores(tmp_path / "scored.json", lambda: pytest.fail("all are known"))
+    assert rank(supernet, None, 3, score=known, num_children=30, title="derive") == ranked
+    assert known.seconds == pytest.approx(saved.seconds)
+    assert f"step {len(ranked)}/{len(ranked)}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("num, seed", [(8, 0), *((0, seed) for seed in range(3))])  # 0: the most probable ones alone
-def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet, batches, num, seed):
+def test_a_family_keeps_its_budgets_and_larger_ones_are_scored_no_worse(supernet, batches, num, seed, tmp_path):
     for variable, alphas in zip(supernet.arch_variables, random_alphas(SPACE, np.random.default_rng(seed))):
         variable.assign(alphas)
     limits = (4.0e3, 4.4e3, 4.8e3, 5.2e3, 5.6e3)
-    ranked = functools.partial(rank, supernet, batches, num, scorer=Scorer(supernet))
+    scores = SavedScores(tmp_path / "scored.json", lambda: functools.partial(Scorer(supernet).score, batches=batches))
+    ranked = functools.partial(rank, supernet, None, num, score=scores)
     found = rank_members(ranked, {limit: Budget(ops=limit) for limit in limits})
     members = [ranked[0] for ranked in found.values()]
     assert tuple(found) == limits

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import keras_tuner
 
 from bars_tf import console
+from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning import hyperparameters
 from bars_tf.compare.tuning.oracles import OBJECTIVE, BudgetedOracle, make_oracle
-from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import CostTables, cost_of, cost_tables

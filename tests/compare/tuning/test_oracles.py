@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from bars_tf.compare.settings import TUNERS
 from bars_tf.compare.tuning.hyperparameters import architectures, genotype_of
 from bars_tf.compare.tuning.oracles import OBJECTIVE, make_oracle
-from bars_tf.compare.tuning.settings import TUNERS
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.space.presets import BARS_SMALL

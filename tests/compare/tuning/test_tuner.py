@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning import tuner
-from bars_tf.compare.tuning.settings import TuningSettings
 from bars_tf.compare.tuning.tuner import Task, Tuner, run_trials
 from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
