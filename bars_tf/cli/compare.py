@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bars_tf import console
-from bars_tf.cli import workdir
-from bars_tf.cli.inputs import check_training, checked_budget, search_of
+from bars_tf.cli import inputs, workdir
 from bars_tf.cli.settings import Settings
 from bars_tf.compare import tables, trainings
 from bars_tf.compare.gather import gather
@@ -25,8 +24,8 @@ def main(settings: Settings) -> None:
     directory = workdir.claim(settings, "compare")
     strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
-    budget = checked_budget(settings, images)
-    check_training(settings, images, strategy)
+    budget = inputs.checked_budget(settings, images)
+    inputs.check_training(settings, images, strategy)
     contenders, draws = gather(settings.comparison, settings.search_space, budget, images, settings.run.seed)
     searches = finished_searches(settings)
     images.read()
@@ -50,7 +49,7 @@ def finished_searches(settings: Settings) -> dict[str, Callable[[], Search]]:
     """Returns functions that load the searches whose supernets can score the networks of this comparison, by path of
     `--genotypes`; reports why the supernet of a work directory cannot."""
     def load(search: Settings) -> Search:
-        return search_of(search, load_splits(search.data))
+        return inputs.search_of(search, load_splits(search.data))
 
     found = {}
     for path in filter(os.path.isdir, settings.comparison.genotypes):

@@ -329,7 +329,7 @@ PROGRAMS = {
     "summary": Program(
         "Prints the layers and costs of a genotype file, or the contents of a model file.",
         "bin/summary --genotype=runs/NAME/genotype.json",
-        ("genotype", "model", "image_size", "verbosity", "json")),
+        ("genotype", "model", "image_size", "verbosity", "json"), one_of=("genotype", "model")),
     "tune": Program(
         "Tunes training settings, or searches networks of a space by trained trials, with keras-tuner.",
         "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",

@@ -12,8 +12,7 @@ from bars_tf.errors import FieldError, InputError, as_text, blame
 from bars_tf.legacy_keras import tf
 from bars_tf.search.task import Search, check_budget, check_family
 from bars_tf.space.genotype import Genotype
-from bars_tf.training.inputs import check_sharing, steps_per_epoch
-from bars_tf.training.outcome import read_teacher
+from bars_tf.training import inputs, outcome
 
 
 def given_budget(settings: Settings, images: ImageSplits) -> Budget:
@@ -56,9 +55,9 @@ def check_training(settings: Settings, images: ImageSplits, strategy: tf.distrib
                    ) -> None:
     """Raises InputError where batches, teacher or devices do not fit the images; further batch sizes by their flag."""
     size = settings.training.train_batch_size
-    steps_per_epoch("train_batch_size", size, settings.run.max_steps, images.train)
-    check_sharing(strategy, images, train_batch_size=size, **batch_sizes)
-    read_teacher(settings.training, images)
+    inputs.steps_per_epoch("train_batch_size", size, settings.run.max_steps, images.train)
+    inputs.check_sharing(strategy, images, train_batch_size=size, **batch_sizes)
+    outcome.read_teacher(settings.training, images)
 
 
 def read_genotype(settings: Settings) -> Genotype:

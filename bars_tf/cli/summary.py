@@ -13,7 +13,7 @@ import numpy as np
 from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
-from bars_tf.errors import InputError, blame
+from bars_tf.errors import blame
 from bars_tf.files import read_json
 from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype, made_for
@@ -22,8 +22,6 @@ from bars_tf.space.genotype import Genotype, made_for
 def main(settings: Settings) -> None:
     values = settings.values
     path, as_json = values["genotype"] or values["model"], values["json"]
-    if bool(values["genotype"]) == bool(values["model"]):
-        raise InputError("--genotype, --model: one of them is needed, as in `bin/summary --model=runs/NAME/model.h5`")
     if values["genotype"]:
         _summarize_genotype(path, values["image_size"], as_json)
     elif path.endswith(".tflite"):

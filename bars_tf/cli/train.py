@@ -1,9 +1,8 @@
 """`bin/train`: trains and evaluates the network of a genotype, or a baseline network."""
 
 from bars_tf import console
-from bars_tf.cli import workdir
+from bars_tf.cli import inputs, workdir
 from bars_tf.cli.finish import finish
-from bars_tf.cli.inputs import check_training, given_budget, read_genotype
 from bars_tf.cli.settings import Settings, budget_flag
 from bars_tf.compare import baselines
 from bars_tf.cost.tables import cost_at
@@ -16,7 +15,7 @@ from bars_tf.training import environment
 
 def main(settings: Settings) -> None:
     values = settings.values
-    genotype = read_genotype(settings) if values["genotype"] else None
+    genotype = inputs.read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
     trained = directory / GENOTYPE
     if genotype and trained.exists() and Genotype.load(trained) != genotype:
@@ -24,12 +23,12 @@ def main(settings: Settings) -> None:
                             f"{values['genotype']}; choose another directory")
     strategy = environment.initialize(settings.run)
     images = load_splits(settings.data)
-    limits = given_budget(settings, images)
+    limits = inputs.given_budget(settings, images)
     with blame("network", values["network"]):
         network = genotype or baselines.make(values["network"], settings.search_space, limits, images.image_shape,
                                              images.num_classes, values["blocks"])
     images.read()
-    check_training(settings, images, strategy)
+    inputs.check_training(settings, images, strategy)
     if genotype and settings.training.train_backbone and not genotype.space.backbone:
         raise InputError.of("train_backbone", True, "the network of --genotype has no backbone")
     with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):

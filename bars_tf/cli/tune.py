@@ -8,9 +8,8 @@ import os
 from pathlib import Path
 
 from bars_tf import console
-from bars_tf.cli import workdir
+from bars_tf.cli import inputs, workdir
 from bars_tf.cli.finish import finish
-from bars_tf.cli.inputs import check_training, checked_budget, given_budget, read_genotype
 from bars_tf.cli.settings import Settings
 from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
@@ -30,7 +29,7 @@ def main(settings: Settings) -> None:
     else:
         workdir.claim(settings, "tune")
     seconds = time_limit(settings.tuning)
-    genotype = read_genotype(settings) if settings.tuning.what == "training" else None
+    genotype = inputs.read_genotype(settings) if settings.tuning.what == "training" else None
     kept = directory / PROJECT / GENOTYPE
     if genotype and kept.exists() and Genotype.load(kept) != genotype:
         raise InputError.of("workdir", directory, "tunes another genotype than --genotype="
@@ -41,10 +40,10 @@ def main(settings: Settings) -> None:
     if genotype:
         with blame("genotype", settings.values["genotype"]):
             genotype.space.check_image(images.image_shape)
-        budget = given_budget(settings, images)
+        budget = inputs.given_budget(settings, images)
     else:
-        budget = checked_budget(settings, images)
-        check_training(settings, images, strategy)
+        budget = inputs.checked_budget(settings, images)
+        inputs.check_training(settings, images, strategy)
     if not worker:
         workdir.keep(settings, "tune", images.train.sha256)
         if genotype:

@@ -11,9 +11,7 @@ import numpy as np
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.expected import activity
 from bars_tf.cost.tables import CostTables, cost_of
-from bars_tf.search.derivation import evolution
-from bars_tf.search.derivation.candidates import grow_to_budget
-from bars_tf.search.derivation.optimum import MacroCosts, cost_range
+from bars_tf.search.derivation import candidates, evolution, optimum
 from bars_tf.space import backbones
 from bars_tf.space.encoding import Choices, genotype_of, shapes
 from bars_tf.space.genotype import Genotype
@@ -106,7 +104,7 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
         return LOWEST <= budget.used(cost_of(genotype, tables)) <= 1
 
     while len(found) < count and failures < MOST_GIVEN_UP:
-        here = grow_to_budget(here, alphas, tables, budget, LOWEST)
+        here = candidates.grow_to_budget(here, alphas, tables, budget, LOWEST)
         for _ in range(WALK):
             proposed += 1
             following = evolution.mutated(here, rng)
@@ -121,7 +119,7 @@ def _walk(tables: CostTables, budget: Budget, count: int, rng: np.random.Generat
 
 
 def _too_few(tables: CostTables, budget: Budget, found: int, count: int) -> str:
-    ranges = {name: cost_range(tables, name) for name in budget.limits()}
+    ranges = {name: optimum.cost_range(tables, name) for name in budget.limits()}
     reach = ", ".join(f"{name} from {low:,.0f} to {high:,.0f}" for name, (low, high) in ranges.items())
     return (f"random draws find {found} of {count} different networks at {LOWEST:.0%} to 100% of the budget; the space "
             f"reaches {reach}, with too few networks in that band")
@@ -133,7 +131,7 @@ class _TopologyCosts:
     def __init__(self, tables: CostTables, budget: Budget, widths: Sequence[int], depths: Sequence[int]):
         space = self.space = tables.space
         weights, limits = budget.sums()
-        macro = MacroCosts(tables, widths, depths, weights / limits[:, None])
+        macro = optimum.MacroCosts(tables, widths, depths, weights / limits[:, None])
         self.fixed = macro.fixed
         # Memory is a maximum: of the network without edges, and of the groups of cells that have any. In some groups
         # any edge exceeds its limit.

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bars_tf.cost.measures import LIMITED, OPS_PER_BOP, UNITS
-from bars_tf.report import charts, drawing
-from bars_tf.report.html import data_uri
+from bars_tf.report import charts, drawing, html
 from bars_tf.report.run import Run
 
 
@@ -24,7 +23,7 @@ class ReportFigure(NamedTuple):
 def as_image(figure: ReportFigure, png: bytes) -> dict[str, Any]:
     """The values of a figure that a template shows."""
     width, height = np.round(100 * figure.figure.get_size_inches()).astype(int)
-    return {"title": figure.title, "alt": figure.alt, "source": data_uri(png), "width": width, "height": height}
+    return {"title": figure.title, "alt": figure.alt, "source": html.data_uri(png), "width": width, "height": height}
 
 
 def _network(run: Run) -> Iterator[ReportFigure]:

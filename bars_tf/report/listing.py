@@ -11,11 +11,8 @@ from matplotlib.ticker import EngFormatter
 from bars_tf.console import duration
 from bars_tf.cost.measures import PEAK, UNITS
 from bars_tf.files import write_bytes
-from bars_tf.report import charts, figures, html
+from bars_tf.report import charts, figures, html, page, run_files, text_table
 from bars_tf.report import run as runs
-from bars_tf.report.page import PAGE
-from bars_tf.report.run_files import number
-from bars_tf.report.text_table import print_table as print_rows
 
 NUMBERS = ("seed", "bops", "flops", "ops", "params", "size_bytes", PEAK, "search_accuracy", "test_accuracy",
            "search_seconds", "train_seconds")
@@ -55,7 +52,7 @@ def _entry(run: runs.Run, top: Path) -> Entry:
     return Entry(run, {
         "run": os.path.relpath(run.directory, top) if run.directory != top else run.directory.resolve().name,
         "state": run.state, "space": run.space_name, "dataset": run.dataset, "budget": run.budget,
-        **{name: number(values.get(name)) for name in NUMBERS},
+        **{name: run_files.number(values.get(name)) for name in NUMBERS},
         "seed": run.seed, "epochs_searched": len(run.search_log), "epochs_trained": len(run.train_log),
         "problems": list(run.problems)})
 
@@ -75,9 +72,9 @@ def ordered(entries: list[Entry], by: str) -> list[Entry]:
 
 def print_table(entries: list[Entry]) -> None:
     """Prints the table of runs."""
-    print_rows([[HEADS.get(name, name) for name in SHOWN],
-                *([_cell(name, values[name]) for name in SHOWN] for _, values in entries)],
-               left=[i for i, name in enumerate(SHOWN) if name not in NUMBERS])
+    text_table.print_table([[HEADS.get(name, name) for name in SHOWN],
+                            *([_cell(name, values[name]) for name in SHOWN] for _, values in entries)],
+                           left=[i for i, name in enumerate(SHOWN) if name not in NUMBERS])
 
 
 def _cell(name: str, value: Any) -> str:
@@ -98,8 +95,8 @@ def write_page(path: Path, entries: list[Entry], top: Path) -> None:
     Raises: OSError if it cannot be written.
     """
     table = [{"cells": [(HEADS.get(name, name), _cell(name, values[name]), name in NUMBERS) for name in SHOWN],
-              "link": urllib.parse.quote(os.path.relpath(page, path.parent)) if page.exists() else ""}
-             for run, values in entries for page in (run.directory / PAGE,)]
+              "link": urllib.parse.quote(os.path.relpath(own, path.parent)) if own.exists() else ""}
+             for run, values in entries for own in (run.directory / page.PAGE,)]
     write_bytes(path, html.render(
         "runs.html", title=f"Runs below {top.resolve().name}",
         heads=[(HEADS.get(name, name), name in NUMBERS) for name in SHOWN], rows=table,

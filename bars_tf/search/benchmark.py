@@ -22,8 +22,7 @@ from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import uniform
 from bars_tf.space.primitives import PRIMITIVES
 from bars_tf.space.search_space import SearchSpace
-from bars_tf.training import environment, fit
-from bars_tf.training.inputs import steps_per_epoch
+from bars_tf.training import environment, fit, inputs
 from bars_tf.training.settings import TrainingSettings
 
 CLASSES = 10
@@ -185,7 +184,7 @@ def train(benchmark: Benchmark) -> dict[str, Any]:
 def pipeline(benchmark: Benchmark) -> dict[str, Any]:
     """The data pipeline alone: decoded, shuffled, augmented batches."""
     images = load_splits(benchmark.data).train
-    steps = min(steps_per_epoch("batch_size", benchmark.batch_size, 0, images), 50 * benchmark.rounds)
+    steps = min(inputs.steps_per_epoch("batch_size", benchmark.batch_size, 0, images), 50 * benchmark.rounds)
     batches = iter(data.batches(images, benchmark.batch_size, training=True, seed=benchmark.seed, start_epoch=0))
     next(batches)
     start = time.perf_counter()

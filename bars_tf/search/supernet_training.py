@@ -8,8 +8,7 @@ from bars_tf.search import phases
 from bars_tf.search.supernet.objective import relative_entropies
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.task import Search
-from bars_tf.training import checkpoints, distribution, schedules
-from bars_tf.training.fit import loggers, optimizer
+from bars_tf.training import checkpoints, distribution, fit, schedules
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TWIN
 
@@ -44,7 +43,7 @@ def train_supernet(search: Search) -> tuple[Supernet, float]:
                               schedules.geometric(settings.temperature, settings.final_temperature),
                               schedules.linear(0.0, settings.entropy_weight)),
                 phases.RaiseOnNaN("search", "--weight_lr or --clip_norm", first),
-                *([phases.WarnOfCollapse(), progress, trajectory, *loggers(directory)] if writes else [])])
+                *([phases.WarnOfCollapse(), progress, trajectory, *fit.loggers(directory)] if writes else [])])
     return supernet, saved.seconds
 
 
@@ -54,7 +53,7 @@ def restored(search: Search, writes: bool) -> tuple[Supernet, checkpoints.Checkp
     settings = search.settings
     supernet = Supernet(search.space, search.images.image_shape, search.images.num_classes, search.run.seed)
     supernet.compile(
-        optimizer(settings.weight_optimizer, settings.weight_lr, settings.search_epochs * search.steps, 0,
+        fit.optimizer(settings.weight_optimizer, settings.weight_lr, settings.search_epochs * search.steps, 0,
                   settings.clip_norm),
         # BARS's code: betas (0.5, 0.999).
         tf.keras.optimizers.legacy.Adam(settings.arch_lr, beta_1=0.5), search.steering, settings.sampling,

@@ -10,9 +10,7 @@ from bars_tf.data.splits import ImageSplits, reading
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network, in_float32
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import callbacks, checkpoints, distribution, schedules
-from bars_tf.training.distillation import Distillation
-from bars_tf.training.inputs import steps_per_epoch, validation_batches
+from bars_tf.training import callbacks, checkpoints, distillation, distribution, inputs, schedules
 from bars_tf.training.progress import Progress
 from bars_tf.training.settings import TrainingSettings
 
@@ -64,8 +62,8 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
     network = trainable_network(settings, genotype, images.image_shape, images.num_classes, stage.precision)
     if initial is not None:
         network.set_weights(initial.get_weights())
-    model = Distillation(network, teacher, settings.distillation) if teacher is not None else network
-    steps = steps_per_epoch("train_batch_size", settings.train_batch_size, run.max_steps, images.train)
+    model = distillation.Distillation(network, teacher, settings.distillation) if teacher is not None else network
+    steps = inputs.steps_per_epoch("train_batch_size", settings.train_batch_size, run.max_steps, images.train)
     warmup_epochs = min(settings.train_warmup_epochs, stage.epochs - 1)
     model.compile(
         optimizer(settings.train_optimizer, settings.train_lr, stage.epochs * steps, warmup_epochs * steps,
@@ -95,7 +93,7 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
         with reading(images.train):
             checkpoints.fit(model, batches, end, saved, [
                 callbacks.RaiseOnNaN("training", "--train_lr or --train_clip_norm", first), *shown, best],
-                validation_batches(images, run.max_steps))
+                inputs.validation_batches(images, run.max_steps))
     return (in_float32(network) if settings.mixed_precision else network), saved.seconds
 
 

@@ -21,8 +21,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.network.model_files import load_model, save_model
 from bars_tf.space import backbones
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import environment, evaluation
-from bars_tf.training.fit import Stage, train_network
+from bars_tf.training import environment, evaluation, fit
 from bars_tf.training.settings import TWIN, TrainingSettings
 
 Trained = tuple[tf.keras.Model, dict[str, float]]  # the network, and the seconds of its stages
@@ -40,10 +39,10 @@ def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSpli
     """Trains a network, first with float kernels if the settings ask for it; returns it and the seconds by stage."""
     pretrained, seconds = None, {}
     if settings.pretrain_epochs:
-        stage = Stage("pretrain", settings.pretrain_epochs, "float_kernels")
-        pretrained, seconds["pretrain"] = train_network(
+        stage = fit.Stage("pretrain", settings.pretrain_epochs, "float_kernels")
+        pretrained, seconds["pretrain"] = fit.train_network(
             settings, run, images, genotype, directory, stage, teacher=teacher)
-    network, seconds["train"] = train_network(
+    network, seconds["train"] = fit.train_network(
         settings, run, images, genotype, directory, initial=pretrained, teacher=teacher)
     return network, seconds
 
@@ -75,8 +74,8 @@ def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits,
     backbone = backbones.backbone(network.space) if settings.train_backbone else None
     if settings.teacher == TWIN:
         twin, seconds = backbones.backbone(network.space) if network.space.backbone else network, {}
-        teacher, seconds["teacher"] = train_network(settings, run, images, twin, directory,
-                                                    Stage("teacher", settings.train_epochs, "float"))
+        teacher, seconds["teacher"] = fit.train_network(settings, run, images, twin, directory,
+                                                        fit.Stage("teacher", settings.train_epochs, "float"))
     else:
         teacher, seconds = read_teacher(settings, images), {}
     other = train_stages(settings, run, images, backbone, directory / "backbone", teacher) if backbone else None

@@ -48,7 +48,7 @@ def test_summary_of_a_deployment_file(exported, capsys):
 
 def test_summary_needs_one_file():
     for arguments in ([], ["--genotype=a.json", "--model=b.h5"]):
-        with pytest.raises(InputError, match="--genotype, --model: one of them is needed"):
+        with pytest.raises(InputError, match="--genotype, --model: exactly one of them is needed"):
             summary.main(parse("summary", arguments))
 
 
