@@ -253,8 +253,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                      "networks of the space within the budget by trained trials."),
         "tuner": among(TUNERS, "Algorithm of keras-tuner"),
         "max_trials": Flag(COUNT, "Largest number of trials."),
-        "trial_epochs": Flag(COUNT, "Epochs of a trial, with hyperband of the longest trials. The best trial is then "
-                             "trained for --train_epochs.", "a fifth of --train_epochs"),
+        "trial_epochs": Flag(COUNT, "Epochs of a trial. The best trial is then trained for --train_epochs.",
+                             "a fifth of --train_epochs"),
         "tune_minutes": Flag(POSITIVE_OR_0, "Start no trial after this many minutes, over all starts of the run; 0 for "
                              "no limit."),
         "as_long_as": Flag(text, "Start no trial after the time that the search in this work directory took.",

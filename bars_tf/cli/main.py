@@ -23,13 +23,8 @@ HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
 def run(program: str, main: Callable[[Settings], None] | None = None, arguments: Sequence[str] | None = None) -> int:
-    """Runs a program, and turns what it raises into one line and an exit status.
-
-    Args:
-        program: name of the program.
-        main: function that gets the settings; None for that of the module `bars_tf.cli.PROGRAM`.
-        arguments: command line without the name of the program; None for that of this process.
-    """
+    """Runs a program with arguments, by default those of this process; turns what it raises into one line and an exit
+    status. `main` gets the settings; None: that of the module `bars_tf.cli.PROGRAM`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line

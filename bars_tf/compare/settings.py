@@ -5,7 +5,7 @@ import dataclasses
 from bars_tf.errors import InputError
 
 TUNED = ("training", "architecture")
-TUNERS = ("random", "bayesian", "hyperband")
+TUNERS = ("random", "bayesian")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TuningSettings:
     what: str | None = None  # one of `TUNED`: settings of the training of a genotype, or networks of a search space
     tuner: str = "bayesian"
     max_trials: int = 20
-    trial_epochs: int = 40  # training epochs of a trial; of Hyperband, the most of any trial
+    trial_epochs: int = 40  # training epochs of a trial
     tune_minutes: float = 0.0  # after which no trial begins; 0 for no limit
     as_long_as: str | None = None  # work directory of a search whose duration is that limit
 

@@ -81,8 +81,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         writes: whether this process writes files. The others take part in saving, as some variables are sums over all.
         **objects: the objects to save, as for `tf.train.Checkpoint`. All their variables must exist already.
 
-    Attributes:
-        first: position at which the run begins, known after `restore`.
+    After `restore`, `first` is the position at which the run begins.
     """
 
     def __init__(self, directory: str, steps: int, save_minutes: float, writes: bool = True, **objects: Any):

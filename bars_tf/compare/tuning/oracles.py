@@ -16,16 +16,15 @@ MAX_DRAWS = 10_000  # for one proposal within the budget
 
 
 class BudgetedOracle:
-    """Mixin for an oracle of `trials` trials, whose values are `feasible`; it counts the `infeasible` proposals.
+    """Mixin for an oracle whose values are `feasible`; it counts the `infeasible` proposals.
 
     No trial begins later than `seconds` after the first start, time between starts excluded; None is no limit.
     """
 
-    def __init__(self, *, feasible: Callable[[Mapping[str, Any]], bool], seconds: float | None, trials: int,
-                 **options: Any):
+    def __init__(self, *, feasible: Callable[[Mapping[str, Any]], bool], seconds: float | None, **options: Any):
         super().__init__(objective=keras_tuner.Objective(OBJECTIVE, "max"), max_consecutive_failed_trials=10**9,
                          **options)
-        self.feasible, self.limit, self.trials_limit = feasible, seconds, trials
+        self.feasible, self.limit = feasible, seconds
         self.infeasible, self._seconds, self._started = 0, 0.0, time.monotonic()
 
     @property
@@ -34,7 +33,7 @@ class BudgetedOracle:
         return self._seconds + time.monotonic() - self._started
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        if len(self.trials) >= self.trials_limit or (self.limit is not None and self.seconds > self.limit):
+        if self.limit is not None and self.seconds > self.limit:
             return {"status": "STOPPED"}
         proposal = super().populate_space(trial_id)
         values = proposal.get("values")
@@ -68,21 +67,12 @@ class BayesianOptimization(BudgetedOracle, oracles.BayesianOptimizationOracle):
     """Gaussian process over the hyperparameters; the first proposals are random."""
 
 
-class Hyperband(BudgetedOracle, oracles.HyperbandOracle):
-    """Successive halving; a promoted trial is trained anew, for the epochs of its round."""
-
-
-def make_oracle(tuner: str, hyperparameters: HyperParameters, *, trials: int, epochs: int, seed: int, **limits: Any
+def make_oracle(tuner: str, hyperparameters: HyperParameters, *, trials: int, seed: int, **limits: Any
                 ) -> BudgetedOracle:
-    """The oracle of one of `settings.TUNERS`, with `feasible` and `seconds` of `BudgetedOracle` as limits.
-
-    `epochs` are those of a trial; of Hyperband, the most of any trial.
-    """
+    """The oracle of one of `settings.TUNERS`, with `feasible` and `seconds` of `BudgetedOracle` as limits."""
     # keras-tuner draws proposal n from seed + n: seeds near each other would shift the same draws. 0 means no seed.
-    common = {"hyperparameters": hyperparameters, "seed": SEED_DISTANCE * (seed + 1) % 2**31, "trials": trials,
+    common = {"hyperparameters": hyperparameters, "seed": SEED_DISTANCE * (seed + 1) % 2**31, "max_trials": trials,
               **limits}
     if tuner == "random":
-        return RandomSearch(max_trials=trials, **common)
-    if tuner == "bayesian":
-        return BayesianOptimization(max_trials=trials, num_initial_points=max(3, min(10, trials // 2)), **common)
-    return Hyperband(max_epochs=epochs, hyperband_iterations=trials, **common)
+        return RandomSearch(**common)
+    return BayesianOptimization(num_initial_points=max(3, min(10, trials // 2)), **common)

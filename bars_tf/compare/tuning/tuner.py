@@ -89,7 +89,7 @@ class Tuner(keras_tuner.Tuner):
 
     def _accuracy(self, trial: Any, directory: Path) -> float:
         values = trial.hyperparameters.values
-        epochs = int(values.get("tuner/epochs", self.task.settings.trial_epochs))
+        epochs = self.task.settings.trial_epochs
         training, images, genotype = self.task.trial(values, epochs)
         # Without the choices of a network, which are too many to show.
         shown = [f"{name}={as_text(round(value, 5) if isinstance(value, float) else value)}"
@@ -112,8 +112,8 @@ def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, 
     """
     hp = hyperparameters.trainings(task.images.train) if task.genotype else hyperparameters.architectures(task.space)
     tuner = Tuner(task, make_oracle(
-        task.settings.tuner, hp, trials=task.settings.max_trials, epochs=task.settings.trial_epochs,
-        seed=task.run.seed, feasible=task.feasible, seconds=seconds))
+        task.settings.tuner, hp, trials=task.settings.max_trials, seed=task.run.seed, feasible=task.feasible,
+        seconds=seconds))
     file = task.directory / TRIALS
     if is_worker or not file.exists():
         tuner.save()  # so that a run that is killed in its first trial can be resumed
@@ -128,14 +128,12 @@ def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
     done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"), key=lambda t: (-t.score, t.trial_id))
     if not done:
         raise ValueError(f"none of {len(oracle.trials)} trials was completed; the lines above say why")
-    # Of Hyperband's trials, the best of those with the most epochs: others may lead by chance.
-    best = max(done, key=lambda t: t.hyperparameters.values.get("tuner/epochs", 0))
-    order = [best, *(t for t in done if t is not best)]
+    best = done[0]
     found = {
         "what": task.settings.what, "tuner": task.settings.tuner, "seconds": oracle.seconds, "trials": len(done),
         "failed": len(oracle.trials) - len(done), "infeasible": oracle.infeasible,
         "best": {"values": best.hyperparameters.values, "accuracy": best.score},
-        "all": [{"trial": t.trial_id, "accuracy": t.score, "values": t.hyperparameters.values} for t in order]}
+        "all": [{"trial": t.trial_id, "accuracy": t.score, "values": t.hyperparameters.values} for t in done]}
     if task.genotype:
         training, images, _ = task.trial(best.hyperparameters.values, task.training.train_epochs)
         lines = [f"--{field.name}={as_text(getattr(new, field.name))}"
@@ -144,10 +142,10 @@ def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
         head = "# Settings that bin/tune found. The quantizer is in genotype.json."
         write_bytes(task.directory / TUNED, ("\n".join([head, *lines]) + "\n").encode())
     else:
-        networks = [hyperparameters.genotype_of(task.space, t.hyperparameters.values) for t in order]
+        networks = [hyperparameters.genotype_of(task.space, t.hyperparameters.values) for t in done]
         write_json(task.directory / CANDIDATES, {"search_seconds": oracle.seconds, "candidates": [
             {"origin": task.settings.tuner, "accuracy": t.score, "cost": cost_of(g, task.tables).to_dict(),
-             "genotype": g.to_dict()} for t, g in zip(order, networks)]})
+             "genotype": g.to_dict()} for t, g in zip(done, networks)]})
     write_json(task.directory / TRIALS, found)
     console.say(f"tune  {len(done)} trials, {found['failed']} failed, {found['infeasible']} proposals over the budget; "
                 f"best validation accuracy {best.score:.2%}, in {console.duration(oracle.seconds)}")

@@ -79,12 +79,8 @@ def macros(space: SearchSpace) -> Iterator[Macro]:
 
 
 class MacroCosts:
-    """The costs of topologies under fixed widths and depths, as weighted sums of the axes of the tables.
-
-    Args:
-        widths, depths: indices [stages] of the choices.
-        weights: how each sum weighs the axes of a table [sums, 5], see `Budget.sums`.
-    """
+    """The costs of topologies under fixed widths and depths (indices [stages]), as weighted sums of the axes of the
+    tables, with weights [sums, 5] as in `Budget.sums`."""
 
     def __init__(self, tables: CostTables, widths: Sequence[int], depths: Sequence[int], weights: np.ndarray):
         self.tables, self.widths, self.weights = tables, widths, weights.T

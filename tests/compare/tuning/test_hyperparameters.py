@@ -24,7 +24,7 @@ def test_values_are_the_genotype(rng):
 def test_settings_scale_to_the_epochs():
     training, data, network = tuned(TrainingSettings(train_epochs=20), DataSettings(), GENOTYPE, {
         "warmup_share": 0.25, "train_lr": 0.5, "dropout": 0.1, "flip": True, "cutout": 7,
-        "input_quantizer": "approx_sign", "tuner/epochs": 3}, 8)
+        "input_quantizer": "approx_sign"}, 8)
     assert training == TrainingSettings(train_epochs=8, train_warmup_epochs=2, train_lr=0.5, dropout=0.1)
     assert data == DataSettings(flip=True, cutout=7)
     assert network.space.input_quantizer == "approx_sign" and network.widths == GENOTYPE.widths

@@ -23,7 +23,7 @@ def test_every_proposal_keeps_the_budget(tuner, tmp_path):
     def cost_with(values):
         return cost_of(genotype_of(SPACE, values), tables)
 
-    oracle = make_oracle(tuner, architectures(SPACE), trials=8, epochs=3, seed=0, seconds=None,
+    oracle = make_oracle(tuner, architectures(SPACE), trials=8, seed=0, seconds=None,
                          feasible=lambda values: budget.allows(cost_with(values)))
     oracle._set_project_dir(str(tmp_path), tuner)
     oracle.verbose = 0
@@ -40,7 +40,7 @@ def test_every_proposal_keeps_the_budget(tuner, tmp_path):
 
 
 def test_time_ends_the_search(tmp_path):
-    oracle = make_oracle("random", architectures(SPACE), trials=9, epochs=1, seed=0, seconds=1e-9,
+    oracle = make_oracle("random", architectures(SPACE), trials=9, seed=0, seconds=1e-9,
                          feasible=lambda values: True)
     oracle._set_project_dir(str(tmp_path), "x")
     assert oracle.create_trial("tuner0").status == "STOPPED"
