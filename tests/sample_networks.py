@@ -59,3 +59,22 @@ def ruff(path):
     """The complaints about a Python file, by the rules of this project."""
     return subprocess.run([sys.executable, "-m", "ruff", "check", "--config", ROOT / "ruff.toml", path],
                           capture_output=True, text=True).stdout.replace("All checks passed!\n", "")
+
+
+def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:
+    """Copies a `Supernet`'s weights into the network of a genotype as `build_network` makes it: of each block of
+    channels the prefix that its width keeps."""
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        given = supernet.layers_by_name[layer.name]
+        source, target = (None if channels is None else channels.slots(
+            1.0 if channels.stage is None else genotype.widths[channels.stage])
+            for channels in supernet.channels_by_name[layer.name])
+        values = [v.numpy() for v in given.weights]
+        if layer.name.endswith("_bn"):  # gamma and beta, mean and variance are rows of two variables
+            values = [row for value in values for row in value]
+        values = values if target is None else [v[..., target] for v in values]
+        if source is not None:  # a kernel [..., inputs, outputs]
+            values[0] = values[0][..., source, :]
+        layer.set_weights(values)

@@ -8,11 +8,6 @@ from bars_tf.space.channels import Channels
 from bars_tf.space.genotype import Genotype
 
 
-def width_of(genotype: Genotype, channels: Channels) -> float:
-    """The fraction of these channels that a network keeps."""
-    return 1.0 if channels.stage is None else genotype.widths[channels.stage]
-
-
 class GenotypeFactory:
     """Implements the methods of `LayerFactory` that a genotype decides. A node without inputs is None.
 
@@ -24,7 +19,7 @@ class GenotypeFactory:
         self.genotype, self.space, self.num_classes = genotype, genotype.space, num_classes
 
     def _count(self, channels: Channels) -> int:
-        return channels.count(width_of(self.genotype, channels))
+        return channels.count(1.0 if channels.stage is None else self.genotype.widths[channels.stage])
 
     def add(self, terms):
         terms = [term for term in terms if term is not None]

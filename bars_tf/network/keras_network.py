@@ -2,7 +2,7 @@
 
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.builder import build
-from bars_tf.network.genotype_factory import GenotypeFactory, width_of
+from bars_tf.network.genotype_factory import GenotypeFactory
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -151,21 +151,3 @@ class FloatFactory(KerasFactory):
         x = tf.keras.layers.ReLU()(x)
         return tf.keras.layers.Conv2D(self._count(target), kernel, strides=stride, dilation_rate=dilation,
                                       padding="same", use_bias=False, name=name)(x)
-
-
-def transfer_weights(supernet, genotype: Genotype, model: tf.keras.Model) -> None:
-    """Copies a `Supernet`'s weights into the network of a genotype as `build_network` makes it: of each block of
-    channels the prefix that its width keeps."""
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        given = supernet.layers_by_name[layer.name]
-        source, target = (None if channels is None else channels.slots(width_of(genotype, channels))
-                          for channels in supernet.channels_by_name[layer.name])
-        values = [v.numpy() for v in given.weights]
-        if layer.name.endswith("_bn"):  # gamma and beta, mean and variance are rows of two variables
-            values = [row for value in values for row in value]
-        values = values if target is None else [v[..., target] for v in values]
-        if source is not None:  # a kernel [..., inputs, outputs]
-            values[0] = values[0][..., source, :]
-        layer.set_weights(values)

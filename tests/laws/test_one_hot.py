@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers import ROOT
+from sample_networks import transfer_weights
 from small_spaces import (
     ALL_PRIMITIVES,
     CLASSES,
@@ -21,7 +22,7 @@ from small_spaces import (
 
 from bars_tf.cost.tables import cost_of
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.network.keras_network import build_network, transfer_weights
+from bars_tf.network.keras_network import build_network
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sample_networks import transfer_weights
 from small_spaces import TINY, with_random_batch_norm
 
 from bars_tf.legacy_keras import tf
-from bars_tf.network.keras_network import build_network, transfer_weights
+from bars_tf.network.keras_network import build_network
 from bars_tf.search.supernet.scoring import Scorer
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.encoding import random_genotype
