@@ -9,8 +9,8 @@ from bars_tf.config import RunSettings
 from bars_tf.data.splits import ImageSplits
 from bars_tf.legacy_keras import tf
 from bars_tf.report import page
+from bars_tf.report.closing_table import print_closing_table
 from bars_tf.report.run_files import MODEL
-from bars_tf.report.text_table import print_closing_table
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution
 from bars_tf.training.outcome import finished_summary, train_all, train_and_test
