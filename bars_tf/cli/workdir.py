@@ -1,6 +1,7 @@
 """A work directory belongs to one configuration, which it keeps as `config.flags`."""
 
 import fcntl
+import math
 import os
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def differences(path: str | os.PathLike, settings: Settings, program: str = "sea
     """How the settings in a flagfile differ from those given, in what changes a run: "--seed=0 there, 1 here".
 
     More epochs of training are no difference: from there on the learning rate follows the schedule of the new length.
+    Nor are more trials of a tuner.
     In a comparison and in finals they are one, as all networks are to be trained alike.
     """
     free, directory = set(FREE), Path(path).parent
@@ -116,10 +118,14 @@ def differences(path: str | os.PathLike, settings: Settings, program: str = "sea
         free.add("space")
     if (there["split_seed"], here["split_seed"]) == (there["seed"], here["seed"]):  # the default
         free.add("split_seed")
+    # More trials, or more time for them: the earlier ones count.
+    grown = {name for name in ("max_trials", "tune_minutes")
+             if program == "tune" and (here[name] or math.inf) > (there[name] or math.inf)}
+    free |= grown
     in_finals = (directory / "finals").exists() and not (directory / GENOTYPE).exists()
     if here["train_epochs"] > there["train_epochs"] and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
-        if (directory / TRIALS).exists():  # likewise, and no trial is left
+        if (directory / TRIALS).exists() and not grown:  # likewise, and no trial is left
             free.add("trial_epochs")
     return [f"--{name}={as_text(there[name])} there, {as_text(here[name])} here"
             for name in PROGRAMS[program].flags if name not in free and there[name] != here[name]]

@@ -73,7 +73,7 @@ def trained_weights(include_top: bool) -> str:
 
 @factory
 class zoo_templateFactory(ModelFactory):
-    """Stem, cells, classifier."""
+    """Stem, cells, classifier, whose logits are float32 also in mixed precision."""
 
     name = "zoo_template"
     input_tensor: object = Field(None)  # Larq Zoo's own type leaves out Keras tensors of newer TensorFlows
@@ -203,7 +203,7 @@ class zoo_templateFactory(ModelFactory):
             x = (self.backbone_cell if CELL_KIND == "backbone" else self.cell)(x, *cell)
         if self.include_top:
             x = layers.ReLU()(x) if ACTIVATIONS[1] == "relu" else x
-            x = layers.Dense(self.num_classes, name="head")(layers.GlobalAveragePooling2D()(x))
+            x = layers.Dense(self.num_classes, dtype="float32", name="head")(layers.GlobalAveragePooling2D()(x))
         model = tf.keras.Model(self.image_input, x, name=self.name)
         if self.weights is not None:
             model.load_weights(self.weights)
@@ -212,12 +212,11 @@ class zoo_templateFactory(ModelFactory):
 
 def zoo_template(
         *, input_shape: Sequence[int | None] | None = None, input_tensor: utils.TensorType | None = None,
-        weights: str | None = "trained", include_top: bool = True,
+        weights: str | os.PathLike | None = "trained", include_top: bool = True,
         num_classes: int = len(CLASS_NAMES)) -> tf.keras.models.Model:
     """Instantiates the network.
 
     # Metrics on {{ dataset }}
-
     | Top-1 accuracy | Parameters | Memory |
     | -------------- | ---------- | ------ |
     | {{ accuracy }} | {{ params }} | {{ memory }} |
@@ -225,26 +224,27 @@ def zoo_template(
     # Arguments
         input_shape: shape of the images; by default INPUT_SHAPE.
         input_tensor: optional Keras tensor to use as image input.
-        weights: "trained" (on {{ dataset }}),
-            None (random initialization), or the path of a file of weights.
+        weights: "trained", None (random initialization), or the path of a file of weights.
         include_top: whether to include the average over all pixels and the classifier.
         num_classes: number of classes of the classifier; with the trained weights that of CLASS_NAMES.
 
     # Returns
         A Keras model from images, prepared by `preprocess_input`, to logits; without top to features.
-
     # Raises
         ValueError: weights for another number of classes or channels, of another file, or that are not there.
     """
     input_shape = INPUT_SHAPE if input_shape is None else tuple(input_shape)
+    shape = input_shape if input_tensor is None else tuple(input_tensor.shape[1:])
+    if len(shape) != 3 or tf.keras.backend.image_data_format() != "channels_last":
+        raise ValueError(f"images of shape {shape}: (height, width, channels) is needed, with Keras's channels_last")
     if weights == "trained":
         if include_top and num_classes != (trained := len(CLASS_NAMES)):
             raise ValueError(f"trained weights are for {trained} classes, not {num_classes}; use include_top=False")
-        if input_shape[-1] != INPUT_SHAPE[-1]:
-            raise ValueError(f"trained weights are for images of {INPUT_SHAPE[-1]} channels, not {input_shape[-1]}")
+        if shape[-1] != INPUT_SHAPE[-1]:
+            raise ValueError(f"trained weights are for images of {INPUT_SHAPE[-1]} channels, not {shape[-1]}")
         weights = trained_weights(include_top)
     elif weights is not None and not os.path.isfile(weights):
         raise ValueError(f"weights={weights!r}: no such file; use a path, 'trained' or None")
-    return zoo_templateFactory(
-        input_shape=input_shape, input_tensor=input_tensor, weights=weights, include_top=include_top,
-        num_classes=num_classes).build()
+    weights = weights and os.fspath(weights)
+    return zoo_templateFactory(input_shape=input_shape, input_tensor=input_tensor, weights=weights,
+                               include_top=include_top, num_classes=num_classes).build()

@@ -67,6 +67,20 @@ def test_the_result_of_a_tuner_may_train_longer(tmp_path):
     assert workdir.differences(tmp_path / "config.flags", longer, "tune") == []
 
 
+def test_a_tuner_may_run_more_trials(tmp_path):
+    flags = ["--what=architecture", "--max_trials=5", "--tune_minutes=2"]
+    workdir.write_flagfile(tmp_path / "config.flags", parse("tune", flags), "tune")
+
+    def differences(*more):
+        return workdir.differences(tmp_path / "config.flags", parse("tune", [*flags, *more]), "tune")
+
+    assert differences("--max_trials=6", "--tune_minutes=3") == differences("--tune_minutes=0") == []
+    assert differences("--max_trials=4") == ["--max_trials=5 there, 4 here"]
+    assert differences("--tune_minutes=1") == ["--tune_minutes=2 there, 1 here"]
+    (tmp_path / "trials.json").touch()
+    assert differences("--max_trials=6", "--train_epochs=400") == ["--trial_epochs=40 there, 80 here"]
+
+
 def test_a_space_file_may_move_but_not_change(tmp_path):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     first.write_text(json.dumps(BARS.to_dict()))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bars_tf.export import zoo_module, zoo_template
+from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.genotype import Genotype
@@ -52,3 +53,48 @@ def test_damaged_weights_are_refused(monkeypatch, tmp_path):
     (tmp_path / "zoo_template_weights.h5").write_bytes(b"other")
     with pytest.raises(ValueError, match="damaged or of another export: SHA-256 is"):
         zoo_template.zoo_template()
+
+
+@pytest.fixture
+def weights(monkeypatch, tmp_path):
+    """Takes the place of the trained weights."""
+    path = tmp_path / "weights.h5"
+    zoo_template.zoo_template(weights=None).save_weights(path)
+    monkeypatch.setattr(zoo_template, "trained_weights", lambda include_top: str(path))
+    return path
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float32"])
+def test_logits_are_float32_under_every_policy(weights, policy, rng):
+    images = rng.normal(size=(2, *zoo_template.INPUT_SHAPE)).astype(np.float32)
+    expected = zoo_template.zoo_template()(images)
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        logits = zoo_template.zoo_template()(images)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(None)
+    assert logits.dtype == tf.float32
+    np.testing.assert_allclose(logits, expected, atol=0.2)
+
+
+def test_what_users_pass(weights):
+    image, zoo = tf.keras.Input, zoo_template.zoo_template
+    for options in ({"input_tensor": image((28, 28, 1))}, {"input_tensor": image((32, 40, 1))},
+                    {"input_tensor": image((28, 28, 1), dtype="float64")}, {"input_tensor": image((None, None, 1))},
+                    {"input_shape": [32, 32, 1]}, {"weights": weights}, {"num_classes": 3, "weights": None},
+                    {"input_tensor": image((28, 28, 3)), "weights": None}):
+        assert zoo(**options).output_shape == (None, options.get("num_classes", 2)), options
+    for options, words in (
+            ({"input_tensor": image((28, 28, 3))}, "trained weights are for images of 1 channels, not 3"),
+            ({"input_shape": (28, 28, 3)}, "trained weights are for images of 1 channels, not 3"),
+            ({"input_tensor": image((28,))}, "height, width, channels"), ({"input_shape": (28, 28)}, "height, width"),
+            ({"input_shape": (None, 28, 28, 1)}, "height, width"), ({"num_classes": 3}, "for 2 classes, not 3"),
+            ({"weights": "gone.h5"}, "no such file")):
+        with pytest.raises(ValueError, match=words):
+            zoo(**options)
+    tf.keras.backend.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels_last"):
+            zoo()
+    finally:
+        tf.keras.backend.set_image_data_format("channels_last")

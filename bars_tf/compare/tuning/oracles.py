@@ -5,13 +5,19 @@ The results do not depend on the number of processes that run the trials.
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner import HyperParameters, oracles
+from keras_tuner.engine.trial import Trial
+
+from bars_tf.errors import Failure, InputError, one_line
+from bars_tf.files import read_json, write_json
 
 OBJECTIVE = "val_accuracy"
 SEED_DISTANCE = 1_000_003
+MAX_STATE_BYTES = 2**28
 MAX_DRAWS = 10_000  # for one proposal within the budget
 
 
@@ -40,16 +46,20 @@ class BudgetedOracle:
         if values and not self.feasible(values):
             # A Bayesian oracle would propose the same values again: a random proposal takes their place.
             self.infeasible += 1
-            proposal = {**proposal, "values": self._random_values()}
+            values = self._random_values()
+            # Without values, all networks within the budget have been tried.
+            proposal = {**proposal, "values": values} if values else {"status": "STOPPED"}
         return proposal
 
     def _random_values(self) -> dict[str, Any] | None:
-        for _ in range(MAX_DRAWS):
+        for draws in range(MAX_DRAWS):
             values = super()._random_values()
             if values is None or self.feasible(values):
+                self.infeasible += draws
                 return values
-            self.infeasible += 1
-        raise keras_tuner.errors.FatalError(f"none of {MAX_DRAWS} random networks keeps the budget")
+        if self.trials:
+            return None  # all networks within the budget have been tried, or nearly so
+        raise Failure(f"none of {MAX_DRAWS} random networks keeps the budget")
 
     def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "infeasible": self.infeasible, "seconds": self.seconds}
@@ -57,6 +67,32 @@ class BudgetedOracle:
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self.infeasible, self._seconds = state["infeasible"], state["seconds"]
+        # keras-tuner takes a trial off this list after it saved its end, and would run it again.
+        self.ongoing_trials = {name: t for name, t in self.ongoing_trials.items() if t.status == "RUNNING"}
+
+
+    # keras-tuner writes its files in place, so that a kill leaves an empty one, and finds trials by a pattern, which
+    # reads brackets in the path of a work directory as a choice of letters.
+    def save(self) -> None:
+        write_json(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial: Trial) -> None:
+        write_json(Path(self._get_trial_dir(trial.trial_id), "trial.json"), trial.get_state())
+
+    def reload(self) -> None:
+        """Reads the state and the trials of an earlier start. Raises: InputError naming a damaged file."""
+        project = Path(self._project_dir)
+        file = state = Path(self._get_oracle_fname())
+        try:
+            for file in sorted(project.glob("trial_*/trial.json")):
+                trial = Trial.from_state(read_json(file))
+                self.trials[trial.trial_id] = trial
+            file = state
+            self.set_state(read_json(file, MAX_STATE_BYTES))
+        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+            reason = one_line(error).removeprefix(f"{file}: ")
+            raise InputError.of("workdir", project.parent, f"{file} is damaged ({reason}): put a copy of it there, or "
+                                f"remove {project} to start the trials anew") from None
 
 
 class RandomSearch(BudgetedOracle, oracles.RandomSearchOracle):

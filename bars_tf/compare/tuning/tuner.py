@@ -18,10 +18,11 @@ from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import CostTables, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits
-from bars_tf.errors import InputError, as_text
-from bars_tf.files import read_json, write_bytes, write_json
+from bars_tf.errors import Failure, InputError, as_text, blame
+from bars_tf.files import write_bytes, write_json
 from bars_tf.legacy_keras import tf
-from bars_tf.report.run_files import CANDIDATES, TRIALS, TUNED, read_log
+from bars_tf.report.page import PAGE
+from bars_tf.report.run_files import CANDIDATES, GENOTYPE, MODEL, SUMMARY, TRIALS, TUNED, read_log, read_object
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.fit import train_network
@@ -73,6 +74,16 @@ class Tuner(keras_tuner.Tuner):
         with contextlib.redirect_stdout(io.StringIO()):  # keras-tuner prints what it reloads
             super().__init__(oracle=oracle, directory=str(task.directory), project_name=PROJECT)
 
+    # Without keras-tuner's own file of the tuner, which has no content that could be damaged.
+    def save(self) -> None:
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
+
+    def reload(self) -> None:
+        if not self._is_worker():
+            self.oracle.reload()
+
     def run_trial(self, trial: Any, **_: Any) -> dict[str, float]:
         directory = Path(self.get_trial_dir(trial.trial_id))
         try:
@@ -107,31 +118,48 @@ class Tuner(keras_tuner.Tuner):
 def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, Any] | None:
     """Runs the trials that are left; none begins later than `seconds` after the first start.
 
+    Finished trials are continued if their limits were raised since.
+
     Returns: the results (`trials.json`); None in a worker, whose results another process, the chief, has.
-    Raises: ValueError if no trial was completed.
+    Raises:
+        Failure: no trial was completed, or one failed for a reason that every other trial would meet, as a full disk.
+        InputError: a file of the earlier trials is damaged.
     """
     hp = hyperparameters.trainings(task.images.train) if task.genotype else hyperparameters.architectures(task.space)
     tuner = Tuner(task, make_oracle(
         task.settings.tuner, hp, trials=task.settings.max_trials, seed=task.run.seed, feasible=task.feasible,
         seconds=seconds))
-    file = task.directory / TRIALS
-    if is_worker or not file.exists():
-        tuner.save()  # so that a run that is killed in its first trial can be resumed
+    file, limits = task.directory / TRIALS, {"max_trials": task.settings.max_trials, "max_seconds": seconds}
+    with blame("workdir", task.directory):
+        earlier = read_object(file) if file.exists() else {}
+    if not is_worker and limits.items() <= earlier.items():
+        return earlier
+    tuner.save()  # so that a run that is killed in its first trial can be resumed
+    try:
         tuner.search(verbose=0)
+    except keras_tuner.errors.FatalError as error:
+        raise Failure(str(error)) from error
     if is_worker:
         return None
-    return read_json(file, max_bytes=2**28) if file.exists() else conclude(task, tuner.oracle)
+    return conclude(task, tuner.oracle, limits, earlier)
 
 
-def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
-    """Writes the results: `trials.json`, and `tuned.flags` for settings or `candidates.json` for networks."""
+def conclude(task: Task, oracle: BudgetedOracle, limits: Mapping[str, float | None], earlier: Mapping[str, Any]
+             ) -> dict[str, Any]:
+    """Writes the results: `trials.json`, and `tuned.flags` for settings or `candidates.json` for networks.
+
+    Args:
+        limits: limits of the trials, by their names in `trials.json`.
+        earlier: the results with lower limits; empty if there are none. The training of their best trial is removed
+            if another one leads now.
+    """
     done = sorted((t for t in oracle.trials.values() if t.status == "COMPLETED"), key=lambda t: (-t.score, t.trial_id))
     if not done:
-        raise ValueError(f"none of {len(oracle.trials)} trials was completed; the lines above say why")
+        raise Failure(f"none of {len(oracle.trials)} trials was completed; the lines above say why")
     best = done[0]
     found = {
         "what": task.settings.what, "tuner": task.settings.tuner, "seconds": oracle.seconds, "trials": len(done),
-        "failed": len(oracle.trials) - len(done), "infeasible": oracle.infeasible,
+        "failed": len(oracle.trials) - len(done), "infeasible": oracle.infeasible, **limits,
         "best": {"values": best.hyperparameters.values, "accuracy": best.score},
         "all": [{"trial": t.trial_id, "accuracy": t.score, "values": t.hyperparameters.values} for t in done]}
     if task.genotype:
@@ -146,6 +174,11 @@ def conclude(task: Task, oracle: BudgetedOracle) -> dict[str, Any]:
         write_json(task.directory / CANDIDATES, {"search_seconds": oracle.seconds, "candidates": [
             {"origin": task.settings.tuner, "accuracy": t.score, "cost": cost_of(g, task.tables).to_dict(),
              "genotype": g.to_dict()} for t, g in zip(done, networks)]})
+    if earlier and earlier["best"] != found["best"]:
+        console.say("tune  another trial leads now: its network is trained in place of that of the earlier one")
+        for name in (SUMMARY, MODEL, GENOTYPE, PAGE):
+            (task.directory / name).unlink(missing_ok=True)
+        shutil.rmtree(task.directory / "train", ignore_errors=True)
     write_json(task.directory / TRIALS, found)
     console.say(f"tune  {len(done)} trials, {found['failed']} failed, {found['infeasible']} proposals over the budget; "
                 f"best validation accuracy {best.score:.2%}, in {console.duration(oracle.seconds)}")

@@ -1,7 +1,5 @@
 """Oracles with a budget and a time limit."""
 
-import json
-
 import pytest
 
 from bars_tf.compare.settings import TUNERS
@@ -9,34 +7,85 @@ from bars_tf.compare.tuning.hyperparameters import architectures, genotype_of
 from bars_tf.compare.tuning.oracles import OBJECTIVE, make_oracle
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_of, cost_tables
+from bars_tf.errors import InputError
 from bars_tf.space.presets import BARS_SMALL
 
 SPACE = BARS_SMALL.replace(init_channels=4, stem_channels=4, num_nodes=2, layout="NR", width_choices=(0.5, 1.0))
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
-@pytest.mark.filterwarnings("ignore:The optimal value found")
-def test_every_proposal_keeps_the_budget(tuner, tmp_path):
-    """With the OPs as accuracy: trials keep the budget, proposals over it are counted, the best trial is found."""
-    tables, budget = cost_tables(SPACE, (28, 28, 1), 10), Budget(ops=13e3)
+TABLES, BUDGET = cost_tables(SPACE, (28, 28, 1), 10), Budget(ops=13e3)
 
-    def cost_with(values):
-        return cost_of(genotype_of(SPACE, values), tables)
 
-    oracle = make_oracle(tuner, architectures(SPACE), trials=8, seed=0, seconds=None,
-                         feasible=lambda values: budget.allows(cost_with(values)))
-    oracle._set_project_dir(str(tmp_path), tuner)
+def cost_with(values):
+    return cost_of(genotype_of(SPACE, values), TABLES)
+
+
+def opened(directory, tuner, trials, hyperparameters=None, feasible=lambda values: BUDGET.allows(cost_with(values))):
+    oracle = make_oracle(tuner, hyperparameters or architectures(SPACE), trials=trials, seed=0, seconds=None,
+                         feasible=feasible)
+    oracle._set_project_dir(str(directory), "tune")
     oracle.verbose = 0
+    return oracle
+
+
+def run(oracle):
+    """Runs all trials, with the OPs as accuracy."""
     while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
-        assert budget.allows(cost_with(trial.hyperparameters.values))
+        assert oracle.feasible(trial.hyperparameters.values)
         oracle.update_trial(trial.trial_id, {OBJECTIVE: cost_with(trial.hyperparameters.values).ops / 13e3})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
-    assert len(oracle.trials) == 8 and oracle.infeasible > 0
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.filterwarnings("ignore:The optimal value found")
+def test_every_proposal_keeps_the_budget_and_more_trials_can_follow(tuner, tmp_path):
+    """Trials keep the budget, proposals over it are counted, the best trial is found; also where paths have [1]."""
+    oracle = opened(tmp_path / "k[1]", tuner, 5)
+    run(oracle)
+    assert len(oracle.trials) == 5 and oracle.infeasible > 0
     assert oracle.get_best_trials()[0].score <= 1
-    state = oracle.get_state()
-    oracle.set_state(json.loads(json.dumps(state)))
-    assert oracle.infeasible == state["infeasible"] and oracle.seconds >= state["seconds"]
+    again = opened(tmp_path / "k[1]", tuner, 6)
+    again.reload()
+    assert again.infeasible == oracle.infeasible and again.seconds > 0
+    assert {name: trial.get_state() for name, trial in again.trials.items()} == {
+        name: trial.get_state() for name, trial in oracle.trials.items()}
+    run(again)
+    assert len(again.trials) == 6
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_fewer_networks_than_trials(tuner, tmp_path, monkeypatch):
+    """The networks within the budget are tried once each, then the tuner stops."""
+    monkeypatch.setattr("bars_tf.compare.tuning.oracles.MAX_DRAWS", 100)
+    tiny = SPACE.replace(num_nodes=1, layout="R", width_choices=(0.5, 1.0), primitives=("skip", "bin_conv_3x3"))
+    tables = cost_tables(tiny, (28, 28, 1), 10)
+    oracle = opened(tmp_path, tuner, 12, architectures(tiny), lambda values: cost_of(
+        genotype_of(tiny, values), tables).ops < 1e4)
+    seen = []
+    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        seen.append(genotype_of(tiny, trial.hyperparameters.values))
+        oracle.update_trial(trial.trial_id, {OBJECTIVE: 0.5})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"null", b"\xff\xfe", b"[" * 10**5])
+def test_a_damaged_file_is_named(file, content, tmp_path):
+    run(opened(tmp_path, "random", 2))
+    (tmp_path / "tune" / file).write_bytes(content)
+    with pytest.raises(InputError, match=f"--workdir={tmp_path}: .*{file} is damaged .*: put .* remove") as caught:
+        opened(tmp_path, "random", 2).reload()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    run(opened(tmp_path, "random", 2))
+    (tmp_path / "tune" / "oracle.json").unlink()
+    with pytest.raises(InputError, match="oracle.json is damaged"):
+        opened(tmp_path, "random", 2).reload()
 
 
 def test_time_ends_the_search(tmp_path):

@@ -14,7 +14,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_of
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import ImageSplits
-from bars_tf.errors import InputError
+from bars_tf.errors import Failure, InputError
 from bars_tf.files import read_json
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_SMALL
@@ -72,6 +72,31 @@ def test_settings_of_a_training(trained, tmp_path):
     assert not (tmp_path / "candidates.json").exists()
 
 
+def test_more_trials_after_the_end(trained, tmp_path, capsys):
+    """The earlier trials count. Where another one leads, the training of the earlier best is removed."""
+    first = run_trials(task(tmp_path, GENOTYPE), None, is_worker=False)
+    for name in ("summary.json", "model.h5", "train/best_model.h5"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert run_trials(task(tmp_path, GENOTYPE), None, is_worker=False)["max_trials"] == 3 and len(trained) == 3
+    assert (tmp_path / "summary.json").exists()
+    more = run_trials(task(tmp_path, GENOTYPE, trials=5), None, is_worker=False)
+    assert len(trained) == 5 and more["trials"] == 4 and more["best"]["accuracy"] == pytest.approx(0.5)
+    assert [row for row in more["all"] if row in first["all"]] == first["all"]
+    assert not any((tmp_path / name).exists() for name in ("summary.json", "model.h5", "train"))
+    assert "another trial leads now" in capsys.readouterr().err
+    assert f"--train_lr={more['best']['values']['train_lr']}" in (tmp_path / "tuned.flags").read_text().splitlines()
+
+
+def test_a_full_disk_ends_the_trials(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tuner, "train_network", fails)
+    with pytest.raises(Failure, match="trial 0: OSError: .*No space left"):
+        run_trials(task(tmp_path), None, is_worker=False)
+
+
 def test_a_worker_leaves_the_results_to_the_chief(trained, tmp_path):
     assert run_trials(task(tmp_path, trials=1), None, is_worker=True) is None
     assert len(trained) == 1 and not (tmp_path / "trials.json").exists()
@@ -82,7 +107,7 @@ def test_no_completed_trial(tmp_path, monkeypatch):
         raise InputError("no")
 
     monkeypatch.setattr(tuner, "train_network", fails)
-    with pytest.raises(ValueError, match="none of 2 trials was completed"):
+    with pytest.raises(Failure, match="none of 2 trials was completed"):
         run_trials(task(tmp_path, trials=2), None, is_worker=False)
 
 
@@ -95,7 +120,7 @@ def test_the_time_of_an_interrupted_trial_counts(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_trials(task(tmp_path), None, is_worker=False)
     oracles = []
-    monkeypatch.setattr(tuner, "conclude", lambda task, oracle: oracles.append(oracle))
+    monkeypatch.setattr(tuner, "conclude", lambda task, oracle, *_: oracles.append(oracle))
     monkeypatch.setattr(Tuner, "search", lambda *_, **__: None)
     run_trials(task(tmp_path), None, is_worker=False)
     assert oracles[0].seconds > 0.5
