@@ -20,6 +20,7 @@ class RunSettings:
     max_steps: int = 0  # steps after which every epoch ends; 0 for no limit
     strategy: str = "one_device"  # "one_device", "mirrored" or "multi_worker"
     save_minutes: float = 10.0  # time between two checkpoints within an epoch
+    mlflow: bool = False  # whether the finished run is logged to MLflow
 
     @property
     def is_chief(self) -> bool:

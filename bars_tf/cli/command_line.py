@@ -61,10 +61,10 @@ def parse(program: str, arguments: Sequence[str]) -> Settings:
                 given["workdir"] = str(run)
     for name in it.required:
         if name not in given:
-            raise InputError(f"--{name}: is needed, as in `{it.example}`")
+            raise InputError(f"--{name}: is needed, as in `{it.examples[0]}`")
     if it.one_of and sum(name in given for name in it.one_of) != 1:
         names = ", ".join(f"--{name}" for name in it.one_of)
-        raise InputError(f"{names}: exactly one of them is needed, as in `{it.example}`")
+        raise InputError(f"{names}: exactly one of them is needed, as in `{it.examples[0]}`")
     settings = Settings.of(**given)
     if it.suffix and "workdir" not in given:
         settings = settings.replace(workdir=settings.run.workdir + it.suffix)
@@ -133,7 +133,7 @@ def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
 def help_text(program: str) -> str:
     """What `--help` prints."""
     it = PROGRAMS[program]
-    lines = [it.purpose, "", "Usage:", f"  {it.example}", ""]
+    lines = [it.purpose, "", "Examples:", *(f"  {example}" for example in it.examples), ""]
     lines += _entry("flagfile", "A file of flags, one a line: a path, or a name in configs/. Later flags override "
                     "earlier ones.")
     for group, flags in FLAGS.items():

@@ -113,6 +113,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "strategy": Flag(one_of(*STRATEGIES), "Devices that share every batch: one_device; mirrored, all GPUs of this "
                          "machine; multi_worker, the machines in TF_CONFIG, which all see --workdir."),
         "save_minutes": Flag(POSITIVE, "Minutes between two checkpoints within a long epoch."),
+        "mlflow": Flag(boolean, "Log the finished run to MLflow (extra mlflow): to the server that MLFLOW_TRACKING_URI "
+                       "names, or to mlflow.db in the working directory."),
         "verbosity": Flag(COUNT_OR_0, "1 shows the messages of TensorFlow and the traceback of an error."),
         "json": Flag(boolean, "Print JSON."),
     },
@@ -296,7 +298,7 @@ class Program(NamedTuple):
     """What `--help` says of a program, and the flags that it takes."""
 
     purpose: str
-    example: str
+    examples: tuple[str, str]
     flags: tuple[str, ...]
     required: tuple[str, ...] = ()  # flags that must be given
     one_of: tuple[str, ...] = ()  # flags of which exactly one must be given
@@ -307,51 +309,57 @@ class Program(NamedTuple):
 PROGRAMS = {
     "search": Program(
         "Searches a binary network within a budget, rebuilds it, trains it and evaluates it.",
-        "bin/search --flagfile=quickstart.flags",
+        ("bin/search --flagfile=quickstart.flags",
+         "bin/search --flagfile=cifar_compare.flags --image_dir=IMAGES --image_size=32 --budget_size=60k"),
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n not in ("json", "precision"))),
     "train": Program(
         "Trains the network of a genotype file, or a baseline within a budget, and evaluates it.",
-        "bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+        ("bin/train --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+         "bin/train --network=quicknet --flagfile=quickstart.flags"),
         tuple(n for n in ("genotype", "network", "blocks", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN)
               if n not in ("json", "arch_split", "batch_size", "budgets")), one_of=("genotype", "network")),
     "compare": Program(
         "Trains searched, random and hand-made networks of equal cost in the same way, and compares their accuracy.",
-        "bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
+        ("bin/compare --genotypes=runs/NAME,runs/OTHER --flagfile=quickstart_compare.flags",
+         "bin/compare --genotypes=runs/NAME --flagfile=quickstart_compare.flags --references=none --num_random=8"),
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *COMPARE)
               if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "train_backbone",
-                           "budgets")),
+                           "budgets", "mlflow")),
         suffix="_compare"),
     "evaluate": Program(
         "Prints the accuracy of a trained network.",
-        "bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
+        ("bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
+         "bin/evaluate --model=my_net/my_net.tflite --flagfile=runs/NAME/config.flags --json"),
         ("model", "split", "dataset", "data_dir", *USER_IMAGES, "image_size", "validation_split", "split_seed",
          "eval_batch_size", "seed", "max_steps", "verbosity", "json"), ("model",)),
     "summary": Program(
         "Prints the layers and costs of a genotype file, or the contents of a model file.",
-        "bin/summary --genotype=runs/NAME/genotype.json",
+        ("bin/summary --genotype=runs/NAME/genotype.json", "bin/summary --model=my_net/my_net.tflite"),
         ("genotype", "model", "image_size", "verbosity", "json"), one_of=("genotype", "model")),
     "tune": Program(
         "Tunes training settings, or searches networks of a space by trained trials, with keras-tuner.",
-        "bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+        ("bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
+         "bin/tune --what=architecture --flagfile=quickstart.flags --tuner=bayesian --tune_minutes=30"),
         tuple(n for n in ("genotype", *RUN, *DATA, *SPACE, *BUDGET, *TRAIN, *TUNE)
               if n not in ("json", "arch_split", "batch_size", "strategy", "precision", "pretrain_epochs", "teacher",
                            "distillation", "train_backbone", "budgets")), ("what",),
         suffix="_tune"),
     "report": Program(
         "Writes report.html and the figures of a run, finished or not.",
-        "bin/report --workdir=runs/NAME",
-        ("workdir", "verbosity"), ("workdir",)),
+        ("bin/report --workdir=runs/NAME", "bin/report --workdir=runs/NAME --mlflow"),
+        ("workdir", "mlflow", "verbosity"), ("workdir",)),
     "runs": Program(
         "Lists the runs below a directory.",
-        "bin/runs runs --sort=-test_accuracy",
+        ("bin/runs runs --sort=-test_accuracy", "bin/runs runs --page=runs/runs.html"),
         ("directory", "sort", "page", "verbosity", "json"), argument="directory"),
     "bench": Program(
         "Measures speed and memory of search and training against the bare convolutions on this machine.",
-        "bin/bench --space=bars_paper",
+        ("bin/bench --space=bars_paper", "bin/bench --space=bars_small --measure=train --rounds=3 --json"),
         (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
          "verbosity", "json")),
     "export": Program(
         "Writes a trained network as a Larq Zoo model, a deployment file and plain C, and proves that all compute it.",
-        "bin/export --workdir=runs/NAME --name=my_net --output=my_net",
+        ("bin/export --workdir=runs/NAME --name=my_net --output=my_net",
+         "bin/export --workdir=runs/NAME --name=my_net --output=my_net_c --format=c"),
         ("workdir", *EXPORT, "data_dir", *USER_IMAGES, "verbosity"), ("workdir", "name", "output")),
 }

@@ -12,6 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from bars_tf import console, log_filter
 from bars_tf.cli import command_line
@@ -37,6 +38,9 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
         settings = command_line.parse(program, arguments)
         verbose = settings.values["verbosity"] > 0
         _set_verbosity(program, verbose)
+        if settings.run.mlflow and not find_spec("mlflow"):
+            raise InputError.of("mlflow", True, "needs the extra mlflow: BARS_EXTRAS=mlflow before a program of bin/, "
+                                "or pip install '.[mlflow]'")
         # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
         main = main or importlib.import_module(f"bars_tf.cli.{program}").main
         main(settings)

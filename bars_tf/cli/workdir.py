@@ -15,7 +15,7 @@ from bars_tf.report.run_files import CONFIG, DATA, GENOTYPE, LOCK, NETWORKS, SPA
 
 # Flags that do not change what a run computes: a run may be resumed with other values of them. A genotype file and the
 # user's images are judged by their content.
-FREE = ("workdir", "data_dir", *USER_IMAGES, "verbosity", "save_minutes", "strategy", "genotype",
+FREE = ("workdir", "data_dir", *USER_IMAGES, "verbosity", "save_minutes", "strategy", "genotype", "mlflow",
         # A comparison may take in more networks.
         "genotypes", "num_random", "repeat_random", "references", "train_seeds")
 # What a run that has computed something has, one of them.

@@ -7,6 +7,7 @@ from typing import Any
 from bars_tf.console import duration
 from bars_tf.cost.deployment import LABELS
 from bars_tf.cost.measures import PEAK, UNITS
+from bars_tf.report import page, run
 from bars_tf.report.run_files import CANDIDATES, GENOTYPE, MODEL, SUMMARY
 from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype
@@ -41,7 +42,8 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         downloads = environment.get("BARS_DOWNLOAD_SECONDS", "0")
         times.append(f"set-up {duration(float(seconds))} (of it downloads {duration(float(downloads))})")
     rows.append(("times", ", ".join(times)))
-    files = [name for name in (GENOTYPE, MODEL, SUMMARY, CANDIDATES, "report.html")
+    files = [name for name in (GENOTYPE, MODEL, SUMMARY, CANDIDATES, page.PAGE)
              if (directory / name).exists()]
     rows.append(("files", f"{directory}/: {', '.join(files)}"))
     print_table(rows, left=(0, 1))
+    print("\nnext:", *(command for _, command in page.next_commands(run.read(directory), directory)), sep="\n  ")

@@ -15,6 +15,7 @@ from bars_tf.report import run as runs
 from bars_tf.report.run_files import CONFIG, GENOTYPE, MODEL, SPACE, TUNED, number
 
 PAGE, FIGURES = "report.html", "report"
+RUNS_PAGE = "runs.html"  # of bin/runs, in the directory above that of the run
 MOST_CLASSES = 1000  # rows of the table of classes
 SECTIONS = {
     "network": ("The network", "Each node sums its inputs. \"in\" is the input of the cell, with fewer channels where "
@@ -47,6 +48,7 @@ def write(directory: Path) -> Path:
     write_bytes(directory / PAGE, html.render(
         "report.html", run=run, facts=facts(run), sections=sections, classes=classes(run), units=UNITS,
         commands=commands(run), versions=versions(run), directory=directory.resolve(), problems=problems,
+        has_runs_page=(directory.resolve().parent / RUNS_PAGE).exists(), runs_page=RUNS_PAGE,
         settings=config.read_text("utf-8", "replace")[:100_000] if config.exists() else "").encode())
     return directory / PAGE
 
@@ -105,30 +107,40 @@ def classes(run: runs.Run) -> list[dict[str, Any]]:
 def commands(run: runs.Run) -> list[tuple[str, str]]:
     """Commands that resume a run, repeat it and use its network, each with its purpose."""
     directory = run.directory.resolve()
-
-    def flag(name: str, path: str | Path) -> str:
-        return f" --{name}={shlex.quote(str(path))}"
-
-    here, again = flag("workdir", directory), flag("workdir", f"{directory}_again")
-    flagfile = flag("flagfile", directory / CONFIG) * bool(run.flags)
+    again = _flag("workdir", f"{directory}_again")
+    flagfile = _flag("flagfile", directory / CONFIG) * bool(run.flags)
     # Behind the flagfile: the files that it names may be gone or others by now.
     own_space = run.flags.get("space", "").endswith(".json") and (directory / SPACE).exists()
-    space = flag("space", directory / SPACE) * own_space
-    genotype = flag("genotype", directory / GENOTYPE) * bool(run.genotype)
+    space = _flag("space", directory / SPACE) * own_space
+    genotype = _flag("genotype", directory / GENOTYPE) * bool(run.genotype)
     own = flagfile + space + genotype * (run.program == "train" and "genotype" in run.flags)
     found = []
     if run.flags and run.state == runs.STOPPED:
-        found.append(("Resume it:", f"bin/{run.program}{own}{here}"))
+        found.append(("Resume it:", f"bin/{run.program}{own}{_flag('workdir', directory)}"))
     if run.flags:
         found.append(("Repeat it:", f"bin/{run.program}{own}{again}"))
     if run.flags and run.genotype and run.program != "train":
-        tuned = flag("flagfile", directory / TUNED) * (directory / TUNED).exists()
+        tuned = _flag("flagfile", directory / TUNED) * (directory / TUNED).exists()
         found.append(("Train the network again:", f"bin/train{flagfile}{tuned}{space}{genotype}{again}"))
+    beside = directory.parent
+    return [*found, *next_commands(run, directory), ("Compare it with the runs beside it:", (
+        f"bin/runs {shlex.quote(str(beside))}{_flag('page', beside / RUNS_PAGE)}"))]
+
+
+def next_commands(run: runs.Run, directory: Path) -> list[tuple[str, str]]:
+    """The commands that people use next on a run in a directory: report, evaluate, export."""
+    found = [("Write the report again:", f"bin/report{_flag('workdir', directory)}")]
     if (directory / MODEL).exists():
-        found.append(("Evaluate it:", f"bin/evaluate{flag('model', directory / MODEL)}{flagfile}"))
-        if run.genotype:
-            found.append(("Export it for devices:", f"bin/export{here} --name=my_net --output=my_net"))
-    return [*found, ("Write this page again:", f"bin/report{here}")]
+        flagfile = _flag("flagfile", directory / CONFIG) * bool(run.flags)
+        found.append(("Evaluate the network:", f"bin/evaluate{_flag('model', directory / MODEL)}{flagfile}"))
+        if run.genotype and not run.is_float:
+            found.append(("Export it for devices:",
+                          f"bin/export{_flag('workdir', directory)} --name=my_net --output=my_net"))
+    return found
+
+
+def _flag(name: str, path: str | Path) -> str:
+    return f" --{name}={shlex.quote(str(path))}"
 
 
 def versions(run: runs.Run) -> list[tuple[str, str]]:

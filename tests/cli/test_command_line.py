@@ -66,7 +66,18 @@ def test_a_data_set_that_is_typed_takes_the_place_of_a_flagfiles_images(tmp_path
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+def test_examples_are_commands_of_the_program(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "NAME").mkdir(parents=True)
+    (tmp_path / "runs" / "NAME" / "config.flags").write_text("--seed=1\n")
+    for example in PROGRAMS[program].examples:
+        name, *arguments = example.split()
+        assert name == f"bin/{program}" and parse(program, arguments)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_fits_a_screen(program):
     lines = help_text(program).splitlines()
     assert max(map(len, lines)) <= 110
-    assert f"  {PROGRAMS[program].example}" in lines
+    first, second = PROGRAMS[program].examples
+    assert lines[2:5] == ["Examples:", f"  {first}", f"  {second}"]
