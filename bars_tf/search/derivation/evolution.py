@@ -5,6 +5,7 @@ the same cost (as SPOS, arXiv 1904.00420). It serves families of budgets, where 
 one, and random walks; as a search over one budget it lost here, see `CHANGELOG.md`.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -35,6 +36,25 @@ def child(scored: Sequence[Genotype], seen: Collection[Genotype], tables: CostTa
             return found
         smaller = smaller or found
     return smaller
+
+
+def moved_to_budget(genotype: Genotype, tables: CostTables, budget: Budget, rng: np.random.Generator) -> Genotype:
+    """Returns a genotype within the budget that uses `NEARLY_ALL` of it, by random mutations that come nearer to that.
+
+    Where the space has no such network, or `TRIES` mutations find none, it is the nearest one of them.
+    """
+    def distance(found: Genotype) -> float:
+        used = budget.used(cost_of(found, tables))
+        return 0.0 if NEARLY_ALL <= used <= 1 else abs(math.log(max(used, 1e-9)))
+
+    here = distance(genotype)
+    for _ in range(TRIES):
+        if not here:
+            break
+        following = mutated(genotype, rng)
+        if (there := distance(following)) <= here:
+            genotype, here = following, there
+    return genotype
 
 
 def crossed(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:

@@ -9,8 +9,9 @@ import functools
 import numpy as np
 
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.tables import CostTables, cost_of
+from bars_tf.cost.tables import CostTables
 from bars_tf.legacy_keras import tf
+from bars_tf.search.derivation import evolution
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
@@ -19,8 +20,8 @@ STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "unifor
 # The second candidate is evaluated on a quarter of the batch: sampling noise outweighs the variance this adds (our
 # choice).
 SECOND_PATH = 4
-# Networks that are drawn, and how many of them, nearest to the budget, are used (our choice).
-DRAWN, NEAREST = 4096, 1024
+# Networks that uniform steps draw from, and how many in a row come of one uniform draw (our choice).
+NETWORKS, SUCCESSIVE = 256, 4
 
 
 def stream_seed(seed: int, step: tf.Tensor, update: str, stream: str) -> tf.Tensor:
@@ -79,13 +80,17 @@ class Sampler:
 
 @functools.lru_cache(maxsize=2)  # every replica traces the step that draws from them
 def networks_near_budget(tables: CostTables, budget: Budget, seed: int) -> Choices:
-    """Draws networks uniformly and returns the quarter whose costs are nearest to the budget, where later ones are
-    compared: one-hot widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives]."""
-    rng = np.random.default_rng([seed, 2])
-    networks = [random_genotype(tables.space, rng) for _ in range(DRAWN)]
-    used = [budget.used(cost_of(genotype, tables)) for genotype in networks]
-    nearest = np.argsort(np.abs(np.log(np.maximum(used, 1e-9))), kind="stable")[:NEAREST]
-    return Choices(*map(np.stack, zip(*(one_hot(networks[i]) for i in nearest))))
+    """Draws networks that use nearly all of a budget, where the derived ones are compared.
+
+    Uniform draws, each moved to the budget by random mutations, and networks that are a few mutations away.
+
+    Returns: one-hot widths [N, stages, W], depths [N, stages, D] and edges [N, groups, edges, primitives].
+    """
+    rng, networks = np.random.default_rng([seed, 2]), []
+    for i in range(NETWORKS):
+        start = evolution.mutated(networks[-1], rng) if i % SUCCESSIVE else random_genotype(tables.space, rng)
+        networks.append(evolution.moved_to_budget(start, tables, budget, rng))
+    return Choices(*map(np.stack, zip(*map(one_hot, networks))))
 
 
 def mixed_logits(logits: Choices, networks: Choices, fraction: float, seed: tf.Tensor) -> Choices:

@@ -9,7 +9,7 @@ from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.candidates import candidates, grow_to_budget
 from bars_tf.space.encoding import random_genotype
-from bars_tf.space.presets import BARS_PAPER
+from bars_tf.space.presets import BARS, BARS_PAPER
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +33,19 @@ def test_candidates_and_their_children_keep_the_budget_and_use_it(space, budget,
         if "none" not in space.primitives:
             assert all(genotype.primitive(cell.group, edge) in space.primitives
                        for cell in genotype.active_cells() for edge in space.edges)
+
+
+@pytest.mark.parametrize("space, budget", [
+    (BARS.replace(stem="conv_3x3_2"), Budget(bops=4e6, flops=2e5)), (NASB, Budget(bops=4e6)),
+    (BARS_PAPER, Budget(ops=1.2e6, size_bytes=60e3))])
+def test_uniform_draws_move_to_the_budget(space, budget, rng):
+    """At least 90 % of them use 90 to 100 % of it; of the draws themselves hardly any."""
+    tables = cost_tables(space, (32, 32, 3), 10)
+    drawn = [random_genotype(space, rng) for _ in range(40)]
+    moved = [evolution.moved_to_budget(genotype, tables, budget, rng) for genotype in drawn]
+    used = [[budget.used(cost_of(genotype, tables)) for genotype in found] for found in (drawn, moved)]
+    inside = np.mean([[NEARLY_ALL <= fraction <= 1 for fraction in found] for found in used], axis=1)
+    assert inside[0] < 0.5 and inside[1] >= 0.9 and len({genotype.canonical() for genotype in moved}) >= 36
 
 
 def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
