@@ -82,6 +82,7 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
     """The networks within the budget that are one change away and use more of it: worth, gain, network, its indices."""
     space, grid = genotype.space, depth_grid(genotype.space)
     before = sum(budget.fractions(cost_of(genotype, tables)).values())
+    targets, none = np.array(space.edges)[:, 1], space.primitives.index("none") if "none" in space.primitives else -1
     for level, logits in enumerate(alphas):
         for *place, candidate in np.ndindex(logits.shape):
             at = tuple(place)
@@ -89,7 +90,7 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
                 continue
             changed = Choices(*(p.copy() for p in picks))
             changed[level][at] = candidate
-            if level == 2 and _has_too_many_inputs(space, changed.edges[at[0]]):
+            if level == 2 and np.bincount(targets[changed.edges[at[0]] != none]).max(initial=0) > space.most_inputs:
                 continue
             network = genotype_of(space, changed)
             cost = cost_of(network, tables)
@@ -106,10 +107,3 @@ def _likely_inputs(space: SearchSpace, alphas: np.ndarray) -> np.ndarray:
                           key=lambda name: alphas[0, space.primitives.index(name)])),), *group[1:])
     names = {(source, target): name for target, node in enumerate(group, 1) for source, name in node}
     return np.array([space.primitives.index(names.get(edge, "none")) for edge in space.edges])
-
-
-def _has_too_many_inputs(space: SearchSpace, chosen: np.ndarray) -> bool:
-    if space.most_inputs == space.num_nodes:
-        return False
-    inputs = np.array([target for _, target in space.edges])[chosen != space.primitives.index("none")]
-    return bool(np.bincount(inputs).max(initial=0) > space.most_inputs)
