@@ -65,10 +65,8 @@ def difference(one: Estimate, other: Estimate | float) -> tuple[tuple[float, flo
 
 
 def jackknife_error(statistic: Callable[[np.ndarray], float], count: int) -> float:
-    """Standard error of a statistic of `count` items, each of which is left out once.
+    """Standard error of a `statistic` of the items with given indices, of which each of `count` is left out once.
 
-    Args:
-        statistic: computes the statistic of the items with the given indices.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 11.
     """
     values = np.array([statistic(np.delete(np.arange(count), i)) for i in range(count)])
@@ -120,15 +118,10 @@ def best_of(validation: Sequence[float], test: Sequence[float], size: int) -> fl
 
     The expectation is over all subsets of that size, drawn without replacement. Networks of equal validation accuracy
     are equally likely.
-
-    Raises: ValueError if `size` is not from 1 to the number of networks.
     """
-    validation, test, count = np.array(validation, float), np.array(test, float), len(test)
-    if not 1 <= size <= count:
-        raise ValueError(f"size={size}: must be from 1 to {count}, the number of networks")
-    expected = 0.0
+    validation, test, expected = np.array(validation, float), np.array(test, float), 0.0
     for value in np.unique(validation):
         at_most, below = int((validation <= value).sum()), int((validation < value).sum())
-        chance = (math.comb(at_most, size) - math.comb(below, size)) / math.comb(count, size)
+        chance = (math.comb(at_most, size) - math.comb(below, size)) / math.comb(len(test), size)
         expected += chance * float(test[validation == value].mean())
     return expected

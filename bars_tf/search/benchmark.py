@@ -117,8 +117,8 @@ def times(benchmark: Benchmark, runs: Sequence[Callable[[], None]]) -> np.ndarra
 
 def pair(prefix: str, benchmark: Benchmark, search: SupernetSteps, picks: Sequence[np.ndarray | None],
          networks: Sequence[Counter[Convolution]] = ()) -> dict[str, Any]:
-    """Seconds of the weight step, the arch step and the pair: median and range of the mean over the picks, and the
-    part of them that the convolutions of some networks take by themselves."""
+    """Seconds of the weight step, the arch step and the pair: median and range of the mean over the picks; and the
+    fraction of the pair's that the convolutions of some networks take by themselves."""
     def run(step: Callable[[], None], picked: np.ndarray | None) -> None:
         search.force(picked)
         step()

@@ -78,7 +78,7 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
         seconds += took
     write_json(candidates_file, {
         "search_seconds": seconds, **winner, "candidates": [candidate_row(c) for c in candidates]})
-    _save(search, candidates[0], search.directory / GENOTYPE)
+    candidates[0].genotype.save(search.directory / GENOTYPE, search.images.image_shape, search.images.num_classes)
     scores.path.unlink()
 
 
@@ -86,19 +86,14 @@ def derive_family(search: Search, ranking: Callable[..., list[Candidate]]) -> li
     """Writes `family.json` and the genotype of each budget; returns the candidates of the largest budget."""
     measure = search.family.measure
     found = rank_members(ranking, search.family.budgets(search.budget))
-    (search.directory / "family").mkdir(exist_ok=True)
     for limit, (member, *_) in found.items():
         path = search.directory / "family" / f"{limit:.0f}.json"
-        _save(search, member, path)
+        member.genotype.save(path, search.images.image_shape, search.images.num_classes)
         console.say(f"family  {getattr(member.cost, measure):,.0f} of {limit:,.0f} {measure}, accuracy "
                     f"{member.accuracy:.2%} by the supernet: {path}")
     write_json(search.directory / FAMILY, {"measure": measure, "members": [
         {"budget": limit, **candidate_row(member)} for limit, (member, *_) in found.items()]})
     return list(found.values())[-1]
-
-
-def _save(search: Search, candidate: Candidate, path: Path) -> None:
-    candidate.genotype.save(path, search.images.image_shape, search.images.num_classes)
 
 
 def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[Candidate], int, float]:
