@@ -5,8 +5,6 @@ images and the samples of a search are functions of the seed and the position (`
 Our own, because Keras's `BackupAndRestore` resumes at whole epochs only and trusts damaged files.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -15,7 +13,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,30 +30,6 @@ class Position(NamedTuple):
 
     epoch: int
     step: int
-
-
-class SignalHandler:
-    """A context in which SIGINT and SIGTERM set `requested`; a second signal raises KeyboardInterrupt at once."""
-
-    def __init__(self):
-        self.requested = False
-
-    def __enter__(self) -> SignalHandler:
-        self._before = {}
-        if threading.current_thread() is threading.main_thread():  # other threads may not set handlers
-            self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, kind, *_) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if self.requested and kind is None:  # the signal came after the last checkpoint
-            raise KeyboardInterrupt("saved")
-
-    def _handle(self, number, frame):
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 class _Progress(tf.train.experimental.PythonState):
@@ -87,7 +61,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
     def __init__(self, directory: str, steps: int, save_minutes: float, writes: bool = True, **objects: Any):
         super().__init__()
         self.directory, self.steps, self.save_seconds = directory, steps, 60 * save_minutes
-        self.signals, self.epoch, self.writes = SignalHandler(), 0, writes
+        self.requested, self.epoch, self.writes = False, 0, writes
         # Several processes must save together, which they can only agree on at the end of an epoch.
         self.single_process = not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
         self._progress = _Progress()
@@ -137,6 +111,25 @@ class Checkpoints(tf.keras.callbacks.Callback):
                                 "to start anew")
         return self.first
 
+    @contextlib.contextmanager
+    def saving_at_signals(self) -> Iterator[None]:
+        """A context in which SIGINT and SIGTERM end the training after its next step, once that is saved; a second
+        signal raises KeyboardInterrupt at once. Several processes, and threads beside the main one, take no part."""
+        def handle(number, frame):
+            if self.requested:
+                raise KeyboardInterrupt
+            self.requested = True
+
+        takes_part = self.single_process and threading.current_thread() is threading.main_thread()
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM) if takes_part}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.requested:  # the signal came after the last checkpoint
+            raise KeyboardInterrupt("saved")
+
     def _remove_incomplete(self):
         """Removes the files of an interrupted save."""
         listed = {number_of(path) for path in self._manager.checkpoints}
@@ -160,7 +153,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
                 self._remove_incomplete()
             raise OSError(0, f"the checkpoint can't be saved, earlier ones remain: {one_line(error)}") from None
         self._counted, self._saved = now, time.monotonic()
-        if self.signals.requested:
+        if self.requested:
             raise KeyboardInterrupt(f"saved {position}")
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -168,7 +161,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         step = batch + 1 + (self.first.step if self.epoch == self.first.epoch else 0)
-        due = self.signals.requested or time.monotonic() - self._saved >= self.save_seconds
+        due = self.requested or time.monotonic() - self._saved >= self.save_seconds
         if self.single_process and due and step < self.steps:  # after the last step, the end of the epoch saves
             self._save(self.epoch, step, self.epoch_means({k: float(v) for k, v in logs.items()}, step))
 
@@ -203,7 +196,7 @@ def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], e
     means = tf.keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: logs.update(checkpoints.epoch_means(logs, checkpoints.steps)))
     try:
-        with checkpoints.signals if checkpoints.single_process else contextlib.nullcontext():
+        with checkpoints.saving_at_signals():
             for position, end, steps in calls:
                 model.fit(batches(position), initial_epoch=position.epoch, epochs=end, steps_per_epoch=steps,
                           validation_data=validation_data, verbose=0,

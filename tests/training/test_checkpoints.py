@@ -9,11 +9,11 @@ import pytest
 
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
-from bars_tf.training.checkpoints import Checkpoints, SignalHandler
+from bars_tf.training.checkpoints import Checkpoints
 
 
-def test_a_signal_after_the_last_save_ends_the_program():
-    with pytest.raises(KeyboardInterrupt), SignalHandler():
+def test_a_signal_after_the_last_save_ends_the_program(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Checkpoints(str(tmp_path), 1, 1.0).saving_at_signals():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
