@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 
 from bars_tf.errors import InputError
@@ -31,14 +32,41 @@ class RunSettings:
         if self.strategy != "multi_worker":
             return True
         try:
-            values = json.loads(os.environ["TF_CONFIG"])
-            cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
-            if not 0 <= index < len(cluster[kind]):
-                raise ValueError
-        except (KeyError, TypeError, ValueError):
+            kind, index, has_chief = _task(os.environ.get("TF_CONFIG", ""))
+        except ValueError as error:
             raise InputError.of("strategy", self.strategy,
-                                f"needs TF_CONFIG in the environment, as {CLUSTER}") from None
-        return kind == "chief" or ("chief" not in cluster and index == 0)
+                                f"needs TF_CONFIG in the environment, as {CLUSTER}: {error}") from None
+        return kind == "chief" or (index == 0 and not has_chief)
+
+
+def _task(text: str) -> tuple[str, int, bool]:
+    """Type and index of the task in TF_CONFIG, and whether its cluster has a chief.
+
+    Raises: ValueError where TensorFlow would wait for ever, end without a message, or fail with a trace.
+    """
+    if not text.strip():
+        raise ValueError("it is missing")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    try:
+        cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
+        addresses = [address for job in cluster.values() for address in job if isinstance(job, list)]
+        wrong = [address for address in addresses if not re.fullmatch(r"\S+:[1-9]\d{0,4}", address)]
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("it has another form") from None
+    if other := set(cluster) - {"chief", "worker"}:
+        raise ValueError(f"the jobs are worker, and chief for one of them, not {min(other)}")
+    if not addresses or len(set(addresses)) < sum(map(len, cluster.values())):
+        raise ValueError("each job is a list of addresses that differ")
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is not an address HOST:PORT")
+    if len(cluster.get("chief", ["one"])) != 1:
+        raise ValueError("there is one chief")
+    if type(index) is not int or not 0 <= index < len(cluster.get(str(kind), [])):
+        raise ValueError(f"the cluster has no task {kind!r} of index {index!r}")
+    return kind, index, "chief" in cluster
 
 
 def config_directories() -> list[Path]:

@@ -10,12 +10,18 @@ from bars_tf.legacy_keras import tf
 
 
 def make_strategy(strategy: str) -> tf.distribute.Strategy:
-    """Makes the strategy "one_device", "mirrored" or "multi_worker". A worker must call it before any computation."""
-    if strategy == "mirrored":
-        return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("GPU")] or [
-            d.name for d in tf.config.list_logical_devices("CPU")])
+    """Makes the strategy "one_device", "mirrored" or "multi_worker". A worker must call it before any computation.
+
+    One worker alone is one machine, and one device needs no strategy: both then save and stop as such.
+    """
     if strategy == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+        if sum(map(cluster.num_tasks, cluster.jobs)) > 1:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    if strategy != "one_device":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        if len(devices) > 1:
+            return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
 
 
@@ -48,6 +54,27 @@ def distribute_batches(strategy: tf.distribute.Strategy, batch_size: int,
             tf.nest.map_structure(by_replica, element)))
 
     return strategy.distribute_datasets_from_function(worker_batches)
+
+
+def replicas() -> int:
+    """Returns the number of replicas that take the step which is being traced."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def images_here(count: tf.Tensor) -> tf.Tensor:
+    """Returns how many of the first `count` images of a batch that `distribute_batches` made this replica has."""
+    if replicas() == 1:
+        return count
+    context = tf.distribute.get_replica_context()
+    return _images_of_replica(count, context.replica_id_in_sync_group, replicas(),
+                              len(context.strategy.extended.worker_devices))
+
+
+def _images_of_replica(count, replica, replicas, local):
+    """The same for a replica, of which each worker has `local`: the workers take turns, and in each its replicas."""
+    first = replica // local + replica % local * (replicas // local)  # the first image of the batch that it has
+    return (count - first + replicas - 1) // replicas
 
 
 def is_distributed(strategy: tf.distribute.Strategy) -> bool:

@@ -5,6 +5,7 @@ The programs run in this process: they refuse before any training.
 
 import dataclasses
 import fcntl
+import json
 
 import pytest
 from backbone_space import BACKBONE_SPACE
@@ -12,6 +13,7 @@ from genotype_files import GENOTYPE, genotype_text
 from helpers import TINY, refused
 from sample_images import random_images, write_dataset
 
+from bars_tf.config import RunSettings
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.space import backbones
@@ -167,7 +169,37 @@ def test_bad_stages(program_here, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_several_workers_need_a_description(program_here, tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", "{}")
+WORKERS = ["host1:2222", "host2:2222"]
+
+
+def task_of(cluster, kind="worker", index=0):
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("", "it is missing"), ("{", "it is not JSON"), ("{}", "it has another form"), ("[]", "it has another form"),
+    ('{"cluster": 3, "task": 4}', "it has another form"), (task_of({"worker": [1, 2]}), "it has another form"),
+    (task_of({"worker": "host1:2222"}), "each job is a list"), (task_of({"worker": []}), "each job is a list"),
+    (task_of({"worker": {"0": "host1:2222"}}), "each job is a list"),
+    (task_of({"worker": ["host1:2222"] * 2}), "addresses that differ"),
+    (task_of({"worker": ["host1", "host2"]}), "'host1' is not an address HOST:PORT"),
+    (task_of({"worker": ["host1:port"]}), "'host1:port' is not an address HOST:PORT"),
+    (task_of({"worker": WORKERS, "ps": ["host3:2222"]}, "ps"), "not ps"),
+    (task_of({"worker": WORKERS, "chief": ["host3:2222", "host4:2222"]}), "there is one chief"),
+    (task_of({"worker": WORKERS}, "ps"), "no task 'ps' of index 0"),
+    (task_of({"worker": WORKERS}, ["worker"]), "no task ['worker']"),
+    (task_of({"worker": WORKERS}, index=2), "no task 'worker' of index 2"),
+    (task_of({"worker": WORKERS}, index=-1), "of index -1"), (task_of({"worker": WORKERS}, index="0"), "of index '0'")])
+def test_several_workers_need_a_description(text, problem, program_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
     done = program_here("search", *TINY, "--strategy=multi_worker", f"--workdir={tmp_path / 'work'}")
-    refused(done, ["--strategy=multi_worker", "TF_CONFIG", "host1:2222"])
+    refused(done, ["--strategy=multi_worker", "TF_CONFIG", "host1:2222", problem])
+
+
+def test_the_chief_writes_files(monkeypatch):
+    for text, chief in ((task_of({"worker": WORKERS}), True), (task_of({"worker": WORKERS}, index=1), False),
+                        (task_of({"worker": WORKERS, "chief": ["host3:1"]}), False),
+                        (task_of({"worker": WORKERS, "chief": ["host3:1"]}, "chief"), True)):
+        monkeypatch.setenv("TF_CONFIG", text)
+        assert RunSettings(strategy="multi_worker").is_chief == chief and RunSettings().is_chief
+

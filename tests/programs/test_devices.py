@@ -39,20 +39,24 @@ def ended(*processes):
 
 
 def test_two_devices_and_two_processes_are_one_device(tmp_path):
-    """20 steps in float64, the last ten of them with alphas, clipped gradients and live batch-norm statistics."""
+    """20 steps in float64, the last ten of them with alphas, clipped gradients and live batch-norm statistics.
+
+    Second candidates are computed on 3 of 12 images, two of them on one device, and on 1 of 6, on one device alone.
+    """
     ports = free_ports(2)
-    ended(start(1, "one_device", tmp_path / "one"), start(2, "mirrored", tmp_path / "two"),
-          *(start(1, "multi_worker", tmp_path / f"worker{task}", task=task, ports=ports) for task in range(2)))
-    one = np.load(tmp_path / "one" / "result.npz")
-    assert len(one["drawn"]) == 20 and len(np.unique(one["drawn"], axis=0)) > 5
-    for run in ("two", "worker0", "worker1"):
-        other = np.load(tmp_path / run / "result.npz")
-        assert (one["replicas"], other["replicas"]) == (1, 2)
+    ended(start(1, "one_device", tmp_path / "one", "--batches=12,6"),
+          start(2, "mirrored", tmp_path / "two", "--batches=12,6"), *(start(
+              1, "multi_worker", tmp_path / f"worker{i}", "--batches=12", task=i, ports=ports) for i in range(2)))
+    for run, size, replicas in (("two", 12, 2), ("two", 6, 2), ("worker0", 12, 2), ("worker1", 12, 2),
+                                ("one/strategy", 6, 1)):
+        one, other = (np.load(tmp_path / name / f"{size}.npz") for name in ("one", run))
+        assert len(one["drawn"]) == 20 and len(np.unique(one["drawn"], axis=0)) > 5
+        assert (one["replicas"], other["replicas"]) == (1, replicas)
         assert set(one.files) == set(other.files)
         # Of what several processes evaluate Keras gives the sum: a search evaluates on one device.
-        names = set(one.files) - {"replicas", *(["tested"] if run != "two" else [])}
+        names = set(one.files) - {"replicas", *(["tested"] if "worker" in run else [])}
         largest = max(np.abs(one[name].astype(float) - other[name]).max() for name in names)
-        print(run, "differs by at most", largest)
+        print(run, size, "differs by at most", largest)
         assert largest < 1e-9
 
 

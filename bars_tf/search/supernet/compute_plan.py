@@ -20,6 +20,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import depth_grid
 from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.distribution import replicas
 
 
 class SubBatch(NamedTuple):
@@ -70,10 +71,14 @@ def add(total: tf.Tensor, term: tf.Tensor, sub_batch: SubBatch) -> tf.Tensor:
     The gradient of the term is that of a sum in any case: so a coefficient of 0 learns what its candidate is worth.
     """
 
+    def to_term(gradient):
+        gradient = sub_batch.take(gradient)  # of one image, where another replica has all that are computed
+        return gradient if replicas() == 1 else gradient * sub_batch.counts
+
     @tf.custom_gradient
     def run(total, term):
         (result,) = _sum(total.dtype)(sub_batch.adds, [total, term], [total.shape])
-        return result, lambda gradient: (gradient, sub_batch.take(gradient))
+        return result, lambda gradient: (gradient, to_term(gradient))
 
     return run(total, term)
 

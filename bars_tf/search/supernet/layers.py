@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.search.supernet.compute_plan import Branches
 from bars_tf.search.supernet.widths import value_of
+from bars_tf.training.distribution import replicas
 
 
 class MaskedQuantConv2D(lq.layers.QuantConv2D):
@@ -146,8 +147,8 @@ class BatchNorm(tf.keras.layers.Layer):
             inputs: images [B, H, W, C].
             mode, fraction: one of the modes above, and the scalar of "calibrate".
             scale: scalar that multiplies the result; None: 1.
-            counts: scalar 1.0, or 0.0 where the inputs are of a candidate that is not computed, whose moving statistics
-                stay; None: 1.
+            counts: scalar 1.0, or 0.0 where the inputs are of a candidate that is not computed on this replica, and
+                have no weight in any statistics; None: 1.
             channels: `ChannelSlice` of the variables.
         """
         affine = value_of(self.affine, channels)
@@ -159,7 +160,8 @@ class BatchNorm(tf.keras.layers.Layer):
         if replicas() == 1 and inputs.dtype == tf.float32:  # in which alone the fused kernel computes
             outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
         else:
-            mean, variance = (_moments_of_all_replicas(inputs) if replicas() > 1 else tf.nn.moments(inputs, [0, 1, 2]))
+            mean, variance = (_moments_of_all_replicas(inputs, counts) if replicas() > 1 else
+                              tf.nn.moments(inputs, [0, 1, 2]))
             outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else fraction
@@ -169,23 +171,18 @@ class BatchNorm(tf.keras.layers.Layer):
         return outputs
 
 
-def replicas() -> int:
-    """Returns the number of replicas that take the step which is being traced."""
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context else 1
-
-
 def _rows(*values):
     """An initializer of a variable [rows, channels]."""
     return lambda shape, dtype: tf.constant(values, dtype)[:, None] + tf.zeros(shape, dtype)
 
 
-def _moments_of_all_replicas(inputs):
-    """Mean and variance [C] of inputs [B, H, W, C] over the batches of all replicas, with a gradient."""
+def _moments_of_all_replicas(inputs, counts):
+    """Mean and variance [C] of inputs [B, H, W, C] over the batches of all replicas that count, with a gradient."""
     count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)
     sums = tf.concat([tf.reduce_sum(inputs, [0, 1, 2]), tf.reduce_sum(inputs ** 2, [0, 1, 2]), [count]], 0)
-    sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
-    mean, squares = tf.split(sums[:-1] / sums[-1], 2)
+    sums = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM, sums if counts is None else sums * counts)
+    mean, squares = tf.split(sums[:-1] / tf.maximum(sums[-1], 1.0), 2)
     return mean, tf.maximum(squares - mean ** 2, 0.0)
 
 

@@ -44,8 +44,8 @@ def straight_through(hard: tf.Tensor, soft: tf.Tensor, weights: tf.Tensor | floa
     return hard + weights * (soft - tf.stop_gradient(soft))
 
 
-def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor,
-                fraction: tf.Tensor | float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
+def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor, fraction: tf.Tensor | float = 1.0,
+                fraction_here: tf.Tensor | float | None = None) -> tuple[tf.Tensor, tf.Tensor]:
     """Draws a second candidate to compute, for its gradient alone (our choice).
 
     A sample that computes its own candidate only gives the others no gradient of the loss. So one of the m costly
@@ -58,13 +58,17 @@ def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor,
         hard, noise: one-hot samples and Gumbel noise [..., K].
         costly: 1 where computing a candidate takes time, else 0 [..., K].
         fraction: the fraction f of the batch.
+        fraction_here: of several devices that share the batch, the fraction of the images of this one that belong to
+            it, which may be 0; None: f.
     Returns:
-        The fraction of the batch on which each candidate is computed, and the weight of its gradient; each [..., K].
+        The fraction of the batch (here) on which each candidate is computed, and the weight of its gradient; each
+        [..., K].
     """
     others = costly * (1 - hard)
     drawn = gumbel_max(tf.math.log(others + TINY), noise) * others
     free = hard + (1 - costly) * (1 - hard)
-    return free + drawn * fraction, free + drawn * tf.reduce_sum(others, -1, keepdims=True) / fraction
+    here = fraction if fraction_here is None else fraction_here
+    return free + drawn * here, free + drawn * tf.reduce_sum(others, -1, keepdims=True) / fraction
 
 
 def entropy(probabilities: tf.Tensor) -> tf.Tensor:
@@ -84,7 +88,8 @@ def soft_sample(logits: Choices, noise: Choices, temperature: tf.Tensor) -> Samp
 
 
 def straight_through_sample(logits: Choices, noise: Choices, second_noise: Sequence[tf.Tensor], temperature: tf.Tensor,
-                            costly: Sequence[np.ndarray], fraction: tf.Tensor | float = 1.0) -> Sample:
+                            costly: Sequence[np.ndarray], fraction: tf.Tensor | float = 1.0,
+                            fraction_here: tf.Tensor | float | None = None) -> Sample:
     """Returns a sample that is one-hot forward and relaxed backward, with a second path for each depth and edge.
 
     Args:
@@ -92,12 +97,13 @@ def straight_through_sample(logits: Choices, noise: Choices, second_noise: Seque
         second_noise: Gumbel noise of the second depths [stages, D] and edges [groups, edges, primitives].
         temperature: of the Gumbel-softmax.
         costly: 1 for the depths [stages, D] and the primitives [primitives] that take time to compute.
-        fraction: the fraction of the batch on which second paths are computed.
+        fraction, fraction_here: the fraction of the batch on which second paths are computed, as in `second_path`.
     """
     hard, soft = hard_sample(logits, noise).choices, soft_sample(logits, noise, temperature).choices
     # Depths below the sampled one are computed on the way to it.
     deeper = tf.cumsum(hard.depths, axis=-1, exclusive=True)
-    depths, depth_weights = second_path(hard.depths, costly[0] * deeper, second_noise[0], fraction)
-    edges, edge_weights = second_path(hard.edges, costly[1] * tf.ones_like(hard.edges), second_noise[1], fraction)
+    (depths, depth_weights), (edges, edge_weights) = (
+        second_path(choices, candidates, noise, fraction, fraction_here) for choices, candidates, noise in zip(
+            hard[1:], (costly[0] * deeper, costly[1] * tf.ones_like(hard.edges)), second_noise))
     weights = Choices(1.0, depth_weights, edge_weights)
     return Sample(Choices(*map(straight_through, hard, soft, weights)), Choices(hard.widths, depths, edges))

@@ -15,6 +15,7 @@ from bars_tf.search.derivation import evolution
 from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
+from bars_tf.training.distribution import images_here, replicas
 
 STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "uniform")
 # The second candidate is evaluated on a quarter of the batch: sampling noise outweighs the variance this adds (our
@@ -52,8 +53,8 @@ class Sampler:
         Args:
             logits, temperature: of the choices, and of the Gumbel-softmax.
             step: number of the step, a scalar int64, which updates `update`: "weights" or "alphas".
-            batch_size: images of the batch, a scalar. If given, samples of "gumbel_hard" have gradients, for which
-                second candidates are computed too; soft samples always have gradients.
+            batch_size: images that this replica has of the batch, a scalar. If given, samples of "gumbel_hard" have
+                gradients, for which second candidates are computed too; soft samples always have gradients.
         """
         seeds = {stream: stream_seed(self.seed, step, update, stream) for stream in STREAMS}
         *noise, second_depths, second_edges = [
@@ -73,9 +74,10 @@ class Sampler:
         costly = ((depth_grid(space) >= 0).astype(float),
                   np.array([float(space.primitive(p).branch != "none") for p in space.primitives]))
         dtype = logits.edges.dtype
-        fraction = tf.cast(tf.maximum(batch_size // SECOND_PATH, 1), dtype) / tf.cast(batch_size, dtype)
+        images = tf.maximum(batch_size * replicas() // SECOND_PATH, 1)  # of the whole batch
+        here, size = (tf.cast(number, dtype) for number in (images_here(images), batch_size))
         return relaxation.straight_through_sample(logits, noise, (second_depths, second_edges), temperature, costly,
-                                                  fraction)
+                                                  tf.cast(images, dtype) / (size * replicas()), here / size)
 
 
 @functools.lru_cache(maxsize=2)  # every replica traces the step that draws from them

@@ -14,7 +14,6 @@ from bars_tf.network.builder import build
 from bars_tf.search.derivation.optimum import check_budget
 from bars_tf.search.supernet import objective
 from bars_tf.search.supernet.factory import SupernetFactory
-from bars_tf.search.supernet.layers import replicas
 from bars_tf.search.supernet.relaxation import Sample, hard_sample
 from bars_tf.search.supernet.sampling import Sampler
 from bars_tf.space.channels import Channels
@@ -22,6 +21,7 @@ from bars_tf.space.encoding import Choices, depth_grid, one_hot, shapes
 from bars_tf.space.fields import SAMPLING
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.distribution import replicas
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
@@ -156,9 +156,9 @@ class Supernet(tf.keras.Model):
         (weight_images, weight_labels), (arch_images, arch_labels) = _halves(data)
         logs = self.weight_step(weight_images, weight_labels)
         resting = [tf.zeros((), self.compute_dtype)] * 2
-        if replicas() == 1:
+        if not tf.distribute.has_strategy():
             arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels), lambda: resting)
-        else:  # replicas cannot synchronize within a branch: `activate_arch` has the step traced anew
+        else:  # a strategy cannot synchronize within a branch: `activate_arch` has the step traced anew
             arch = self.arch_step(arch_images, arch_labels) if self._arch_traced else resting
         self.search_step.assign_add(1)
         for name, value in {**logs, **self._state_of_choices()}.items():
@@ -171,8 +171,9 @@ class Supernet(tf.keras.Model):
         """Sets whether the following steps update the alphas."""
         changed, self._arch_traced = self._arch_traced != active, active
         self.arch_active.assign(active)
-        if changed and self.distribute_strategy.num_replicas_in_sync > 1 and self.train_function:
-            self.train_function = self.make_train_function(force=True)
+        with self.distribute_strategy.scope():
+            if changed and tf.distribute.has_strategy() and self.train_function:
+                self.train_function = self.make_train_function(force=True)
 
     def weight_step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the weights under a sample of the choices. Returns the loss and the accuracy."""
