@@ -1,12 +1,36 @@
 """Settings that every program has, and the place of the shipped configuration files."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bars_tf.errors import InputError
+
+# A run that gets one of these saves and ends. When it gets another one, it ends at once, but for those that come again
+# by themselves: shells and services send SIGHUP twice or after SIGTERM, the system SIGXCPU each second beyond a limit.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+REPEATED = (signal.SIGHUP, signal.SIGXCPU)
+
+
+@contextlib.contextmanager
+def stop_signals(handler: Callable | signal.Handlers) -> Iterator[None]:
+    """A context with this handler of `STOP_SIGNALS`, but for those that the process was started to ignore, as by nohup.
+    Threads beside the main one have none."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS
+              if main and signal.getsignal(number) not in (signal.SIG_IGN, None)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
 
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 

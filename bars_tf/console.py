@@ -1,4 +1,4 @@
-"""Messages on stderr: lines, and on a terminal a progress line that is rewritten in place.
+"""Messages on stderr: lines, and on a terminal a progress line that is rewritten in place. None ends a run.
 
 Our own, because tqdm writes carriage returns where there is no terminal, and fails where stderr is closed.
 """
@@ -10,7 +10,14 @@ import sys
 _open = False  # whether the cursor stands behind a line that will be rewritten
 
 
-def open_closed_streams() -> None:
+def prepare_streams() -> None:
+    """Sees to standard streams that are closed, or whose encoding lacks letters: these are written as escapes."""
+    _open_closed_streams()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _open_closed_streams() -> None:
     """Opens standard streams that were closed at the start on the null device.
 
     Otherwise the next file that is opened would get the number of the stream, and with it what others write there.
@@ -34,23 +41,33 @@ def rewrite(line: str) -> None:
     columns = 0  # unknown
     with contextlib.suppress(OSError, ValueError):
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    print(f"\r\033[K{line[:max(20, columns or 80) - 1]}", end="", file=sys.stderr, flush=True)
+    _write(f"\r\033[K{line[:max(20, columns or 80) - 1]}")
     _open = True
 
 
 def say(line: str) -> None:
     """Shows a line that stays, below the one that was being rewritten."""
     close()
-    if sys.stderr:  # closed, it is None, which `print` takes for stdout
-        print(line, file=sys.stderr, flush=True)
+    _write(f"{line}\n")
 
 
 def close() -> None:
     """Ends the line that is being rewritten, if there is one."""
     global _open
     if _open:
-        print(file=sys.stderr, flush=True)
+        _write("\n")
         _open = False
+
+
+def _write(text: str) -> None:
+    """Writes to stderr. Where nobody reads it any more (`| head`, a terminal or a disk that is gone), nothing later is
+    written: a run goes on without messages, its `log.csv` has them."""
+    try:
+        if sys.stderr:  # closed, it is None
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
 
 
 def is_terminal() -> bool:

@@ -22,6 +22,8 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
     Returns: the modules `tensorflow` and `larq`.
     Raises: ImportError that names the problem and the remedy in one line.
     """
+    if sys.flags.optimize > 1:
+        raise ImportError("TensorFlow needs docstrings, which python -OO and PYTHONOPTIMIZE=2 remove")
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine().lower() in ("x86_64", "amd64"):
@@ -33,6 +35,8 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
 
         _check_tensorflow(tensorflow)
         _route_imports(tensorflow)
+        # Whatever ~/.keras/keras.json says: images here have their channels last.
+        tensorflow.keras.backend.set_image_data_format("channels_last")
         import larq
     return tensorflow, larq
 

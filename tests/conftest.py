@@ -55,6 +55,7 @@ def program_here(monkeypatch, capfd, request):
     """Runs a program in this process: in a second where a fresh process would import TensorFlow, and prove no more."""
     from bars_tf import log_filter
     from bars_tf.cli import main, workdir
+    from bars_tf.config import STOP_SIGNALS
 
     if not request.config.getoption("--without-tensorflow"):
         from bars_tf.legacy_keras import tf
@@ -62,7 +63,7 @@ def program_here(monkeypatch, capfd, request):
         monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)  # later tests would have it
     locks = {}
     monkeypatch.setattr(workdir, "_held", locks)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     monkeypatch.setattr(log_filter, "filter_stderr", lambda: None)
     monkeypatch.setenv("BARS_VERBOSITY", "0")
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -1,6 +1,7 @@
 """From the command line to a `Settings`: parsing by absl, lookup of flagfiles, help."""
 
 import difflib
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,8 @@ def _flag_name(argument: str) -> str:
 
 
 def _unknown(name: str, program: str) -> str:
+    if name != "".join(name.split()):
+        return f"--{name}: flags are written --name=value, without spaces around ="
     if others := ", ".join(other for other, it in PROGRAMS.items() if name in it.flags):
         return f"--{name}: not a flag of {program}, but of {others}"
     near = difflib.get_close_matches(name, [*PROGRAMS[program].flags, "flagfile"], n=1)
@@ -101,9 +104,9 @@ def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", insid
             raise InputError(f"{origin}--flagfile={value}: the file includes itself")
         files.append(path)
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin with a byte-order mark
+            lines = path.read_text(encoding="utf-8-sig").split("\n")  # some editors begin with a byte-order mark
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--flagfile={path}: {getattr(error, 'strerror', 'not a text file')}") from None
+            raise InputError(f"--flagfile={path}: {getattr(error, 'strerror', 'not a text file in UTF-8')}") from None
         for number, line in enumerate(lines, start=1):
             if line.strip() and not line.lstrip().startswith(("#", "//")):
                 yield from _expand([_unquoted(line.strip())], files, f"{path.name}:{number}: ", (*inside, path))
@@ -123,9 +126,11 @@ def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:
     configs = config_directories()
     if name:
         for directory in (Path(), *beside, *configs):
-            for path in (directory / Path(name).expanduser(), directory / f"{name}.flags"):
+            for path in (directory / os.path.expanduser(name), directory / f"{name}.flags"):
                 if path.is_file():
                     return path.resolve()
+    if os.path.exists(name):
+        raise InputError(f"--flagfile={name}: is a directory or a device, not a file")
     known = sorted({path.name for directory in configs for path in directory.glob("*.flags")})
     raise InputError(f"--flagfile={name}: no such file; by name there are {', '.join(known) or 'none'}")
 

@@ -48,8 +48,11 @@ def text(value: str) -> str:
     """A text or a path: any but an empty one, or one with control characters, such as a line break."""
     if not value.strip():
         raise ValueError("must not be empty")
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    kinds = set(map(unicodedata.category, value))
+    if kinds & {"Cc", "Zl", "Zp"}:
         raise ValueError("must not contain control characters such as line breaks")
+    if "Cs" in kinds:  # as Python reads a byte that is none
+        raise ValueError("must be text in UTF-8")
     return value
 
 

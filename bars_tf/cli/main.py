@@ -18,8 +18,12 @@ from bars_tf import console, log_filter
 from bars_tf.cli import command_line
 from bars_tf.cli.flags import PROGRAMS
 from bars_tf.cli.settings import Settings
+from bars_tf.config import STOP_SIGNALS
 from bars_tf.errors import Failure, InputError
 
+# A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
+# `~/.keras/keras.json`, which may ask for channels first, another float type or epsilon, or be damaged.
+FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
@@ -28,9 +32,11 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
     status. `main` gets the settings; None: that of the module `bars_tf.cli.PROGRAM`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in one line
-    console.open_closed_streams()
-    os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the notebook that this was started from chooses
+    for number in STOP_SIGNALS:  # all end like Ctrl-C: in one line
+        if signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
+            signal.signal(number, signal.default_int_handler)
+    console.prepare_streams()
+    os.environ |= FOREIGN
     try:
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))
@@ -43,22 +49,33 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
                                 "or pip install '.[mlflow]'")
         # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
         main = main or importlib.import_module(f"bars_tf.cli.{program}").main
+        if "matplotlib" in sys.modules:
+            sys.modules["matplotlib"].rcdefaults()  # whatever a matplotlibrc says, such as to typeset by LaTeX
         main(settings)
         sys.stdout.flush()
         return 0
-    except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - shown as a line; with a traceback on demand
-        console.close()
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            return 0
         if verbose:
+            console.close()
             traceback.print_exception(error)
         message = " ".join(_message(error, program, verbose).split())
         if len(message) > 1000:  # TensorFlow's messages can carry a whole graph
             message = f"{message[:500]} ... {message[-400:]}"
-        print(f"{program}: {message}", file=sys.stderr)
+        console.say(f"{program}: {message}")
         return 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError) else 1
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads the result any more, as after `| head`; the files are there. Sees to it that Python does not
+    complain at its exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _message(error: BaseException, program: str, verbose: bool) -> str:
@@ -78,13 +95,14 @@ def _set_verbosity(program: str, verbose: bool) -> None:
     if verbose:
         os.environ["BARS_VERBOSITY"] = "1"
         return
-    log_filter.filter_stderr()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Warnings are for users if they are the project's own.
     warnings.simplefilter("ignore")
     warnings.filterwarnings("always", module=r"bars_tf(\.|$)")
     warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
     warnings.showwarning = lambda message, *_, **__: console.say(f"{program}: warning: {message}")
+    log_filter.filter_stderr()
+    for library in ("tensorflow", "matplotlib"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 # `main.search` and so on, for console scripts.

@@ -30,9 +30,14 @@ def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "
         values = {name: settings.values[name] for name in flags if name in PROGRAMS[program].flags}
         values |= {name: absolute(values[name]) for name in ("workdir", "data_dir", "genotype")  # for a start elsewhere
                    if values.get(name) and "://" not in values[name]}
-        given = [f"--{name}={as_text(value)}" for name, value in values.items() if value is not None]
+        given = [f"--{name}={_quoted(as_text(value))}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
     write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def _quoted(value: str) -> str:
+    """A value as flagfiles have it: in quotes where reading would take something off."""
+    return f'"{value}"' if value != value.strip() or value[:1] in ("'", '"') else value
 
 
 def _lock(directory: Path) -> bool:
@@ -59,7 +64,12 @@ def claim(settings: Settings, program: str = "search") -> Path:
     if not settings.run.is_chief:
         return directory
     with blame("workdir", settings.run.workdir):
-        directory.mkdir(parents=True, exist_ok=True)
+        if "://" in settings.run.workdir:
+            raise ValueError("must be a directory of this machine, not an address")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise ValueError("exists, and is not a directory") from None
         if not _lock(directory):
             raise ValueError("another run is working there; wait for its end, or choose another directory")
         if not any((directory / name).exists() for name in COMPUTED):

@@ -6,13 +6,13 @@ import io
 import logging
 import os
 import pathlib
-import sys
 import urllib.error
 import urllib.request
 from typing import Any
 
 import numpy as np
 
+from bars_tf import console
 from bars_tf.errors import InputError, one_line
 
 # First, because TFDS imports TensorFlow, and `legacy_keras` must configure that import.
@@ -59,7 +59,7 @@ def download_if_missing(builder: Any, data_dir: str | os.PathLike | None = None)
     if os.path.exists(builder.data_dir):
         return
     name, root = builder.name, _directory(builder.name, data_dir)
-    print(f"Data set {name} is not in {root}: downloading it.", file=sys.stderr)
+    console.say(f"Data set {name} is not in {root}: downloading it.")
     retries = logging.getLogger("urllib3")
     level = retries.level
     retries.setLevel(logging.ERROR)

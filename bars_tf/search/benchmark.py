@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import multiprocessing
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bars_tf import data
+from bars_tf import console, data
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.legacy_keras import tf
@@ -100,7 +99,7 @@ def run_benchmark(benchmark: Benchmark, measurements: Sequence[str]) -> dict[str
     results: dict[str, Any] = {"settings": dataclasses.asdict(benchmark),
                                "machine": environment.machine() | environment.versions()}
     for name in measurements:
-        print(f"bench   {name} ...", file=sys.stderr, flush=True)
+        console.say(f"bench   {name} ...")
         results |= MEASUREMENTS[name](benchmark)
     return results
 

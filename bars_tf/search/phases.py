@@ -1,6 +1,5 @@
 """Callbacks of a search: its phases, its trajectory, and a warning where the alphas collapse."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from bars_tf import console
 from bars_tf.cost.measures import LIMITED, Cost
 from bars_tf.cost.tables import cost_of
+from bars_tf.errors import one_line
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.optimum import most_probable
@@ -73,7 +73,7 @@ class Trajectory(tf.keras.callbacks.Callback):
         self.writer = tf.summary.create_file_writer(str(tensorboard))
 
     def on_epoch_end(self, epoch, logs=None):
-        from bars_tf.report import drawing  # here, because a search without drawings need not import Matplotlib
+        from bars_tf.report import drawing, html  # here, because a search without drawings need not import Matplotlib
 
         supernet = self.model
         derived = most_probable(supernet.alphas(), supernet.tables, supernet.budget)
@@ -95,8 +95,11 @@ class Trajectory(tf.keras.callbacks.Callback):
         lines = [old for old in lines if old.strip() and json.loads(old)["epoch"] <= epoch]
         write_bytes(self.path, ("\n".join([*lines, json.dumps(line)]) + "\n").encode())
 
-        file = io.BytesIO()
-        drawing.draw(derived).savefig(file, format="png", dpi=100)
+        try:
+            png = html.png(drawing.draw(derived), 100)
+        except Exception as error:  # noqa: BLE001 - Matplotlib's settings and fonts; no search ends by a drawing
+            console.say(f"search: note: no drawing of epoch {epoch + 1} ({one_line(error)})")
+            return
         with self.writer.as_default(step=epoch):
-            tf.summary.image("derived network", [tf.io.decode_png(file.getvalue(), channels=3)])
+            tf.summary.image("derived network", [tf.io.decode_png(png, channels=3)])
         self.writer.flush()

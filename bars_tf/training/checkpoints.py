@@ -9,9 +9,7 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
+from bars_tf.config import REPEATED, stop_signals
 from bars_tf.errors import InputError, one_line
 from bars_tf.legacy_keras import tf
 from bars_tf.training.checkpoint_files import damage_of, number_of, repair_list, without_patterns
@@ -46,7 +45,7 @@ class _Progress(tf.train.experimental.PythonState):
 
 
 class Checkpoints(tf.keras.callbacks.Callback):
-    """Saves all state after every epoch, every `save_minutes` within an epoch, and on SIGINT and SIGTERM.
+    """Saves all state after every epoch, every `save_minutes` within an epoch, and on signals that end a run.
 
     Args:
         directory: directory of the checkpoints; the newest two are kept.
@@ -113,20 +112,16 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def saving_at_signals(self) -> Iterator[None]:
-        """A context in which SIGINT and SIGTERM end the training after its next step, once that is saved; a second
-        signal raises KeyboardInterrupt at once. Several processes, and threads beside the main one, take no part."""
+        """A context in which `STOP_SIGNALS` end the training after its next step, once that is saved; a second one, but
+        for `REPEATED`, raises KeyboardInterrupt at once. Several processes, and threads beside the main one, take no
+        part."""
         def handle(number, frame):
-            if self.requested:
+            if self.requested and number not in REPEATED:
                 raise KeyboardInterrupt
             self.requested = True
 
-        takes_part = self.single_process and threading.current_thread() is threading.main_thread()
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM) if takes_part}
-        try:
+        with stop_signals(handle) if self.single_process else contextlib.nullcontext():
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         if self.requested:  # the signal came after the last checkpoint
             raise KeyboardInterrupt("saved")
 
@@ -185,7 +180,7 @@ def fit(model: tf.keras.Model, batches: Callable[[Position], tf.data.Dataset], e
     Raises:
         MemoryError: a batch is too large.
         OSError: the checkpoint can't be saved.
-        KeyboardInterrupt: the process received SIGINT or SIGTERM.
+        KeyboardInterrupt: the process received a signal that ends a run.
     """
     first = checkpoints.first
     # Keras starts at whole epochs only, so the remainder of an epoch is a `fit` of its own.

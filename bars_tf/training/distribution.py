@@ -4,8 +4,12 @@ A step on n replicas equals the step on one device: image i of a batch goes to r
 seed and step on all replicas, and gradients and sums of batch normalization are added.
 """
 
+import signal
 from collections.abc import Callable
 
+from bars_tf import console
+from bars_tf.config import stop_signals
+from bars_tf.errors import InputError, one_line
 from bars_tf.legacy_keras import tf
 
 
@@ -13,11 +17,22 @@ def make_strategy(strategy: str) -> tf.distribute.Strategy:
     """Makes the strategy "one_device", "mirrored" or "multi_worker". A worker must call it before any computation.
 
     One worker alone is one machine, and one device needs no strategy: both then save and stop as such.
+
+    Raises: InputError if the workers can't connect.
     """
     if strategy == "multi_worker":
-        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
-        if sum(map(cluster.num_tasks, cluster.jobs)) > 1:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster = resolver.cluster_spec()
+        address = cluster.task_address(resolver.task_type, resolver.task_id)
+        if (workers := sum(map(cluster.num_tasks, cluster.jobs))) > 1:
+            console.say(f"multi_worker  {address} waits until all {workers} workers of TF_CONFIG have started")
+            try:
+                # TensorFlow waits where Python hears no signal: there they end the process by themselves.
+                with stop_signals(signal.SIG_DFL):
+                    return tf.distribute.MultiWorkerMirroredStrategy()
+            except (tf.errors.OpError, RuntimeError) as error:
+                raise InputError.of("strategy", strategy, "the workers of TF_CONFIG can't meet, this one at "
+                                    f"{address}: {one_line(error)}") from None
     if strategy != "one_device":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         if len(devices) > 1:

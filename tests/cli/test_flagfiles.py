@@ -1,5 +1,6 @@
 """Flag files as people and editors write them, and runs that have moved."""
 
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from bars_tf.errors import InputError
     ("--data_dir=/a\"b\"\n", {"data_dir": '/a"b"'}),
     ("--data_dir=/\u5199\u771f\u3000\u00a02024\n", {"data_dir": "/\u5199\u771f\u3000\u00a02024"}),
     ("\r\n--seed=4\r\n\r\n", {"seed": 4}),
+    ("--data_dir=~nobody_of_that_name/a\n", {"data_dir": "~nobody_of_that_name/a"}),
 ])
 def test_flagfiles_as_they_are_written(content, values, tmp_path):
     path = tmp_path / "some.flags"
@@ -26,9 +28,29 @@ def test_flagfiles_as_they_are_written(content, values, tmp_path):
     assert {name: found[name] for name in values} == values
 
 
-@pytest.mark.parametrize("value", ["", "   ", "a\nb", "a\x00b"])
+@pytest.mark.parametrize("content, words", [
+    (b"--seed 3\n", "--seed 3: flags are written --name=value"), (b"--seed = 3\n", "without spaces around ="),
+    ("--seed=3\n".encode("utf-16"), "not a text file in UTF-8"), (b"--workdir=\xe4\n", "not a text file in UTF-8"),
+    ("--workdir=a\u2028b\n".encode(), "control characters"), ("\u2013seed=3\n".encode(), "unexpected"),
+    (b"seed=3\n", "flags are written --name=value")])
+def test_wrong_flagfiles(content, words, tmp_path):
+    (tmp_path / "some.flags").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        parse("search", [f"--flagfile={tmp_path / 'some.flags'}"])
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/"])
+def test_what_is_no_file(name):
+    with pytest.raises(InputError, match="is a directory or a device"):
+        parse("search", [f"--flagfile={name}"])
+    with pytest.raises(InputError, match="no such file; by name there are"):
+        parse("search", ["--flagfile=~nobody_of_that_name/a"])
+
+
+@pytest.mark.parametrize("value", ["", "   ", "a\nb", "a\x00b", "a\u2028b", os.fsdecode(b"a\xff")])
 def test_what_is_no_path(value):
-    with pytest.raises(InputError, match="(?s)--workdir=.*: must not"):
+    with pytest.raises(InputError, match="(?s)--workdir=.*: must (not|be text in UTF-8)"):
         parse("search", [f"--workdir={value}"])
 
 

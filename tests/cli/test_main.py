@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,7 @@ from helpers import ROOT
 from bars_tf import console
 from bars_tf.cli import main
 from bars_tf.cli.flags import PROGRAMS
+from bars_tf.config import STOP_SIGNALS
 from bars_tf.errors import Failure, InputError
 
 
@@ -77,6 +79,19 @@ def test_exit_status(error, status, message, capsys):
     assert capsys.readouterr().err == f"search: {message}\n"
     assert main.run("search", program, ["--verbosity=1"]) == status
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_signals_end_a_program_in_one_line(number, capsys):
+    before = {each: signal.getsignal(each) for each in STOP_SIGNALS}
+    try:
+        assert main.run("evaluate", lambda settings: os.kill(os.getpid(), number), ["--model=m.h5"]) == 130
+        assert capsys.readouterr().err == "evaluate: interrupted\n"
+        signal.signal(number, signal.SIG_IGN)  # as nohup does
+        assert main.run("evaluate", lambda settings: os.kill(os.getpid(), number), ["--model=m.h5"]) == 0
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_help_is_quick_and_without_tensorflow():

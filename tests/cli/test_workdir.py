@@ -1,6 +1,7 @@
 """A work directory belongs to one program and one configuration."""
 
 import json
+import os
 
 import pytest
 
@@ -29,6 +30,30 @@ def test_work_directory(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="--workdir=.*file/run: Not a directory"):
         claimed([f"--workdir={tmp_path}/file/run"])
+
+
+@pytest.mark.parametrize("name", ["%d$HOME", "-x", "sp ", " sp", "it's", '"q"', "a=b,c", "#x", "k[1]*?", "a\\nb",
+                                  "--seed=3", "\u202ealpha", "\U0001f600"])
+def test_names_of_work_directories(name, tmp_path, monkeypatch, capsys):
+    """Relative ones too, and a run resumes by its own flags where it is."""
+    monkeypatch.chdir(tmp_path)
+    directory = claimed([f"--workdir={name}"])
+    assert directory.is_dir() and str(directory) == name
+    assert workdir.settings_of(directory / "config.flags").run.workdir == str(tmp_path / name)
+    assert not capsys.readouterr().err
+
+
+def test_what_cannot_be_a_work_directory(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "loop", "dangling", "pipe"):
+        with pytest.raises(InputError, match=f"{name}: exists, and is not a directory"):
+            claimed([f"--workdir={tmp_path / name}"])
+    for name in ("gs://bucket/run", "file:///tmp/run"):
+        with pytest.raises(InputError, match="must be a directory of this machine"):
+            claimed([f"--workdir={name}"])
 
 
 def test_a_work_directory_belongs_to_one_program(tmp_path):

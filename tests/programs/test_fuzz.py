@@ -16,6 +16,7 @@ from bars_tf.cli import main, summary, workdir
 from bars_tf.cli.flags import PROGRAMS
 from bars_tf.cli.inputs import checked_budget
 from bars_tf.cli.settings import Settings
+from bars_tf.config import STOP_SIGNALS
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import as_text
 
@@ -84,7 +85,7 @@ def test_fuzz(program, tmp_path, monkeypatch):
             assert [line for line in output.getvalue().splitlines() if "note:" not in line][1:] == [], arguments
         return status
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     sets = list(flag_sets(rng, 100))
     statuses = [run("search", prepare, arguments) for arguments in sets]
     texts = list(genotypes(rng, 100))

@@ -61,6 +61,33 @@ def test_durations(seconds, text):
     assert console.duration(seconds) == text
 
 
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&1 >&3 | true"])
+def test_messages_that_nobody_can_read_end_no_program(stream):
+    """A full disk, or a reader that has gone."""
+    code = f"import time; time.sleep(0.5); {SHOW}; import sys; print('result'); sys.exit(3)"
+    script = f'"$0" -c "$1" {stream}; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", f"{{ {script}; }} 3>&1", sys.executable, code], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "result\n", "")
+
+
+def test_letters_that_an_encoding_lacks_are_escapes():
+    code = "from bars_tf import console; console.prepare_streams(); print('\u00e4'); console.say('\u00e4')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.stdout, done.stderr) == ("\\xe4\n", "\\xe4\n")
+
+
+@pytest.mark.parametrize("reader, status", [("| head -1", 0), ("| true", 0), (">/dev/full", 1)])
+def test_the_reader_of_the_result_may_go(reader, status):
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    command = f"bin/summary --genotype=configs/genotypes/quickstart_seed0.json {reader}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": path})
+    assert done.returncode == status
+    assert done.stderr == ("summary: No space left on device\n" if status else "")
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_programs_run_with_closed_streams(closed):
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"

@@ -1,5 +1,6 @@
 """Checkpoints: damaged ones, other networks, full disks, signals and directories with any name."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -7,14 +8,46 @@ import signal
 import numpy as np
 import pytest
 
+from bars_tf.config import STOP_SIGNALS
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
 from bars_tf.training.checkpoints import Checkpoints
 
 
-def test_a_signal_after_the_last_save_ends_the_program(tmp_path):
-    with pytest.raises(KeyboardInterrupt), Checkpoints(str(tmp_path), 1, 1.0).saving_at_signals():
-        os.kill(os.getpid(), signal.SIGTERM)
+@contextlib.contextmanager
+def saving(directory):
+    saved = Checkpoints(str(directory), 1, 1.0)
+    with saved.saving_at_signals():
+        yield saved
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_after_the_last_save_ends_the_program(number, tmp_path):
+    with pytest.raises(KeyboardInterrupt, match="saved"), saving(tmp_path):
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("first, second, at_once", [
+    ("SIGINT", "SIGINT", True), ("SIGTERM", "SIGTERM", True), ("SIGHUP", "SIGTERM", True), ("SIGHUP", "SIGHUP", False),
+    ("SIGTERM", "SIGHUP", False), ("SIGXCPU", "SIGXCPU", False)])
+def test_a_second_signal_ends_the_program_at_once_if_a_user_sent_it(first, second, at_once, tmp_path):
+    reached = False
+    with pytest.raises(KeyboardInterrupt), saving(tmp_path):
+        os.kill(os.getpid(), getattr(signal, first))
+        os.kill(os.getpid(), getattr(signal, second))
+        reached = True
+    assert reached != at_once
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_signals_that_the_process_was_started_to_ignore_stay_ignored(number, tmp_path):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with saving(tmp_path) as signals:
+            os.kill(os.getpid(), number)
+        assert not signals.requested and signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def checkpoints(directory, kernel=3):
