@@ -7,6 +7,7 @@ import functools
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -70,12 +71,12 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
 def _reader_has_gone() -> bool:
     """Whether nobody reads the result any more, as after `| head`; the files are there. Sees to it that Python does not
     complain at its exit."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    output, poll = sys.stdout.fileno(), select.poll()
+    poll.register(output, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _message(error: BaseException, program: str, verbose: bool) -> str:
