@@ -20,15 +20,15 @@ COMPILERS = tuple(filter(shutil.which, ("gcc", "clang")))
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 
 
-def written(directory, model, genotype):
-    """Writes a network as net.c; returns its description, and the Keras network with sums in the same order."""
+def written(directory, model, genotype, name="net"):
+    """Writes a network as NAME.c; returns its description, and the Keras network with sums in the same order."""
     layers = layers_of(genotype, model.input_shape[1:], model.output_shape[-1])
     calls = CallList(layers, {layer.name: layer.get_weights() for layer in model.layers if layer.weights},
                      genotype.space.kernel_quantizer == "magnitude_aware_sign")
     network, ordered = files.network_of(calls.calls), reference(genotype, model, calls.affine)
     shape, channels = model.input_shape[1:], model.input_shape[-1]
     directory.mkdir(exist_ok=True)
-    files.write(directory, "net", network, shape, (0.3,) * channels, (0.2,) * channels,
+    files.write(directory, name, network, shape, (0.3,) * channels, (0.2,) * channels,
                 predict(ordered, noise(NOISE_IMAGES, shape)))
     return network, ordered
 

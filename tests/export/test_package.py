@@ -9,7 +9,7 @@ import pytest
 
 from bars_tf.data import pipeline
 from bars_tf.errors import Failure, InputError
-from bars_tf.export import agreement, conversion, package
+from bars_tf.export import agreement, conversion, package, plain_c
 from bars_tf.export.settings import ExportSettings
 from bars_tf.space.genotype import Genotype
 
@@ -99,6 +99,23 @@ def test_without_the_compute_engine_all_else_is_written(tmp_path, run, test_imag
     assert "no tiny_net.tflite, all else is written: larq-compute-engine is not installed" in capsys.readouterr().err
     assert len(list((tmp_path / "out").iterdir())) == 10 and not (tmp_path / "out" / "tiny_net.tflite").exists()
     assert "Deployment" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_formats_are_chosen(tmp_path, run, test_images, monkeypatch, capsys):
+    """C alone, on a machine without a compiler, beside files of an earlier export."""
+    monkeypatch.setattr(plain_c.proof, "compiler", lambda: None)
+    monkeypatch.setitem(sys.modules, "larq_compute_engine", None)
+    (tmp_path / "tiny_net.tflite").touch()
+    export(run, tmp_path, test_images, format=("c",), overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "tiny_net.c", "tiny_net.h", "tiny_net_test.c", "Makefile", "README.md", "tiny_net.tflite"}
+    said = capsys.readouterr().err
+    assert "tiny_net.c is not proven: there is no C compiler" in said and "tflite" not in said
+    card = (tmp_path / "README.md").read_text()
+    assert "**Not proven:** where it was written" in card and "## Use" not in card and "\n\n\n" not in card
+    with pytest.raises(InputError, match="--format=tflite,c: larq-compute-engine is not installed"):
+        export(run, tmp_path / "other", test_images, format=("tflite", "c"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_an_output_that_cannot_be_made(tmp_path, run, test_images):

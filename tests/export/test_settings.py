@@ -14,6 +14,15 @@ def test_names_that_are_refused(name):
     assert error.value.flag == "name"
 
 
+def test_words_of_c_are_refused_where_c_is_written():
+    for name in ("void", "extern", "restrict"):
+        for formats in (None, ("c",), ("tflite", "c")):
+            with pytest.raises(InputError, match=f"--name={name}: is a word of C"):
+                ExportSettings(name, "out", formats)
+        ExportSettings(name, "out", ("zoo", "tflite"))
+    ExportSettings("print", "out", ("c",))  # which Python alone has
+
+
 def test_names_that_are_taken():
     for name in ("my_net", "QuickerNet", "a" * 64):
         ExportSettings(name, "out")

@@ -133,8 +133,7 @@ class CallList:
         values = constants.scale_and_offset(self.weights[layer.name], kernels if binary and self.scaled else [])
         self.affine[layer.name] = values
         scale, offset = (Constant(f"{layer.name}_{name}", value) for name, value in zip(("scale", "offset"), values))
-        only_signs = all(other.kind == "binary_conv" or other.variant in ("shift", "subsample")
-                         for other in self.layers.values() if number in other.inputs)
+        only_signs = self._is_only_read_by(number, "binary_conv", "shift", "subsample")
         height, width, channels = layer.shape
         if kernels and not binary:
             conv = self.layers[convolutions[0]]
@@ -181,9 +180,15 @@ class CallList:
         bits = self._tensor(height * width * constants.words(channels), packed=True)
         self._signs[number] = self._call("signs", bits, [self._values[number]], height * width, channels, limits, flips)
 
+    def _is_only_read_by(self, number: int, *kinds: str) -> bool:
+        return all((layer.variant or layer.kind) in kinds for layer in self.layers.values() if number in layer.inputs)
+
     def _relu(self, number: int, layer: Layer) -> None:
-        if not self._convolutions(layer.inputs[0]):
-            self._call("relu", self._copy(number, layer.inputs[0]), [], layer.elements)
+        source = layer.inputs[0]
+        if self._is_only_read_by(number, "max_pool"):  # the ReLU of the maximum is the maximum of the ReLUs
+            self._values[number] = self._values[source]
+        elif not self._convolutions(source):
+            self._call("relu", self._copy(number, source), [], layer.elements)
 
     def _add(self, number: int, layer: Layer) -> None:
         height, width, channels = layer.shape
@@ -199,10 +204,13 @@ class CallList:
                                first=first)
                 first += self.layers[part].shape[2]
 
-    def _max_pool(self, number: int, layer: Layer) -> None:
+    def _avg_pool(self, number: int, layer: Layer) -> None:
         self._make(number, layer.variant, layer.inputs[0], self._window(layer, self.layers[layer.inputs[0]]))
 
-    _avg_pool = _max_pool
+    def _max_pool(self, number: int, layer: Layer) -> None:
+        self._avg_pool(number, layer)
+        if self.layers[layer.inputs[0]].kind == "relu":
+            self._call("relu", self._values[number], [], layer.elements)
 
     def _mean(self, number: int, layer: Layer) -> None:
         height, width = layer.window

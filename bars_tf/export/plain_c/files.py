@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf.export.plain_c.calls import Call, Constant, Tensor, Window
-from bars_tf.export.plain_c.memory import places, without_copies
+from bars_tf.export.plain_c.memory import in_saving_order, places, without_copies
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LINE_LENGTH = 120
@@ -45,7 +45,7 @@ class Network(NamedTuple):
 
 def network_of(calls: Sequence[Call]) -> Network:
     """Plans the memory of the calls and writes them as lines of C."""
-    calls = without_copies(calls)
+    calls = in_saving_order(without_copies(calls))
     found, sizes = places(calls)
     tables: dict[str, np.ndarray] = {}
     windows: list[Window] = []

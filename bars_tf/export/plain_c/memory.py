@@ -23,6 +23,31 @@ def without_copies(calls: Sequence[Call]) -> list[Call]:
     return calls
 
 
+def in_saving_order(calls: Sequence[Call]) -> list[Call]:
+    """The same calls, additions and signs as early as can be where the tensors that they read then live shorter."""
+    calls = list(calls)
+    for i, call in enumerate(calls):
+        if call.function in ("add", "signs") and not _is_read(call.inputs[0], calls[i + 1:]):
+            last = max((j for j in range(i) if _depend(calls[j], call)), default=-1)
+            calls.insert(last + 1, calls.pop(i))
+    return calls
+
+
+def _depend(earlier: Call, later: Call) -> bool:
+    """Whether the order of two calls matters, or the later one in front would keep a tensor alive for the earlier."""
+    if later.function == "signs":
+        return earlier.output in later.tensors
+    return bool(set(earlier.tensors) & set(later.tensors)) and not _apart(earlier, later)
+
+
+def _apart(one: Call, other: Call) -> bool:
+    """Whether two calls add different tensors to different channels of the same one."""
+    if one.function != other.function or one.output != other.output or one.inputs == other.inputs:
+        return False
+    (first, count), (second, others) = ((call.first, call.arguments[1]) for call in (one, other))
+    return first + count <= second or second + others <= first
+
+
 def _is_read(tensor: Tensor, calls: Sequence[Call]) -> bool:
     return any(tensor in call.tensors for call in calls)
 

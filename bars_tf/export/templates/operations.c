@@ -28,7 +28,7 @@ struct window {
 };
 
 /* The pixel of an image under a place of the window, as an index, or -1 outside. */
-static int pixel_under(const struct window *w, int row, int column, int i, int j)
+static inline int pixel_under(const struct window *w, int row, int column, int i, int j)
 {
     const int y = row * w->stride + i * w->dilation - w->top, x = column * w->stride + j * w->dilation - w->left;
     if (y < 0 || x < 0 || y + w->shift >= w->height || x + w->shift >= w->width)
@@ -106,22 +106,28 @@ OPERATION void binary_convolution(float *y, const uint32_t *x, uint32_t *patch, 
                              const uint32_t *kernels, int relu, const float *scale, const float *offset)
 {
     const int bits = w->kernel * w->kernel * w->channels, length = WORDS(bits), words = WORDS(w->channels);
+    const int in_last_word = w->channels - 32 * (words - 1);
     for (int row = 0; row < w->out_height; row++)
         for (int column = 0; column < w->out_width; column++, y += step) {
-            int at = 0;
-            memset(patch, 0, (size_t)length * sizeof(uint32_t));
+            uint32_t *next = patch, word = 0;
+            int filled = 0;
             for (int i = 0; i < w->kernel; i++)
                 for (int j = 0; j < w->kernel; j++) {
                     const int pixel = pixel_under(w, row, column, i, j);
                     for (int k = 0; k < words; k++) {
-                        const int n = w->channels - 32 * k < 32 ? w->channels - 32 * k : 32, space = 32 - at % 32;
-                        const uint32_t word = pixel < 0 ? 0xffffffffu >> (32 - n) : x[pixel * words + k];
-                        patch[at / 32] |= word << at % 32;
-                        if (n > space)
-                            patch[at / 32 + 1] |= word >> space;
-                        at += n;
+                        const int n = k < words - 1 ? 32 : in_last_word;
+                        const uint32_t more = pixel < 0 ? 0xffffffffu >> (32 - n) : x[pixel * words + k];
+                        word |= more << filled;
+                        if (filled + n >= 32) {
+                            *next++ = word;
+                            word = filled ? more >> (32 - filled) : 0;
+                            filled -= 32;
+                        }
+                        filled += n;
                     }
                 }
+            if (filled)
+                *next = word;
             for (int k = 0; k < w->out_channels; k++) {
                 const int sum = bits - 2 * different(patch, kernels + k * length, length);
                 const float value = relu && sum < 0 ? 0.0f : (float)sum;
