@@ -212,7 +212,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "sampling": Flag(one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
                          "(straight-through; computes only the sampled operations)."),
         "uniform_share": Flag(FRACTION_OR_ALL, "Fraction of the weight steps that train uniformly drawn networks near "
-                              "the budget; the other steps train networks sampled by the alphas, as all do in BARS."),
+                              "the budget; the other steps train networks sampled by the alphas, as in BARS."),
         "temperature": Flag(POSITIVE, "Initial Gumbel-softmax temperature."),
         "final_temperature": Flag(POSITIVE, "Final Gumbel-softmax temperature."),
         "entropy_weight": Flag(POSITIVE_OR_0, "Final weight of the entropy of the choices in the loss of the alphas."),

@@ -14,7 +14,7 @@ class SearchSettings:
     batch_size: int = 64  # images in a step, from each of the two parts of the training set
     arch_split: float = 0.5  # fraction of the training images that trains the alphas
     sampling: str = "gumbel_hard"  # (straight-through), "softmax" or "gumbel" (soft)
-    uniform_share: float = 1.0  # fraction of the weight steps that train uniformly drawn networks
+    uniform_share: float = 0.0  # fraction of the weight steps that train uniformly drawn networks
     temperature: float = 1.0  # of the Gumbel-softmax at the start
     final_temperature: float = 0.2
     entropy_weight: float = 0.01  # final weight of the entropy of the choices in the objective of the alphas

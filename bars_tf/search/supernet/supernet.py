@@ -113,7 +113,7 @@ class Supernet(tf.keras.Model):
     # Training
 
     def compile(self, weight_optimizer: Any = "adam", arch_optimizer: Any = "adam", budget: Budget | None = None,
-                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 1.0,
+                sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 0.0,
                 **kwargs: Any) -> None:
         """Configures the search.
 
@@ -122,9 +122,8 @@ class Supernet(tf.keras.Model):
             budget: limits that steer the alphas, and that derived genotypes keep; None: no limits.
             sampling: "softmax", "gumbel" (soft) or "gumbel_hard" (straight-through; computes the sampled candidates).
             cost_exponent: exponent of `objective.cost_factor`.
-            uniform_share: fraction of the weight steps that train networks drawn uniformly near the budget
-                (our choice; SPOS, arXiv 1904.00420, draws all so). Steps that draw by the alphas, as in BARS, train the
-                networks that these prefer more than others, which then score above better ones.
+            uniform_share: fraction of the weight steps that train networks drawn uniformly near the budget (as SPOS,
+                arXiv 1904.00420, draws all); the other steps draw by the alphas, as BARS does.
             **kwargs: further arguments of `tf.keras.Model.compile`.
 
         Raises: ValueError on unknown sampling, arguments of Keras that a supernet sets itself, or a budget that no
