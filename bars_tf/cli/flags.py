@@ -66,6 +66,11 @@ def overhead_text(text: str) -> str:
     return text
 
 
+def limit(text: str) -> float | None:
+    """A limit of a budget; None for "none", which lifts that of a flagfile."""
+    return None if text.strip() == "none" else parse_quantity(text)
+
+
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 boolean = checked(lambda text: _TRUTHS.get(text.lower()), lambda value: value is not None, "must be true or false")
 COUNT = checked(int, lambda n: 1 <= n < 2**31, "must be a whole number of at least 1")
@@ -190,13 +195,13 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "num_paths": Flag(COUNT, "Parallel copies of every binary convolution, each with its own weights and a learnt "
                           "shift before its sign."),
     },
-    "Budget (any of them; 250k, 12.5M, 1G or in full)": {
-        "budget_bops": Flag(parse_quantity, "Limit of the binary multiply-accumulates (BOPs).", "no limit"),
-        "budget_flops": Flag(parse_quantity, "Limit of the float multiply-accumulates (FLOPs).", "no limit"),
-        "budget_ops": Flag(parse_quantity, "Limit of the OPs: FLOPs + BOPs / 64.", "no limit"),
-        "budget_params": Flag(parse_quantity, "Limit of the number of parameters, binary and float.", "no limit"),
-        "budget_size": Flag(parse_quantity, "Limit of the bytes of the weights, one bit a binary weight.", "no limit"),
-        "budget_peak": Flag(parse_quantity, "Limit of the bytes of float activations that one image needs at one time. "
+    "Budget (any of them; 250k, 12.5M, 1G or in full; none lifts the limit of a flagfile)": {
+        "budget_bops": Flag(limit, "Limit of the binary multiply-accumulates (BOPs).", "no limit"),
+        "budget_flops": Flag(limit, "Limit of the float multiply-accumulates (FLOPs).", "no limit"),
+        "budget_ops": Flag(limit, "Limit of the OPs: FLOPs + BOPs / 64.", "no limit"),
+        "budget_params": Flag(limit, "Limit of the number of parameters, binary and float.", "no limit"),
+        "budget_size": Flag(limit, "Limit of the bytes of the weights, one bit a binary weight.", "no limit"),
+        "budget_peak": Flag(limit, "Limit of the bytes of float activations that one image needs at one time. "
                             "A cell with any edge counts as a cell with all edges.", "no limit"),
         "budgets": Flag(parse_family, "Family of networks from one search, one for each increasing limit: "
                         "300k,400k,600k (OPs), bops:5M,10M or params:100k,200k. Replaces the limit of that measure; "
@@ -313,7 +318,7 @@ PROGRAMS = {
     "search": Program(
         "Searches a binary network within a budget, rebuilds it, trains it and evaluates it.",
         ("bin/search --flagfile=quickstart.flags",
-         "bin/search --flagfile=cifar_compare.flags --image_dir=IMAGES --image_size=32 --budget_size=60k"),
+         "bin/search --image_dir=IMAGES --image_size=48 --budget_size=60k"),
         tuple(n for n in (*RUN, *DATA, *SPACE, *BUDGET, *SEARCH, *TRAIN) if n not in ("json", "precision"))),
     "train": Program(
         "Trains the network of a genotype file, or a baseline within a budget, and evaluates it.",

@@ -33,6 +33,11 @@ def test_flagfile_lookup_and_override(tmp_path, monkeypatch):
     assert parse("search", ["--flagfile", "own", "--seed=5"]).run.seed == 5
 
 
+def test_a_limit_of_a_flagfile_can_be_lifted():
+    settings = parse("search", ["--flagfile=cifar_compare.flags", "--budget_bops=none", "--budget_size=60k"])
+    assert settings.limits.limits() == {"flops": 200e3, "size_bytes": 60e3}
+
+
 def test_wrong_flagfiles(tmp_path):
     file = tmp_path / "bad.flags"
     for text, message in (("--seed=0\n--sed=1", r"bad.flags:2: --sed: unknown flag; did you mean --seed\?"),
