@@ -9,10 +9,14 @@ from helpers import ROOT
 from bars_tf.legacy_keras import tf
 
 
-def test_legacy_keras():
+def test_legacy_keras(tmp_path):
+    """Whatever the user's file says about the order of axes."""
+    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
     assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")
-    code = "import tensorflow as tf; {}; from bars_tf.legacy_keras import lq, tf; print(tf.keras.Model.__module__)"
+    code = ("import tensorflow as tf; {}; from bars_tf.legacy_keras import lq, tf; print("
+            "tf.keras.Model.__module__, tf.keras.backend.image_data_format())")
     environ = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    environ["KERAS_HOME"] = str(tmp_path)
 
     def use_before(what):
         return subprocess.run([sys.executable, "-c", code.format(what)], cwd=ROOT, env=environ, capture_output=True,
@@ -21,7 +25,14 @@ def test_legacy_keras():
     late = use_before("tf.keras.layers")
     assert late.returncode == 1
     assert late.stderr.splitlines()[-1].startswith("ImportError: bars_tf needs Keras 2, but this process already uses")
-    assert "tf_keras" in use_before("tf.zeros(())").stdout
+    module, order = use_before("tf.zeros(())").stdout.split()
+    assert module.startswith("tf_keras.") and order == "channels_last"
+
+
+def test_without_docstrings():
+    done = subprocess.run([sys.executable, "-OO", "-c", "import bars_tf.legacy_keras"], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith("ImportError: TensorFlow needs docstrings, which python -OO")
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="of other processors")
