@@ -32,6 +32,8 @@ def test_programs_take_the_flags_of_every_command(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "RUN").mkdir()
     (tmp_path / "RUN" / "config.flags").write_text("--flagfile=quickstart.flags\n")
+    for text in blocks(page, "json"):
+        (tmp_path / "mine.json").write_text(text)
     inline = re.findall(r"`(bin/\w+ --?\w+=[^`]*)`", page.read_text())
     for program, *arguments in (command for text in (*blocks(page, "sh"), *inline) for command in commands(text)):
         if program in PROGRAMS and "..." not in arguments:

@@ -62,6 +62,8 @@ def test_all_commands(page, directory):
                 f'#!/bin/sh\nexec "{program}" "$@" {ADDED.get(program.name, "")}\n')
             (directory / "bin" / program.name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for text in blocks(page, "json"):
+        (directory / "mine.json").write_text(text)
     for block in blocks(page, "sh"):
         if any(word in block for word in ELSEWHERE) or ("DATA" in block or "cifar" in block) and not data:
             continue
