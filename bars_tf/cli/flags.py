@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bars_tf.compare.baselines import BASELINES, MOST_BLOCKS
 from bars_tf.compare.settings import TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
-from bars_tf.data.settings import USER_IMAGES
+from bars_tf.data.settings import CLASS_WEIGHTS, USER_IMAGES
 from bars_tf.export.settings import FORMATS
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
@@ -161,6 +161,9 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "arch_split": Flag(FRACTION, "Fraction of the remaining training images that trains the alphas; the others "
                            "train the weights."),
         "batch_size": Flag(COUNT, "Images in a search step, from each of these two parts."),
+        "class_weights": Flag(one_of(*CLASS_WEIGHTS), "balanced: classes of few training images weigh as much as those "
+                              "of many, in the losses and accuracies of search, training and validation; none: all "
+                              "images weigh alike."),
         "eval_batch_size": Flag(COUNT, "Images in an evaluation step."),
     },
     "Space": {

@@ -150,7 +150,8 @@ def _check_classes(train: list[tuple[Path, int]], names: Sequence[str]) -> None:
     counts = np.bincount([label for _, label in train], minlength=len(names))
     if counts.max() > MAX_IMBALANCE * counts.min():
         console.say(f"note: classes are unbalanced: {names[counts.argmax()]!r} has {counts.max()} training images, "
-                    f"{names[counts.argmin()]!r} has {counts.min()}; accuracy says little about small classes")
+                    f"{names[counts.argmin()]!r} has {counts.min()}; accuracy says little about small "
+                    "classes, balanced_accuracy of summary.json does; --class_weights=balanced trains for it")
 
 
 def _split_off_test(classes: Path, files: list[tuple[Path, int]], names: Sequence[str], seed: int

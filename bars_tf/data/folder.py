@@ -46,6 +46,9 @@ class FileRecords(UserRecords):
         image = tf.numpy_function(lambda path: read_pixels(path, channels), [encoded], tf.uint8, stateful=False)
         return self.resize(tf.ensure_shape(image, [None, None, channels]))
 
+    def read_labels(self) -> np.ndarray:
+        return self.labels
+
     def diagnose(self, error: Exception) -> ValueError:
         for path in self.paths:
             try:

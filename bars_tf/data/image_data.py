@@ -28,6 +28,7 @@ class ImageData:
         image_shape: (height, width, channels) of the images in a batch.
         mean, std: mean and standard deviation of each channel of the training images, as fractions of 255; batches
             contain (image / 255 - mean) / std.
+        class_weights: weight of each class in the loss and in accuracies; None for none, and no weights in batches.
     """
 
     records: Records
@@ -35,6 +36,7 @@ class ImageData:
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +70,14 @@ class ImageData:
         """The augmentation that training on this data set uses by default."""
         has_margin = self.records.shape != self.image_shape
         return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), has_margin)
+
+    def balanced_weights(self) -> tuple[float, ...]:
+        """The weight of each class that makes all classes count alike: inverse to its number of images, 1 on average.
+
+        Raises: ValueError: a record is damaged.
+        """
+        counts = np.bincount(self.records.read_labels()[self.indices], minlength=self.num_classes)
+        return tuple(map(float, self.num_images / (np.count_nonzero(counts) * np.maximum(counts, 1))))
 
     def split(self, seed: int, fractions: Sequence[float]) -> tuple[ImageData, ...]:
         """Splits the images at random into disjoint subsets, one per fraction.

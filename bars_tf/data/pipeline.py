@@ -31,7 +31,7 @@ def batches(data: ImageData, batch_size: int, *, training: bool = False, seed: i
             start_epoch: int | None = None, start_step: int = 0, steps: int | None = None,
             shard: tuple[int, int] = (0, 1), augment: Augmentation | Literal["default"] | None = "default"
            ) -> tf.data.Dataset:
-    """Batches of normalised float32 images [B, H, W, C] and int32 labels [B].
+    """Batches of normalised float32 images [B, H, W, C], int32 labels [B] and, of data with class weights, those [B].
 
     Args:
         data: the images.
@@ -61,6 +61,8 @@ def bilevel(train: ImageData | tuple[ImageData, ImageData], batch_size: int, *, 
             shard: tuple[int, int] = (0, 1), augment: Augmentation | Literal["default"] | None = "default"
            ) -> tf.data.Dataset:
     """Pairs of training batches for a search: ((x_w, y_w), (x_a, y_a)), for the weights and for the alphas.
+
+    Each half is as of `batches`: with a third tensor, where the data have class weights.
 
     Args:
         train: images that are split by `train.split(seed, (1 - arch_split, arch_split))`, or two subsets.
@@ -112,11 +114,11 @@ def _pipeline(data: ImageData, batch_size: int, steps: int, epochs: tf.data.Data
         return selected.map(lambda step, batch: (
             tf.random.experimental.stateless_fold_in(key, step), *(tensor[own] for tensor in batch)))
 
-    def prepare(key: tf.Tensor, *selected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def prepare(key: tf.Tensor, *selected: tf.Tensor) -> tuple[tf.Tensor, ...]:
         images, labels = records.fetch(*selected)
-        if training:
-            return prepare_for_training(images, size, data.mean, data.std, augmentation, key, shard), labels
-        return prepare_for_evaluation(images, size, data.mean, data.std), labels
+        images = (prepare_for_training(images, size, data.mean, data.std, augmentation, key, shard) if training else
+                  prepare_for_evaluation(images, size, data.mean, data.std))
+        return images, labels, *([] if data.class_weights is None else [tf.gather(data.class_weights, labels)])
 
     return epochs.flat_map(epoch_batches).map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

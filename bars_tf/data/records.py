@@ -128,6 +128,15 @@ class Records:
             raise self.diagnose(ValueError(f"{len(labels)} records found, {len(self)} expected"))
         return images, labels
 
+    def read_labels(self) -> np.ndarray:
+        """The labels of all records, in the order of the files. Raises: ValueError: a record is damaged."""
+        if self.in_memory is not None:
+            return self.in_memory[1].numpy()
+        try:
+            return np.array([label for _, label in self.encoded.as_numpy_iterator()])
+        except tf.errors.OpError as error:
+            raise self.diagnose(error) from None
+
     def select(self, indices: np.ndarray, key: tf.Tensor | None = None) -> tf.data.Dataset:
         """The inputs of `fetch` for the images at these positions, in order or shuffled by `key`, a seed [2]."""
         if self.in_memory is not None:

@@ -10,6 +10,9 @@ from bars_tf.errors import InputError
 USER_IMAGES = ("image_dir",)
 
 
+CLASS_WEIGHTS = ("none", "balanced")
+
+
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
     """Source, augmentation and validation images.
@@ -27,6 +30,7 @@ class DataSettings:
     split_seed: int = 0  # seed that selects the validation images
     # Fraction of the training images that is used for validation, or the name of a split of the data set.
     validation_split: float | str = 0.1
+    class_weights: str = "none"  # "balanced": classes of few training images weigh as much as those of many
     eval_batch_size: int = 256  # images in an evaluation step
 
     def __post_init__(self):

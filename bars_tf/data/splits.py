@@ -1,6 +1,7 @@
 """Training, validation and test images of a run, as its settings ask for."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -65,6 +66,10 @@ def load_splits(settings: DataSettings) -> ImageSplits:
     if not validation:
         with blame("validation_split", split):
             train, *validation = train.split(settings.split_seed, (1 - split, split))
+    if settings.class_weights == "balanced":
+        with blame(*settings.source):
+            weights = train.balanced_weights()
+        train, *validation = (dataclasses.replace(part, class_weights=weights) for part in (train, *validation))
     return ImageSplits(train, *validation, test, settings)
 
 

@@ -30,6 +30,8 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
         by = "in its trial" if "tuner" in values else "by the supernet"
         rows.append(("search accuracy", f"{values['search_accuracy']:.2%} {by}, on validation images"))
     rows.append(("test accuracy", f"{values['test_accuracy']:.2%} on {values['test_images']:,} images"))
+    if "balanced_accuracy" in values:  # runs of earlier versions have none
+        rows.append(("balanced accuracy", f"{values['balanced_accuracy']:.2%}, the mean over the classes"))
     if base := values.get("backbone"):  # with which the network of a space that has one is compared
         above = values["overhead"]
         rows.append(("backbone", ", ".join(f"{base['cost'][name]:,.0f} {UNITS[name]}" for name in above)))

@@ -69,6 +69,8 @@ def facts(run: runs.Run) -> list[tuple[str, str]]:
     rows = []
     if values.get("test_accuracy") is not None:
         rows.append(("test accuracy", f"{values['test_accuracy']:.2%} of {values.get('test_images') or 0:,} images"))
+        if number(values.get("balanced_accuracy")) is not None:
+            rows.append(("balanced accuracy", f"{values['balanced_accuracy']:.2%}, the mean over the classes"))
     elif run.train_log and "val_accuracy" in run.train_log[-1]:
         rows.append(("validation accuracy so far", f"{run.train_log[-1]['val_accuracy']:.2%}"))
     if values.get("search_accuracy") is not None:
@@ -91,7 +93,7 @@ def facts(run: runs.Run) -> list[tuple[str, str]]:
 
 
 def classes(run: runs.Run) -> list[dict[str, Any]]:
-    """A row for each class: number of test images, accuracy, and the classes most often predicted instead."""
+    """A row for each class: number of test images, recall, and the classes most often predicted instead."""
     if not run.confusion:
         return []
     names, counts = run.confusion["class_names"], np.array(run.confusion["counts"])
@@ -100,7 +102,7 @@ def classes(run: runs.Run) -> list[dict[str, Any]]:
         wrong = np.where(np.arange(len(row)) == i, 0, row)
         most = [f"{names[j]} ({wrong[j]})" for j in np.argsort(-wrong, kind="stable")[:2] if wrong[j]]
         rows.append({"number": i, "name": name, "images": f"{row.sum():,}", "mistaken": ", ".join(most),
-                     "accuracy": f"{row[i] / row.sum():.1%}" if row.sum() else ""})
+                     "recall": f"{row[i] / row.sum():.1%}" if row.sum() else ""})
     return rows
 
 

@@ -28,14 +28,14 @@ class Distillation(tf.keras.Model):
         return self.network(images, training=training)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        images, labels = data
+        images, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         targets = tf.nn.softmax(tf.cast(self._teacher_logits(images), tf.float32) / TEMPERATURE)
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
             distance = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits / TEMPERATURE))
             distance /= tf.cast(self.distribute_strategy.num_replicas_in_sync, distance.dtype)
-            loss = self.compiled_loss(labels, logits)
+            loss = self.compiled_loss(labels, logits, weights)
             objective = (1 - self.fraction) * loss + self.fraction * TEMPERATURE**2 * distance
         self.optimizer.minimize(objective, self.network.trainable_variables, tape=tape)
-        self.compiled_metrics.update_state(labels, logits)
+        self.compiled_metrics.update_state(labels, logits, weights)
         return {metric.name: metric.result() for metric in self.metrics}

@@ -36,7 +36,7 @@ def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size
     progress = Progress(title, 1, steps, ("accuracy",))
     correct = total = 0
     with reading(images):
-        for step, (x, y) in enumerate(batches.take(steps)):
+        for step, (x, y, *_) in enumerate(batches.take(steps)):
             classes = np.argmax(logits(x), -1)
             correct += int(np.sum(classes == y.numpy()))
             if confusion is not None:
@@ -45,6 +45,12 @@ def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size
             progress.on_train_batch_end(step, {"accuracy": correct / total})
     progress.on_epoch_end(0, {"accuracy": correct / total})
     return correct / total, total
+
+
+def recalls(confusion: np.ndarray) -> list[float | None]:
+    """The fraction of each class that is predicted correctly, of counts by (class, predicted class); None for a class
+    without images."""
+    return [float(row[i] / row.sum()) if row.sum() else None for i, row in enumerate(confusion)]
 
 
 def as_classifier(model: tf.keras.Model) -> Classifier:

@@ -65,10 +65,12 @@ def train_network(settings: TrainingSettings, run: RunSettings, images: ImageSpl
     model = distillation.Distillation(network, teacher, settings.distillation) if teacher is not None else network
     steps = inputs.steps_per_epoch("train_batch_size", settings.train_batch_size, run.max_steps, images.train)
     warmup_epochs = min(settings.train_warmup_epochs, stage.epochs - 1)
+    weighted = images.train.class_weights is not None
     model.compile(
         optimizer(settings.train_optimizer, settings.train_lr, stage.epochs * steps, warmup_epochs * steps,
                   settings.train_clip_norm),
-        loss_function(images.num_classes, settings.label_smoothing), metrics=["accuracy"],
+        loss_function(images.num_classes, settings.label_smoothing),
+        metrics=None if weighted else ["accuracy"], weighted_metrics=["accuracy"] if weighted else None,
         steps_per_execution=max(1, min(10, steps // 4)), jit_compile=settings.xla)
     # Created before the checkpoint is restored, so that a missing variable is an error.
     model.optimizer._create_all_weights(model.trainable_variables)

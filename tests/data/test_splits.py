@@ -1,12 +1,12 @@
 """The images of a run, by its settings."""
 
 import pytest
-from sample_images import random_images, write_dataset
+from sample_images import random_images, write_dataset, write_folder
 
 from bars_tf.data import records
 from bars_tf.data.augmentation import Augmentation
 from bars_tf.data.image_data import load
-from bars_tf.data.pipeline import batches
+from bars_tf.data.pipeline import batches, bilevel
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits, reading
 from bars_tf.errors import InputError
@@ -54,3 +54,27 @@ def test_settings_change_the_default_augmentation():
     images = load_splits(DataSettings(flip=False, cutout=3))
     assert images.augmentation == Augmentation(images.train.default_augmentation.crop_padding, False, 3)
     assert (images.image_shape, images.num_classes) == ((28, 28, 1), 10)
+
+
+@pytest.mark.parametrize("limit", [2 * 10**9, 0])
+def test_balanced_classes(tmp_path, monkeypatch, limit):
+    """Each class has the same sum of weights over the training images, streamed or not; test images have none."""
+    monkeypatch.setattr(records, "MEMORY_LIMIT", limit)
+    labels = [0] * 40 + [1] * 10 + [2] * 10
+    write_dataset(tmp_path / "tfds", random_images(60, 8, 8, 1), {"train": labels, "test": labels}, classes=4)
+    for name, count in (("a", 40), ("b", 10), ("c", 10)):
+        write_folder(tmp_path / "own", [name], count)
+    for source in ({"dataset": "tiny", "data_dir": str(tmp_path / "tfds")}, {"image_dir": str(tmp_path / "own")}):
+        splits = load_splits(DataSettings(class_weights="balanced", **source))
+        assert load_splits(DataSettings(**source)).train.class_weights is None and splits.test.class_weights is None
+        assert splits.validation.class_weights == splits.train.class_weights == splits.train.split(0, (0.5,))[
+            0].class_weights
+        found = {}
+        for images, numbers, weights in batches(splits.train, 7):
+            assert images.shape[0] == len(weights)
+            for label, weight in zip(numbers.numpy(), weights.numpy()):
+                found.setdefault(label, []).append(weight)
+        sums = [sum(values) for values in found.values()]
+        assert sums == pytest.approx([splits.train.num_images / 3] * 3)
+        (*_, first), (*_, second) = next(iter(bilevel(splits.train, 4)))
+        assert first.shape == second.shape == (4,)

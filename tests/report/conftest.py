@@ -82,7 +82,8 @@ def run(tmp_path, rng):
         [0, 2, 0, 6]]})
     write_json(directory / "summary.json", {
         "space": "bars_small", "dataset": "own", "seed": 0, "budget": {"ops": 1e6}, "cost": found[0].cost.to_dict(),
-        "test_accuracy": 0.94, "test_images": 32, "search_seconds": 61.0, "versions": {"python": "3"}})
+        "test_accuracy": 0.94, "balanced_accuracy": 0.625, "test_images": 32, "search_seconds": 61.0,
+        "versions": {"python": "3"}})
     return directory
 
 

@@ -19,6 +19,7 @@ def test_the_table_has_the_network_its_results_and_its_files(run, capsys):
     assert shown["stage 0"].startswith("width ") and shown["OPs"].endswith(" of 1,000,000")
     assert shown["search accuracy"] == "50.00% by the supernet, on validation images"
     assert shown["test accuracy"] == "94.00% on 32 images"
+    assert shown["balanced accuracy"] == "62.50%, the mean over the classes"
     assert shown["overhead"] == "12.5% OPs" and shown["backbone's accuracy"] == "90.00%, by the same training"
     assert shown["times"] == "search 1 min 1 s, set-up 1 min 30 s (of it downloads 30 s)"
     assert shown["files"].endswith("genotype.json, summary.json, candidates.json")

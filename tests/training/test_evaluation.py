@@ -3,6 +3,7 @@
 import numpy as np
 
 from bars_tf.data.image_data import load
+from bars_tf.training import evaluation
 from bars_tf.training.evaluation import Classifier, accuracy
 
 
@@ -21,3 +22,7 @@ def test_accuracy_and_confusion():
     assert count == confusion.sum() == 200 and found == np.trace(confusion) / 200 and 0.9 <= found < 1
     wrong = confusion - np.diag(np.diag(confusion))
     assert wrong[:, 3].sum() == wrong.sum() > 0
+
+
+def test_recall_of_each_class():
+    assert evaluation.recalls(np.array([[8, 1, 1], [0, 0, 0], [0, 3, 1]])) == [0.8, None, 0.25]
