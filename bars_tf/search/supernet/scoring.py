@@ -21,20 +21,22 @@ class Scorer:
         """Evaluates the supernet as one genotype.
 
         The batch-norm statistics are recalibrated for it, as the mean over the first `CALIBRATION_BATCHES`: those of
-        training belong to other networks (SPOS, arXiv 1904.00420). `batches` are (images [B, H, W, C], labels [B]) and
-        can be read more than once. Returns the accuracy and the mean loss.
+        training belong to other networks (SPOS, arXiv 1904.00420). `batches` are (images [B, H, W, C], labels [B]), or
+        with weights [B] beside, and can be read more than once. Returns the accuracy and the mean loss.
         """
         sample = self.supernet.sample_of(genotype)
         before = [v.numpy() for v in self._statistics]
-        self._traced = self._traced or self._trace(*next(iter(batches)), sample)
+        self._traced = self._traced or self._trace(*next(iter(batches))[:2], sample)
         calibrate, score = self._traced
         correct = loss = total = 0.0
         try:
-            for i, (images, _) in enumerate(itertools.islice(batches, CALIBRATION_BATCHES)):
+            for i, (images, *_) in enumerate(itertools.islice(batches, CALIBRATION_BATCHES)):
                 calibrate(images, sample, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
-            for images, labels in batches:
-                batch_correct, batch_loss = score(images, labels, sample)
-                correct, loss, total = correct + float(batch_correct), loss + float(batch_loss), total + len(images)
+            for images, labels, *weights in batches:
+                batch_weights = weights[0] if weights else tf.ones(len(images))
+                batch_correct, batch_loss = score(images, labels, batch_weights, sample)
+                correct, loss = correct + float(batch_correct), loss + float(batch_loss)
+                total += float(tf.reduce_sum(batch_weights))
         finally:  # after an interrupt too: in a notebook the supernet lives on
             for variable, value in zip(self._statistics, before):
                 variable.assign(value)
@@ -46,14 +48,15 @@ class Scorer:
         sample = tf.nest.map_structure(tf.TensorSpec.from_tensor, sample)
         fraction = tf.TensorSpec((), self.supernet.compute_dtype)
         return (tf.function(self._calibrate, autograph=False).get_concrete_function(images, sample, fraction),
-                tf.function(self._score, autograph=False).get_concrete_function(images, labels, sample))
+                tf.function(self._score, autograph=False).get_concrete_function(
+                    images, labels, tf.TensorSpec((None,), tf.float32), sample))
 
     def _calibrate(self, images, sample, fraction):
         self.supernet(images, sample, mode="calibrate", fraction=fraction)
 
-    def _score(self, images, labels, sample):
+    def _score(self, images, labels, weights, sample):
         logits = self.supernet(images, sample)
         labels = tf.reshape(labels, [-1])
         losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
-        return tf.reduce_sum(tf.cast(hits, tf.float32)), tf.reduce_sum(losses)
+        return tf.reduce_sum(weights * tf.cast(hits, tf.float32)), tf.reduce_sum(weights * losses)

@@ -152,13 +152,13 @@ class Supernet(tf.keras.Model):
 
     @no_autograph
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        (weight_images, weight_labels), (arch_images, arch_labels) = _halves(data)
-        logs = self.weight_step(weight_images, weight_labels)
+        weights, alphas = _halves(data)
+        logs = self.weight_step(*weights)
         resting = [tf.zeros((), self.compute_dtype)] * 2
         if not tf.distribute.has_strategy():
-            arch = tf.cond(self.arch_active, lambda: self.arch_step(arch_images, arch_labels), lambda: resting)
+            arch = tf.cond(self.arch_active, lambda: self.arch_step(*alphas), lambda: resting)
         else:  # a strategy cannot synchronize within a branch: `activate_arch` has the step traced anew
-            arch = self.arch_step(arch_images, arch_labels) if self._arch_traced else resting
+            arch = self.arch_step(*alphas) if self._arch_traced else resting
         self.search_step.assign_add(1)
         for name, value in {**logs, **self._state_of_choices()}.items():
             self._metrics_by_name[name].update_state(value)
@@ -174,24 +174,25 @@ class Supernet(tf.keras.Model):
             if changed and tf.distribute.has_strategy() and self.train_function:
                 self.train_function = self.make_train_function(force=True)
 
-    def weight_step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+    def weight_step(self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+                    ) -> dict[str, tf.Tensor]:
         """Updates the weights under a sample of the choices. Returns the loss and the accuracy."""
         sample = self.draw("weights")
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.weight_variables)
             logits = self(images, sample, mode="train")
-            loss = self.compiled_loss(labels, logits)
+            loss = self.compiled_loss(labels, logits, weights)
         gradients = tape.gradient(loss, self.weight_variables)
         gradients = [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, self.weight_variables)]
         self.weight_optimizer.apply_gradients(zip(gradients, self.weight_variables))
         return {"loss": loss * replicas(), "accuracy": _accuracy(labels, logits)}
 
-    def arch_step(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+    def arch_step(self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Updates the alphas by `objective`; weights and statistics stay. Returns the loss and the accuracy."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.arch_variables)
             logits = self(images, self.draw("alphas", tf.shape(images)[0]), mode="arch")
-            loss = self.compiled_loss(labels, logits)
+            loss = self.compiled_loss(labels, logits, weights)
             factor = objective.cost_factor(self.expected_cost(), self.budget, self.cost_exponent)
             entropy = objective.total_entropy(self.probabilities())
             # Keras has divided the loss by the number of replicas, whose gradients will be summed.
@@ -229,11 +230,12 @@ class Supernet(tf.keras.Model):
 
 
 def _halves(data):
-    pairs = isinstance(data, (tuple, list)) and [isinstance(half, (tuple, list)) and len(half) == 2 for half in data]
+    pairs = isinstance(data, (tuple, list)) and [isinstance(half, (tuple, list)) and 2 <= len(half) <= 3
+                                                 for half in data]
     if pairs != [True, True]:
         raise ValueError("a batch of a search is ((images, labels), (images, labels)), for the weights and for the "
                          "alphas: bars_tf.data.bilevel makes such")
-    for _, labels in data:
+    for _, labels, *_ in data:
         if labels.shape.rank is not None and labels.shape.rank > 1 and labels.shape[-1] != 1:
             raise ValueError(f"labels have shape {labels.shape}: they are numbers of classes [B], not one-hot")
     return data

@@ -34,6 +34,11 @@ def test_a_score_is_that_of_the_network_with_statistics_of_its_own(rng):
     losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     assert accuracy == pytest.approx((logits.argmax(-1) == labels).mean())
     assert loss == pytest.approx(float(tf.reduce_mean(losses)), rel=1e-4)
+    weights = np.array([0.5, 2.0, 1.0], np.float32)[labels]
+    weighted = [(x, y, tf.gather([0.5, 2.0, 1.0], y)) for x, y in batches]
+    accuracy, loss = Scorer(supernet).score(genotype, weighted)
+    assert accuracy == pytest.approx(np.average(logits.argmax(-1) == labels, weights=weights))
+    assert loss == pytest.approx(np.average(losses, weights=weights), rel=1e-4)
 
 
 def test_candidates_are_scored_by_two_graphs(rng):

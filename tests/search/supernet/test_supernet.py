@@ -56,3 +56,16 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
         print(sampling, "cosine", cosine)
         # Softmax mixes outputs, whose loss is another one than the expected: it keeps to the half-space.
         assert cosine > (0.5 if sampling == "softmax" else 0.85), sampling
+
+
+def test_weights_of_images_are_those_of_their_losses(rng):
+    supernet = Supernet(TINY_NASB, (8, 8, 1), 3)
+    supernet.compile(tf.keras.optimizers.legacy.Adam(0.0), tf.keras.optimizers.legacy.Adam(0.0))
+    images, labels = tf.constant(rng.normal(size=(8, 8, 8, 1)), tf.float32), tf.constant(rng.integers(0, 3, 8))
+    weights = tf.constant(rng.uniform(0, 2, 8), tf.float32)
+    for update, mode, step in (("weights", "train", lambda *batch: supernet.weight_step(*batch)["loss"]),
+                               ("alphas", "arch", lambda *batch: supernet.arch_step(*batch)[0])):
+        logits = supernet(images, supernet.draw(update, tf.constant(8)), mode=mode)
+        losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        assert float(step(images, labels, weights)) == pytest.approx(float(tf.reduce_mean(losses * weights)), rel=1e-4)
+        assert float(step(images, labels)) == pytest.approx(float(tf.reduce_mean(losses)), rel=1e-4)
