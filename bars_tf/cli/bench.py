@@ -9,8 +9,15 @@ from bars_tf.report.text_table import print_table
 from bars_tf.search.benchmark import Benchmark, run_benchmark
 from bars_tf.training import environment
 
+# What `--quick` changes, where no flag does.
+QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
+
 
 def main(settings: Settings) -> None:
+    if settings.values["quick"]:
+        quick = {"num_nodes": 2} if settings.search_space.backbone else QUICK
+        settings = settings.replace(rounds=min(settings.values["rounds"], 2), **{**quick, **settings.space_overrides},
+                                    batch_size=min(settings.values["batch_size"], 16))
     values, space = settings.values, settings.search_space
     side = values["image_size"] or 32
     with blame("image_size", side):

@@ -289,6 +289,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "measure": Flag(list_of(one_of(*MEASUREMENTS), f"must be some of {', '.join(MEASUREMENTS)}"),
                         f"Measurements: some of {', '.join(MEASUREMENTS)}, separated by commas."),
         "rounds": Flag(COUNT, "Number of times that everything is timed, in turn with the bare convolutions."),
+        "quick": Flag(boolean, "Measure a small space in few rounds: shows that the benchmark works, not how fast the "
+                      "code is."),
     },
     "Export": {
         "name": Flag(text, "Name of the model in Python, in C and in its files."),

@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
     "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
-    "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
+    "quick": False, "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
     "allow_float_fallback": False}
 
 

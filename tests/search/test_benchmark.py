@@ -15,8 +15,8 @@ KEYS = {"sampled_roofline_gflops", "sampled_pair_seconds", "soft_pair_seconds", 
 
 
 def test_bench(program):
-    done = program("bench", "--json", "--space=bars_paper", "--layout=N", "--num_nodes=1", "--init_channels=4",
-                   "--batch_size=4", "--image_size=8", "--rounds=1")
+    done = program("bench", "--quick", "--json", "--space=bars_paper", "--layout=N", "--num_nodes=1",
+                   "--init_channels=4", "--batch_size=4", "--image_size=8", "--rounds=1")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert results.keys() >= KEYS
@@ -29,4 +29,4 @@ def test_bench(program):
     (["--stem=imagenet_8", "--image_size=8"], "--image_size=8: its strides make one pixel of")])
 def test_what_cannot_be_measured(flags, words):
     with pytest.raises(InputError, match=words):
-        cli_bench.main(command_line.parse("bench", flags))
+        cli_bench.main(command_line.parse("bench", [*flags, "--quick"]))
