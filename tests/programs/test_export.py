@@ -62,3 +62,12 @@ def test_unfinished_run_names_the_command(tmp_path):
     (tmp_path / "config.flags").write_text("--seed=0\n")
     with pytest.raises(InputError, match=f"`bin/search --flagfile={tmp_path}/config.flags` resumes it"):
         export.main(parse("export", [f"--workdir={tmp_path}", "--name=net", f"--output={tmp_path / 'out'}"]))
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--format=zip"], "--format=zip: must be some of zoo, tflite, c"), (["--format="], "--format=: must be some of"),
+    (["--format=c,,zoo"], "--format=c,,zoo: must be some of"), (["--name=2net"], "--name=2net: must be a letter"),
+    (["--name=void"], "--name=void: is a word of C"), (["--name=if", "--format=c"], "--name=if: is a word of C")])
+def test_formats_and_names_that_are_refused(tmp_path, flags, words):
+    with pytest.raises(InputError, match=words):
+        parse("export", [f"--workdir={tmp_path}", "--name=net", f"--output={tmp_path / 'out'}", *flags])

@@ -82,20 +82,32 @@ OPERATION void signs(uint32_t *bits, const float *x, int pixels, int channels, c
         }
 }
 
+/* The number of ones in each four bits of a word. */
+OPERATION inline uint32_t ones_in_fours(uint32_t v)
+{
+    v -= (v >> 1) & 0x55555555u;
+    return (v & 0x33333333u) + ((v >> 2) & 0x33333333u);
+}
+
 /* The number of bits in which two arrays of words differ. */
 OPERATION int different(const uint32_t *a, const uint32_t *b, int words)
 {
     int total = 0;
-    for (int i = 0; i < words; i++) {
 #if defined(__POPCNT__) || defined(__aarch64__)
+    for (int i = 0; i < words; i++)
         total += __builtin_popcount(a[i] ^ b[i]);
 #else
-        uint32_t v = a[i] ^ b[i];
-        v -= (v >> 1) & 0x55555555u;
-        v = (v & 0x33333333u) + ((v >> 2) & 0x33333333u);
-        total += (int)((((v + (v >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24);
-#endif
+    uint32_t fours;
+    for (; words >= 3; words -= 3, a += 3, b += 3) { /* four bits hold a sum of three */
+        fours = ones_in_fours(a[0] ^ b[0]) + ones_in_fours(a[1] ^ b[1]) + ones_in_fours(a[2] ^ b[2]);
+        fours = (fours & 0x0f0f0f0fu) + ((fours >> 4) & 0x0f0f0f0fu);
+        total += (int)((fours * 0x01010101u) >> 24);
     }
+    fours = words > 0 ? ones_in_fours(a[0] ^ b[0]) : 0;
+    fours += words > 1 ? ones_in_fours(a[1] ^ b[1]) : 0;
+    fours = (fours & 0x0f0f0f0fu) + ((fours >> 4) & 0x0f0f0f0fu);
+    total += (int)((fours * 0x01010101u) >> 24);
+#endif
     return total;
 }
 

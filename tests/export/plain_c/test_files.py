@@ -15,10 +15,11 @@ from bars_tf.space.encoding import random_genotype
 
 
 @needs_compiler
-@pytest.mark.parametrize("template", ["operations.c", "network_test.c"])
-def test_templates_compile_as_they_stand(tmp_path, template):
+@pytest.mark.parametrize("template, option", [
+    ("operations.c", "-O2"), ("operations.c", "-D__POPCNT__"), ("network_test.c", "-O2")])
+def test_templates_compile_as_they_stand(tmp_path, template, option):
     for compiler in COMPILERS:
-        done = subprocess.run([compiler, *STRICT, "-c", TEMPLATES / template, "-o", tmp_path / "out.o"],
+        done = subprocess.run([compiler, *STRICT, option, "-c", TEMPLATES / template, "-o", tmp_path / "out.o"],
                               capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
 
