@@ -24,7 +24,7 @@ class CProof(NamedTuple):
     """How far a network in C agrees with Keras.
 
     Attributes:
-        compiler: that compiled it.
+        compiler: that compiled it, with its version.
         equal: images whose logits are to the last bit those of Keras with its sums in the same order.
         agreement: with the trained model, whose sums have another order.
         median, largest: differences from the logits of the trained model, as a fraction of their range.
@@ -93,7 +93,8 @@ def prove(directory: Path, name: str, images: np.ndarray, logits: np.ndarray, or
     scale = max(float(np.ptp(logits)), np.finfo(np.float32).tiny)
     wrong = ~(abs(found - ordered).max(axis=1) <= TOLERANCE * scale)  # NaN is wrong
     differences = abs(found - logits).max(axis=1) / scale
-    proof = CProof(" ".join(command), int((found == ordered).all(axis=1).sum()), agreement(logits, found),
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True).stdout.splitlines()
+    proof = CProof(next(iter(version), command[0]), int((found == ordered).all(axis=1).sum()), agreement(logits, found),
                    float(np.median(differences)), float(differences.max()))
     if wrong.any() or proof.agreement.same_class < SAME_CLASS_SHARE * len(images):
         raise Failure(f"refused: {name}.c does not compute what was trained: {proof}")
