@@ -17,6 +17,9 @@ class FieldError(ValueError):
         remedy: what the value must be, or what is wrong with it.
     """
 
+    # By these AutoGraph and Keras leave an error alone, around whose text they would write pages.
+    ag_pass_through = _keras_call_info_injected = True
+
     def __init__(self, field: str, value: Any, remedy: str):
         super().__init__(field, value, remedy)
         self.field, self.value, self.remedy = field, value, remedy

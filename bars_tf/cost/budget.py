@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 import re
 
 import numpy as np
@@ -32,8 +33,8 @@ class Budget:
 
     def __post_init__(self):
         for name, limit in self.limits().items():
-            if not limit > 0:
-                raise FieldError(name, limit, "must be above 0")
+            if isinstance(limit, bool) or not isinstance(limit, numbers.Real) or not 0 < limit < math.inf:
+                raise FieldError(name, limit, "must be a number above 0, such as 250e3")
 
     def limits(self) -> dict[str, float]:
         """The limits that there are, by measure."""

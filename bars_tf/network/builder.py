@@ -1,10 +1,35 @@
 """The network, built once for every layer factory: stem, stages of cells, head."""
 
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from bars_tf.errors import FieldError
 from bars_tf.network.blocks import binary_branch, identity, transition
 from bars_tf.network.factory import LayerFactory, Tensor
 from bars_tf.space.channels import Channels
 from bars_tf.space.fields import MAX_POOL, STEMS
 from bars_tf.space.positions import CellPosition
+from bars_tf.space.search_space import SearchSpace
+
+
+def check_arguments(space: SearchSpace, input_shape: Iterable[int], num_classes: int) -> None:
+    """Checks what every network is made of; raises FieldError, and ValueError for images that are too small."""
+    if not isinstance(space, SearchSpace):
+        raise FieldError("space", space, "must be a SearchSpace, such as bars_tf.BARS")
+    shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
+    if len(shape) != 3 or not all(map(_is_count, shape)):
+        raise FieldError("input_shape", input_shape, "must be (height, width, channels) of an image, each at least 1")
+    if not _is_count(num_classes):
+        raise FieldError("num_classes", num_classes, "must be an integer of at least 1")
+    space.check_image(shape)
+
+
+def _is_count(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and operator.index(value) >= 1
+    except TypeError:
+        return False
 
 
 def build(factory: LayerFactory, image: Tensor, image_channels: int) -> Tensor:

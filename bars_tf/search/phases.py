@@ -38,10 +38,8 @@ class Phases(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not self.model.arch_active.numpy():
-            for name in ("arch_loss", "arch_accuracy"):  # which have no value while the alphas rest
+            for name in ("arch_loss", "arch_accuracy"):  # NaN while the alphas rest, which is no fault
                 (logs or {}).pop(name, None)
-
-    on_epoch_end = on_train_batch_end
 
 
 class WarnOfCollapse(tf.keras.callbacks.Callback):

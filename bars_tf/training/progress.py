@@ -1,5 +1,6 @@
 """The progress of a training on stderr: epoch, step, time left and metrics."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -57,7 +58,7 @@ class Progress(tf.keras.callbacks.Callback):
 
     def _show(self, logs: dict[str, float] | None, note: str) -> None:
         values = "  ".join(f"{name.replace('_', ' ')} {logs[name]:{'.3f' if abs(logs[name]) < 1000 else '.3g'}}"
-                           for name in self.shown if name in (logs or {}))
+                           for name in self.shown if not math.isnan((logs or {}).get(name, math.nan)))
         # The note comes before the values: a narrow terminal cuts the end.
         console.rewrite(f"{self.title}  epoch {self.epoch + 1}/{self.epochs}  "
                         f"step {self.steps_done - self.epoch * self.steps}/{self.steps}  {note}  {values}")

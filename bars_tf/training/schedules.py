@@ -16,6 +16,7 @@ def linear(start: float, end: float) -> Callable[[float], float]:
     return lambda progress: start + (end - start) * progress
 
 
+@tf.keras.saving.register_keras_serializable("bars_tf")
 class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises linearly and then follows a cosine to 0 (Loshchilov and Hutter, arXiv 1608.03983).
 

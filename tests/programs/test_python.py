@@ -3,7 +3,6 @@
 import importlib.util
 
 import numpy as np
-import pytest
 from pages import PAGES, blocks, name_of
 from PIL import Image
 
@@ -42,21 +41,6 @@ def test_search_in_python(tmp_path):
     other = bars.Supernet(space, input_shape=train.image_shape, num_classes=train.num_classes, seed=1)
     other.load_weights(tmp_path / "weights.h5")
     assert all((a == b).all() for a, b in zip(supernet.alphas(), other.alphas()))
-
-
-def test_wrong_arguments_of_a_supernet(rng):
-    supernet = bars.Supernet(bars.spaces.BARS_PAPER.replace(init_channels=4, layout="N", num_nodes=1), (8, 8, 1), 3)
-    images, labels = rng.normal(size=(4, 8, 8, 1)).astype(np.float32), np.arange(4) % 3
-    assert supernet.derive([(images, labels)], num_samples=1)  # not compiled: without a budget
-    for name in ("optimizer", "loss", "metrics"):
-        with pytest.raises(ValueError, match=f"{name}: a supernet has its own"):
-            supernet.compile(**{name: "adam"})
-    supernet.compile()
-    batch = tf.data.Dataset.from_tensors((images, labels))
-    with pytest.raises(ValueError, match="bilevel makes such"):
-        supernet.fit(batch, verbose=0)
-    with pytest.raises(ValueError, match="not one-hot"):
-        supernet.fit(tf.data.Dataset.zip((batch, batch.map(lambda x, y: (x, tf.one_hot(y, 3))))), verbose=0)
 
 
 # Pages that run in seconds: less data, a smaller space, fewer epochs.

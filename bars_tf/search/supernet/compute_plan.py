@@ -11,12 +11,12 @@ all edges is made at once: a few large operations in place of thousands.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet.branches import Branches
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import depth_grid
 from bars_tf.space.search_space import SearchSpace
@@ -83,30 +83,6 @@ def add(total: tf.Tensor, term: tf.Tensor, sub_batch: SubBatch) -> tf.Tensor:
     return run(total, term)
 
 
-class Branches(NamedTuple):
-    """Two functions of tensors of four axes, each traced once, of which a condition computes one."""
-
-    then: tf.types.experimental.ConcreteFunction
-    otherwise: tf.types.experimental.ConcreteFunction
-
-    @classmethod
-    def of(cls, then: Callable, otherwise: Callable, dtype: tf.DType, num_inputs: int) -> Branches:
-        """Traces two functions of `num_inputs` tensors each."""
-        inputs = [tf.TensorSpec([None] * 4, dtype)] * num_inputs
-        return cls(*(tf.function(f, autograph=False).get_concrete_function(*inputs) for f in (then, otherwise)))
-
-    def __call__(self, condition: tf.Tensor, inputs: list[tf.Tensor], shapes: list) -> list[tf.Tensor]:
-        """Returns the results, of the given shapes, of the function that `condition` selects, without a gradient."""
-        results = tf.raw_ops.StatelessIf(
-            cond=condition, input=inputs, Tout=[inputs[0].dtype] * len(shapes), then_branch=self.then,
-            else_branch=self.otherwise, output_shapes=shapes)
-        if not tf.executing_eagerly():
-            # Lowered to switches in the surrounding graph, whose convolutions use oneDNN's kernels: on one core those
-            # of a function call are slower.
-            results[0].op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=True))
-        return results
-
-
 @functools.lru_cache(None)
 def _sum(dtype):
     return Branches.of(lambda total, term: total + term, lambda total, term: tf.identity(total), dtype, 2)
@@ -115,7 +91,8 @@ def _sum(dtype):
 class ComputePlan(NamedTuple):
     """What a sample asks of the forward pass."""
 
-    # The scalar coefficient of each (group, edge, primitive); 0 on edges from nodes without inputs.
+    # The scalar coefficient of each (group, edge, primitive), in the dtype of the images; 0 on edges from nodes without
+    # inputs.
     coefficients: dict[tuple, tf.Tensor]
     # How much of each group has any input [groups]: 1 or 0 for sampled choices; None: every group has.
     has_input: tf.Tensor | None
@@ -123,8 +100,8 @@ class ComputePlan(NamedTuple):
     sub_batches: dict[tuple, SubBatch] | None
 
 
-def compute_plan(space: SearchSpace, sample: Sample, batch_size: tf.Tensor) -> ComputePlan:
-    """Returns the plan of a sample for a batch of `batch_size` images."""
+def compute_plan(space: SearchSpace, sample: Sample, batch_size: tf.Tensor, dtype: tf.DType) -> ComputePlan:
+    """Returns the plan of a sample for a batch of `batch_size` images of a dtype."""
     coefficients, has_input = sample.choices.edges, None
     if "none" in space.primitives:
         alive = _nodes_alive(space, coefficients)
@@ -133,7 +110,7 @@ def compute_plan(space: SearchSpace, sample: Sample, batch_size: tf.Tensor) -> C
         # With its gradient: behind a batch norm, no other one says what it is worth to have an input at all.
         has_input = 1.0 - tf.reduce_prod(1.0 - tf.stack(alive[1:]), axis=0)
     sub_batches = None if sample.computed is None else _sub_batches_of(space, sample, batch_size)
-    return ComputePlan(_unstacked(coefficients), has_input, sub_batches)
+    return ComputePlan(_unstacked(tf.cast(coefficients, dtype)), has_input, sub_batches)
 
 
 def _nodes_alive(space, edges):

@@ -27,21 +27,24 @@ class SupernetFactory:
 
     Args:
         space, num_classes, sample: the search space, and the coefficients of its candidates.
-        batch_size: images of the batch, a scalar.
+        images: images [B, H, W, C], whose number and dtype the layers get.
         layers: layers by name; those that are missing are made and added.
         channels: (source, target) channels of each layer by name, None where it has none that a width could choose;
             added with the layers.
         mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
     """
 
-    def __init__(self, space: SearchSpace, num_classes: int, sample: Sample, batch_size: tf.Tensor, *,
+    def __init__(self, space: SearchSpace, num_classes: int, sample: Sample, images: tf.Tensor, *,
                  layers: MutableMapping[str, tf.keras.layers.Layer],
                  channels: MutableMapping[str, tuple[Channels | None, Channels | None]], mode: str,
                  fraction: Any = None):
         self.space, self.num_classes, self.sample = space, num_classes, sample
         self.layers, self.channels, self.mode, self.fraction = layers, channels, mode, fraction
-        self._widths = Widths(space, sample.choices.widths, sliced=mode != "arch" and sample.computed is not None)
-        self._plan, self._depths = compute_plan(space, sample, batch_size), depth_grid(space)
+        # Samples have the dtype of the alphas; under a policy of mixed precision images have another one.
+        self._widths = Widths(space, tf.cast(sample.choices.widths, images.dtype),
+                              sliced=mode != "arch" and sample.computed is not None)
+        self._plan = compute_plan(space, sample, tf.shape(images)[0], images.dtype)
+        self._depths, self._depth_coefficients = depth_grid(space), tf.cast(sample.choices.depths, images.dtype)
         self._quantizer, self._shared = input_quantizer(space), {}
         self._sub_batch = None  # of what is being built; None: the whole batch
 
@@ -76,7 +79,7 @@ class SupernetFactory:
         return self.batch_norm(self.add(nodes), channels, name, scale)
 
     def chain(self, stage, x, positions, run):
-        coefficients = tf.unstack(self.sample.choices.depths[stage])
+        coefficients = tf.unstack(self._depth_coefficients[stage])
         depths = {depth: i for i, depth in enumerate(self._depths[stage]) if depth >= 0}
         path, total, terms = x, None, []
         for depth, position in enumerate([None, *positions]):
@@ -137,7 +140,8 @@ class SupernetFactory:
                      channels=self._widths.slice_of(layer.affine, channels))
 
     def head(self, x, source):
-        layer = self._layer("head", source, None, lambda: MaskedDense(self.num_classes, name="head"),
+        layer = self._layer("head", source, None, lambda: MaskedDense(
+            self.num_classes, dtype=self.sample.choices.edges.dtype, name="head"),
                             (None, source.total))
         return layer(tf.reduce_mean(x, [1, 2]), channels=self._widths.slice_of(layer.kernel, source, None),
                      input_mask=self._widths.mask_of(source))

@@ -9,7 +9,7 @@ import functools
 from typing import NamedTuple
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.search.supernet.compute_plan import Branches
+from bars_tf.search.supernet.branches import Branches
 from bars_tf.search.supernet.widths import value_of
 from bars_tf.training.distribution import replicas
 
@@ -113,14 +113,15 @@ class MaskedDense(tf.keras.layers.Dense):
 
 def masked(kernel: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Returns a kernel [..., inputs, outputs] times the mask [inputs, 1], if there is one."""
-    return kernel if mask is None else kernel * mask
+    return kernel if mask is None else kernel * tf.cast(mask, kernel.dtype)
 
 
 class BatchNorm(tf.keras.layers.Layer):
     """Batch normalization that separates which statistics it uses from which it updates.
 
     Keras's own ties the two together; here the arch step needs batch statistics without changing the moving ones, and
-    recalibration needs a plain average. The modes of `call`:
+    recalibration needs a plain average. Under a policy of mixed precision, statistics and variables are float32, as
+    Keras's. The modes of `call`:
 
     - "train": batch statistics; the moving ones m change by (1 - momentum) * (batch - m);
     - "arch": batch statistics; the moving ones stay;
@@ -135,9 +136,9 @@ class BatchNorm(tf.keras.layers.Layer):
     def build(self, input_shape):
         size = input_shape[-1]
         # Gamma and beta in one variable, mean and variance in another: half as many operations update them.
-        self.affine = self.add_weight("affine", (2, size), initializer=_rows(1.0, 0.0))
+        self.affine = self.add_weight("affine", (2, size), initializer=_rows(1.0, 0.0), experimental_autocast=False)
         self.moving = self.add_weight(
-            "moving", (2, size), initializer=_rows(0.0, 1.0), trainable=False,
+            "moving", (2, size), initializer=_rows(0.0, 1.0), trainable=False, experimental_autocast=False,
             aggregation=tf.VariableAggregation.MEAN, synchronization=tf.VariableSynchronization.ON_READ)
 
     def call(self, inputs, mode="eval", scale=None, fraction=None, counts=None, channels=None):
@@ -152,17 +153,19 @@ class BatchNorm(tf.keras.layers.Layer):
             channels: `ChannelSlice` of the variables.
         """
         affine = value_of(self.affine, channels)
-        gamma, beta = tf.unstack(affine if scale is None else affine * scale)
+        gamma, beta = tf.unstack(affine if scale is None else affine * tf.cast(scale, affine.dtype))
+        values = tf.cast(inputs, affine.dtype)
         if mode == "eval":
             mean, variance = tf.unstack(value_of(self.moving, channels))
             factor = gamma * tf.math.rsqrt(variance + self.epsilon)
-            return inputs * factor + (beta - mean * factor)
-        if replicas() == 1 and inputs.dtype == tf.float32:  # in which alone the fused kernel computes
+            return tf.cast(values * factor + (beta - mean * factor), inputs.dtype)
+        if replicas() == 1 and affine.dtype == tf.float32:  # in which alone the fused kernel computes
             outputs, mean, variance = _fused(inputs, gamma, beta, self.epsilon)
         else:
-            mean, variance = (_moments_of_all_replicas(inputs, counts) if replicas() > 1 else
-                              tf.nn.moments(inputs, [0, 1, 2]))
-            outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
+            mean, variance = (_moments_of_all_replicas(values, counts) if replicas() > 1 else
+                              tf.nn.moments(values, [0, 1, 2]))
+            outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon)
+            outputs = tf.cast(outputs, inputs.dtype)
         if mode != "arch":
             step = 1.0 - self.momentum if mode == "train" else fraction
             step = step if counts is None else step * counts

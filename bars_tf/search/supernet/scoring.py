@@ -31,9 +31,9 @@ class Scorer:
         correct = loss = total = 0.0
         try:
             for i, (images, *_) in enumerate(itertools.islice(batches, CALIBRATION_BATCHES)):
-                calibrate(images, sample, tf.constant(1.0 / (i + 1), self.supernet.compute_dtype))
+                calibrate(images, sample, tf.constant(1.0 / (i + 1), self.supernet.variable_dtype))
             for images, labels, *weights in batches:
-                batch_weights = weights[0] if weights else tf.ones(len(images))
+                batch_weights = tf.cast(weights[0], tf.float32) if weights else tf.ones(len(images))
                 batch_correct, batch_loss = score(images, labels, batch_weights, sample)
                 correct, loss = correct + float(batch_correct), loss + float(batch_loss)
                 total += float(tf.reduce_sum(batch_weights))
@@ -46,7 +46,7 @@ class Scorer:
         """`_calibrate` and `_score` for batches of any size; else both would be traced again for the last batch."""
         images, labels = (tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (images, labels))
         sample = tf.nest.map_structure(tf.TensorSpec.from_tensor, sample)
-        fraction = tf.TensorSpec((), self.supernet.compute_dtype)
+        fraction = tf.TensorSpec((), self.supernet.variable_dtype)
         return (tf.function(self._calibrate, autograph=False).get_concrete_function(images, sample, fraction),
                 tf.function(self._score, autograph=False).get_concrete_function(
                     images, labels, tf.TensorSpec((None,), tf.float32), sample))
@@ -59,4 +59,5 @@ class Scorer:
         labels = tf.reshape(labels, [-1])
         losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
-        return tf.reduce_sum(weights * tf.cast(hits, tf.float32)), tf.reduce_sum(weights * losses)
+        weights = tf.cast(weights, losses.dtype)
+        return tf.reduce_sum(weights * tf.cast(hits, losses.dtype)), tf.reduce_sum(weights * losses)

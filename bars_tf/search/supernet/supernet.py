@@ -1,35 +1,34 @@
 """The supernet: all networks of a search space in one Keras model, and the bilevel step that searches it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.expected import expected_cost
-from bars_tf.cost.measures import Cost
-from bars_tf.cost.tables import cost_tables
+from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
-from bars_tf.network.builder import build
 from bars_tf.search.derivation.optimum import check_budget
-from bars_tf.search.supernet import objective
-from bars_tf.search.supernet.factory import SupernetFactory
-from bars_tf.search.supernet.relaxation import Sample, hard_sample
+from bars_tf.search.supernet import compile_options, objective
+from bars_tf.search.supernet.batches import batch_of, check_images, halves_of, halves_of_arrays, read_again
+from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.sampling import Sampler
-from bars_tf.space.channels import Channels
-from bars_tf.space.encoding import Choices, depth_grid, one_hot, shapes
-from bars_tf.space.fields import SAMPLING
+from bars_tf.search.supernet.shared_weights import SharedWeights, no_autograph
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.distribution import replicas
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
-# No Python control flow here needs AutoGraph, whose translation takes longer than tracing.
-no_autograph = tf.autograph.experimental.do_not_convert
 
 
-class Supernet(tf.keras.Model):
+class Mean(tf.keras.metrics.Mean):
+    """A mean that is NaN where there is nothing to take it of, as the loss of the alphas while they rest."""
+
+    def result(self):
+        return self.total / self.count
+
+
+@tf.keras.saving.register_keras_serializable("bars_tf")
+class Supernet(SharedWeights):
     """A Keras model that holds the shared weights and the alphas (logits of all choices) of a search space.
 
     `fit` takes batches ((images, labels), (images, labels)): the first pair trains the weights, the second the alphas
@@ -48,69 +47,19 @@ class Supernet(tf.keras.Model):
     """
 
     def __init__(self, space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0):
-        super().__init__(name=f"{space.name}_supernet")
-        self.space, self.image_shape, self.num_classes, self.seed = space, tuple(input_shape), num_classes, seed
-        self.tables = cost_tables(space, self.image_shape, num_classes)
-        self.budget, self.depth_choices = Budget(), depth_grid(space)
-        noise = np.random.default_rng(seed)
-        # BARS's code starts the alphas at 1e-3 * randn.
-        self.arch_variables = [
-            tf.Variable(1e-3 * noise.standard_normal(shape), dtype=self.compute_dtype, name=f"alpha_{name}")
-            for name, shape in zip(("width", "depth", "edge"), shapes(space))]
-        self.temperature = tf.Variable(1.0, trainable=False, name="temperature", dtype=self.compute_dtype)
-        self.entropy_weight = tf.Variable(0.0, trainable=False, name="entropy_weight", dtype=self.compute_dtype)
+        super().__init__(space, input_shape, num_classes, seed)
+        self.budget, self.class_weights = Budget(), None
+        self.temperature = tf.Variable(1.0, trainable=False, name="temperature", dtype=self.variable_dtype)
+        self.entropy_weight = tf.Variable(0.0, trainable=False, name="entropy_weight", dtype=self.variable_dtype)
         self.arch_active = tf.Variable(True, trainable=False, name="arch_active")
         self._arch_traced = True  # the value of `arch_active` while a step is traced
         self.search_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="search_step",
                                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        self.layers_by_name: dict[str, tf.keras.layers.Layer] = {}
-        self.channels_by_name: dict[str, tuple[Channels | None, Channels | None]] = {}
-        self._metrics_by_name = {name: tf.keras.metrics.Mean(name) for name in METRICS}
-        self(tf.zeros((1, *self.image_shape), self.compute_dtype))
-        self.weight_variables = [v for v in self.trainable_variables if not any(v is a for a in self.arch_variables)]
-
-    # Choices
-
-    @property
-    def logits(self) -> Choices:
-        """The alphas as tensors; -1e9 where a depth choice does not exist."""
-        widths, depths, edges = self.arch_variables
-        missing = tf.constant(np.where(self.depth_choices >= 0, 0.0, -1e9), depths.dtype)
-        return Choices(tf.convert_to_tensor(widths), depths + missing, tf.convert_to_tensor(edges))
-
-    def probabilities(self) -> Choices:
-        """Returns the probabilities softmax(logits), as tensors."""
-        return Choices(*map(tf.nn.softmax, self.logits))
-
-    def alphas(self) -> Choices:
-        """Returns the logits as float64 arrays."""
-        return Choices(*(tensor.numpy().astype(np.float64) for tensor in self.logits))
-
-    def sample_of(self, genotype: Genotype) -> Sample:
-        """Returns the sample under which the supernet is `genotype`."""
-        choices = Choices(*(tf.constant(p, self.compute_dtype) for p in one_hot(genotype)))
-        return Sample(choices, choices)
+        self._metrics_by_name = {name: Mean(name) for name in METRICS}
 
     def draw(self, update: str, batch_size: tf.Tensor | None = None) -> Sample:
         """Draws the sample of this step, see `Sampler.draw`."""
         return self.sampler.draw(self.logits, self.temperature, self.search_step, update, batch_size)
-
-    def call(self, images: tf.Tensor, sample: Sample | None = None, mode: str = "eval",
-             fraction: Any = None) -> tf.Tensor:
-        """Returns the logits [B, num_classes] of images.
-
-        Args:
-            images: images [B, height, width, channels].
-            sample: coefficients of the candidates; None: the most probable choices.
-            mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
-        """
-        if sample is None:
-            sample = hard_sample(self.logits, Choices(0.0, 0.0, 0.0))
-        factory = SupernetFactory(self.space, self.num_classes, sample, tf.shape(images)[0], layers=self.layers_by_name,
-                                  channels=self.channels_by_name, mode=mode, fraction=fraction)
-        return build(factory, tf.cast(images, self.compute_dtype), self.image_shape[-1])
-
-    # Training
 
     def compile(self, weight_optimizer: Any = "adam", arch_optimizer: Any = "adam", budget: Budget | None = None,
                 sampling: str = "gumbel_hard", cost_exponent: float = 1.0, uniform_share: float = 0.0,
@@ -126,18 +75,17 @@ class Supernet(tf.keras.Model):
                 arXiv 1904.00420, draws all); the other steps draw by the alphas, as BARS does.
             **kwargs: further arguments of `tf.keras.Model.compile`.
 
-        Raises: ValueError on unknown sampling, arguments of Keras that a supernet sets itself, or a budget that no
-            network keeps.
+        Raises: FieldError for what these cannot be, and for arguments of Keras that a supernet sets itself; ValueError
+            for a budget that no network keeps.
         """
-        if own := {"optimizer", "loss", "metrics"} & kwargs.keys():
-            raise ValueError(f"{min(own)}: a supernet has its own; optimizers are weight_optimizer and arch_optimizer")
-        if sampling not in SAMPLING:
-            raise ValueError(f"sampling={sampling!r}: must be one of {', '.join(SAMPLING)}")
-        self.weight_optimizer = tf.keras.optimizers.get(weight_optimizer)
+        if not all(layer.trainable for layer in (self, *self.layers_by_name.values())):
+            raise FieldError("trainable", False, "a supernet trains all layers; activate_arch(False) keeps the alphas")
+        compile_options.check(budget, sampling, cost_exponent, uniform_share, kwargs)
+        self.weight_optimizer, self.arch_optimizer = compile_options.optimizers(
+            weight_optimizer, arch_optimizer, scaled=self.dtype_policy.name == "mixed_float16")
         # As `optimizer` too, whose learning rate Keras's own callbacks change.
         super().compile(self.weight_optimizer, loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                         **kwargs)
-        self.arch_optimizer = tf.keras.optimizers.get(arch_optimizer)
         self.budget, self.cost_exponent = budget or Budget(), cost_exponent
         self.sampler = Sampler(sampling, self.seed, uniform_share, self.tables, self.budget)
         check_budget(self.tables, self.budget)
@@ -146,15 +94,50 @@ class Supernet(tf.keras.Model):
             # Variables made while tracing would have the step traced twice.
             (optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights)(variables)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain data; None before it."""
+        if not self._is_compiled:
+            return None
+        optimizers = {name: tf.keras.optimizers.serialize(getattr(self, name))
+                      for name in ("weight_optimizer", "arch_optimizer")}
+        return {**optimizers, "budget": self.budget.limits(), "sampling": self.sampler.form,
+                "cost_exponent": self.cost_exponent, "uniform_share": self.sampler.uniform_share}
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        optimizers = {name: tf.keras.optimizers.deserialize(config[name])
+                      for name in ("weight_optimizer", "arch_optimizer")}
+        self.compile(**{**config, **optimizers, "budget": Budget(**config["budget"])})
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, *,
+            class_weight: Mapping[int, float] | None = None, **options: Any) -> tf.keras.callbacks.History:
+        """Searches, by Keras's `fit`.
+
+        Args:
+            x: pairs of batches by a `tf.data.Dataset`, a Python generator or a `Sequence`; or images.
+            y: labels of these images. Of images and labels, one half chosen by the seed trains the weights, the other
+                half the alphas; `batch_size` (32) of each make a step.
+            batch_size, epochs, class_weight, **options: as in `tf.keras.Model.fit`.
+        """
+        if y is not None:
+            x, options = halves_of_arrays(x, y, batch_size or 32, self, **options)
+            batch_size = None
+        elif isinstance(x, tf.data.Dataset):  # a step that is traced already would say it by operations
+            for half in halves_of(x.element_spec):
+                check_images(half.images, self.image_shape)
+        weights = tuple(class_weight.get(i, 1.0) for i in range(self.num_classes)) if class_weight else None
+        if weights != self.class_weights:
+            self.class_weights, self.train_function = weights, None  # has the step traced anew
+        return super().fit(x, batch_size=batch_size, epochs=epochs, **options)
+
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         return list(self._metrics_by_name.values())
 
     @no_autograph
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        weights, alphas = _halves(data)
+        weights, alphas = halves_of(data, self.class_weights)
         logs = self.weight_step(*weights)
-        resting = [tf.zeros((), self.compute_dtype)] * 2
+        resting = [tf.zeros((), self.variable_dtype)] * 2
         if not tf.distribute.has_strategy():
             arch = tf.cond(self.arch_active, lambda: self.arch_step(*alphas), lambda: resting)
         else:  # a strategy cannot synchronize within a branch: `activate_arch` has the step traced anew
@@ -182,7 +165,8 @@ class Supernet(tf.keras.Model):
             tape.watch(self.weight_variables)
             logits = self(images, sample, mode="train")
             loss = self.compiled_loss(labels, logits, weights)
-        gradients = tape.gradient(loss, self.weight_variables)
+            value = _scaled(loss, self.weight_optimizer)
+        gradients = _unscaled(tape.gradient(value, self.weight_variables), self.weight_optimizer)
         gradients = [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, self.weight_variables)]
         self.weight_optimizer.apply_gradients(zip(gradients, self.weight_variables))
         return {"loss": loss * replicas(), "accuracy": _accuracy(labels, logits)}
@@ -196,14 +180,10 @@ class Supernet(tf.keras.Model):
             factor = objective.cost_factor(self.expected_cost(), self.budget, self.cost_exponent)
             entropy = objective.total_entropy(self.probabilities())
             # Keras has divided the loss by the number of replicas, whose gradients will be summed.
-            value = loss * factor + self.entropy_weight * entropy / replicas()
-        gradients = tape.gradient(value, self.arch_variables)
+            value = _scaled(loss * factor + self.entropy_weight * entropy / replicas(), self.arch_optimizer)
+        gradients = _unscaled(tape.gradient(value, self.arch_variables), self.arch_optimizer)
         self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
         return [loss * replicas(), _accuracy(labels, logits)]
-
-    def expected_cost(self) -> Cost:
-        """Returns the expected cost under the probabilities, in scalar tensors (see `cost.expected`)."""
-        return Cost(*tf.unstack(expected_cost(self.tables, self.probabilities(), xp=tf)))
 
     def _state_of_choices(self) -> dict[str, tf.Tensor]:
         probabilities = self.probabilities()
@@ -215,9 +195,10 @@ class Supernet(tf.keras.Model):
 
     @no_autograph
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        images, labels = data[:2]
+        images, labels, weights = batch_of(data)
         logits = self(images)
-        values = {"loss": replicas() * self.compiled_loss(labels, logits), "accuracy": _accuracy(labels, logits)}
+        values = {"loss": replicas() * self.compiled_loss(labels, logits, weights),
+                  "accuracy": _accuracy(labels, logits)}
         for name, value in values.items():
             self._metrics_by_name[name].update_state(value, sample_weight=tf.shape(images)[0])
         return {name: self._metrics_by_name[name].result() for name in values}
@@ -226,19 +207,16 @@ class Supernet(tf.keras.Model):
         """Returns the best genotype within the budget: candidates from the alphas, scored on `batches` (see `rank`)."""
         from bars_tf.search.ranking import rank  # late, because `search.ranking` stands above the supernet
 
-        return rank(self, batches, num_samples)[0].genotype
+        return rank(self, read_again(batches, self.image_shape, self.num_classes), num_samples)[0].genotype
 
 
-def _halves(data):
-    pairs = isinstance(data, (tuple, list)) and [isinstance(half, (tuple, list)) and 2 <= len(half) <= 3
-                                                 for half in data]
-    if pairs != [True, True]:
-        raise ValueError("a batch of a search is ((images, labels), (images, labels)), for the weights and for the "
-                         "alphas: bars_tf.data.bilevel makes such")
-    for _, labels, *_ in data:
-        if labels.shape.rank is not None and labels.shape.rank > 1 and labels.shape[-1] != 1:
-            raise ValueError(f"labels have shape {labels.shape}: they are numbers of classes [B], not one-hot")
-    return data
+def _scaled(loss, optimizer):
+    """The loss as an optimizer wants it, which may scale it under mixed_float16; `_unscaled` takes that back."""
+    return optimizer.get_scaled_loss(loss) if hasattr(optimizer, "get_scaled_loss") else loss
+
+
+def _unscaled(gradients, optimizer):
+    return optimizer.get_unscaled_gradients(gradients) if hasattr(optimizer, "get_scaled_loss") else gradients
 
 
 def _accuracy(labels, logits):

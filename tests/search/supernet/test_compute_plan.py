@@ -5,7 +5,8 @@ import pytest
 from small_spaces import SMALL
 
 from bars_tf.legacy_keras import tf
-from bars_tf.search.supernet.compute_plan import Branches, SubBatch, add, compute_plan, first_images
+from bars_tf.search.supernet.branches import Branches
+from bars_tf.search.supernet.compute_plan import SubBatch, add, compute_plan, first_images
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
 
@@ -15,7 +16,7 @@ BATCH = 8
 def plan_of(genotype, computed=None):
     """The plan of a genotype, of which more may be computed."""
     choices = Choices(*map(tf.constant, one_hot(genotype)))
-    return compute_plan(SMALL, Sample(choices, computed or choices), tf.constant(BATCH))
+    return compute_plan(SMALL, Sample(choices, computed or choices), tf.constant(BATCH), tf.float64)
 
 
 def test_only_what_a_genotype_keeps_is_computed(rng):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bars_tf.legacy_keras import lq, tf
-from bars_tf.search.supernet import supernet
+from bars_tf.search.supernet import shared_weights
 from bars_tf.search.supernet.factory import SupernetFactory
+from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.search.supernet.widths import Widths
 from bars_tf.space.presets import BARS_PAPER
 
@@ -57,11 +58,11 @@ def float64():
 
 def steps(ops, number, images, labels, monkeypatch):
     """Weights, statistics and alphas after sampled steps."""
-    monkeypatch.setattr(supernet, "SupernetFactory", SupernetFactory)
+    monkeypatch.setattr(shared_weights, "SupernetFactory", SupernetFactory)
     tf.keras.utils.set_random_seed(0)
-    net = supernet.Supernet(SPACE, images.shape[1:], 3)
+    net = Supernet(SPACE, images.shape[1:], 3)
     net.compile(tf.keras.optimizers.legacy.SGD(0.05), tf.keras.optimizers.legacy.SGD(0.5))
-    monkeypatch.setattr(supernet, "SupernetFactory", ops)
+    monkeypatch.setattr(shared_weights, "SupernetFactory", ops)
 
     @tf.function(autograph=False)
     def pair():

@@ -1,0 +1,49 @@
+"""What `Supernet.compile` takes, checked by name."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from bars_tf.cost.budget import Budget
+from bars_tf.errors import FieldError
+from bars_tf.legacy_keras import tf
+from bars_tf.space.fields import SAMPLING
+
+# Options of Keras's own `compile` that a supernet has not.
+OWN = {name: "a supernet has its own; optimizers are weight_optimizer and arch_optimizer"
+       for name in ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics")} | {
+    "jit_compile": "XLA cannot compile a supernet, whose step computes other shapes for every sample"}
+
+
+def check(budget: Any, sampling: Any, cost_exponent: Any, uniform_share: Any, options: Mapping[str, Any]) -> None:
+    """Raises FieldError for values that an argument cannot have, and for `options` of Keras that a supernet has not."""
+    for name, value in options.items():
+        if value and name in OWN:
+            raise FieldError(name, value, OWN[name])
+    if budget is not None and not isinstance(budget, Budget):
+        raise FieldError("budget", budget, "must be a bars_tf.Budget, such as Budget(ops=250e3)")
+    if sampling not in SAMPLING:
+        raise FieldError("sampling", sampling, f"must be one of {', '.join(SAMPLING)}")
+    if not isinstance(cost_exponent, numbers.Real) or not 0 <= cost_exponent < math.inf:
+        raise FieldError("cost_exponent", cost_exponent, "must be a number of at least 0")
+    if not isinstance(uniform_share, numbers.Real) or not 0 <= uniform_share <= 1:
+        raise FieldError("uniform_share", uniform_share, "must be a number from 0 to 1")
+
+
+def optimizers(weight_optimizer: Any, arch_optimizer: Any, scaled: bool) -> list[tf.keras.optimizers.Optimizer]:
+    """Both optimizers, from what Keras takes for one; `scaled`: with scaled losses, without which gradients in float16
+    vanish. Raises FieldError for what is none."""
+    if weight_optimizer is arch_optimizer and not isinstance(weight_optimizer, str):
+        raise FieldError("arch_optimizer", arch_optimizer, "must not be the weight_optimizer too: an optimizer keeps "
+                         "the moments of its own variables")
+    found, scaling = [], tf.keras.mixed_precision.LossScaleOptimizer
+    for name, given in (("weight_optimizer", weight_optimizer), ("arch_optimizer", arch_optimizer)):
+        try:
+            optimizer = tf.keras.optimizers.get(given)
+        except (ValueError, TypeError, AttributeError):
+            raise FieldError(name, given, "must be an optimizer of tf.keras (Keras 2), or the name of one") from None
+        if getattr(optimizer, "use_ema", False):
+            raise FieldError(name, "use_ema=True", "Keras averages all variables, of which an optimizer has some")
+        found.append(scaling(optimizer) if scaled and not isinstance(optimizer, scaling) else optimizer)
+    return found
