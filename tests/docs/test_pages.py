@@ -47,6 +47,7 @@ def test_files_that_are_shown_can_be_read(page):
         assert SearchSpace.from_dict(json.loads(text))
 
 
+@pytest.mark.slow
 def test_the_site_builds(tmp_path):
     """Every page is in the navigation, every link and anchor leads somewhere, every docstring of the API is found."""
     if not importlib.util.find_spec("mkdocs"):

@@ -11,7 +11,7 @@ from helpers import refused
 from bars_tf.cli import command_line
 from bars_tf.cost.measures import UNITS
 from bars_tf.files import write_json
-from bars_tf.report import charts, figures, page
+from bars_tf.report import charts, figures, listing, page
 from bars_tf.report import run as runs
 from bars_tf.space import presets
 from bars_tf.space.encoding import Choices, genotype_of
@@ -68,6 +68,15 @@ def test_commands_when_the_file_of_the_space_has_moved(run):
     found = commands_of(run)
     for purpose, program in (("Repeat it:", "search"), ("Train the network again:", "train")):
         assert command_line.parse(program, found[purpose][1:]).values["space"] == str(run / "space.json")
+
+
+def test_the_page_and_that_of_the_runs_link_each_other(run, parse_page, placeholders):
+    runs_page = run.parent / "runs.html"
+    assert "../runs.html" not in parse_page(page.write(run)).addresses
+    assert commands_of(run)["Compare it with the runs beside it:"][1:] == [str(run.parent), f"--page={runs_page}"]
+    listing.write_page(runs_page, listing.find(run.parent), run.parent)
+    assert f"{run.name}/report.html" in parse_page(runs_page).addresses
+    assert "../runs.html" in parse_page(page.write(run)).addresses
 
 
 def test_a_float_twin_costs_what_it_is(run, parse_page):
