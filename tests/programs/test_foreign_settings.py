@@ -37,7 +37,7 @@ def test_settings_of_other_programs(finished, program, tmp_path):
     done = program("search", *TINY, "--strategy=mirrored", f"--workdir={work}", cwd=place, preexec_fn=surround,
                    **environment)
     assert done.returncode == 0, done.stderr
-    for name in ("Error", "arning", "Bad key", "usetex"):
+    for name in ("Error", "Warning", "Bad key", "usetex"):
         assert name not in done.stderr
     assert (work / "genotype.json").read_bytes() == (expected / "genotype.json").read_bytes()
     names = sorted(path.name for path in (expected / "report").iterdir())
