@@ -13,7 +13,7 @@ from types import ModuleType
 
 from bars_tf.log_filter import held_back
 
-LOWEST, ABOVE = (2, 16), (2, 20)  # versions of TensorFlow
+LOWEST, ABOVE = (2, 16), (2, 22)  # versions of TensorFlow, as in setup.cfg
 
 
 def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
@@ -37,7 +37,11 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
         _route_imports(tensorflow)
         # Whatever ~/.keras/keras.json says: images here have their channels last.
         tensorflow.keras.backend.set_image_data_format("channels_last")
-        import larq
+        try:
+            import larq
+        except ModuleNotFoundError as error:
+            raise ImportError(f"{error.name} is not installed; on Python 3.13 pip does so by: pip install --no-deps "
+                              "larq larq-zoo zookeeper") from None
     return tensorflow, larq
 
 

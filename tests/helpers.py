@@ -1,11 +1,19 @@
 """What tests share: paths, the smallest run, and a way to start a program."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
+# There is none for every Python and every NumPy.
+HAS_ENGINE = find_spec("larq_compute_engine") is not None and version("numpy").startswith("1.")
+needs_engine = pytest.mark.skipif(not HAS_ENGINE, reason="no Larq Compute Engine, or NumPy 2 beside it")
 
 
 # The whole way in half a minute: a tiny space, a few steps.
@@ -28,3 +36,18 @@ def refused(done: subprocess.CompletedProcess, words) -> None:
     lines = [line for line in done.stderr.splitlines() if "note:" not in line]
     assert len(lines) == 1, done.stderr
     assert all(word in lines[0] for word in words), lines[0]
+
+
+def read_only(directory) -> list[str]:
+    """Returns the beginning of a command that runs another one for which the directory is read-only."""
+    if os.geteuid():
+        chmod = shutil.which("chmod")
+        script = f'{chmod} a-w "$0"; "$@"; status=$?; {chmod} u+w "$0"; exit $status'
+        return [shutil.which("sh"), "-c", script, str(directory)]
+    # Root may write whatever the mode is.
+    unshare, mount = shutil.which("unshare"), shutil.which("mount")
+    mounts = f'{mount} --bind "$0" "$0" && {mount} -o remount,bind,ro "$0" && exec "$@"'
+    command = [unshare, "--mount", shutil.which("sh"), "-c", mounts, str(directory)]
+    if not unshare or subprocess.run([*command, shutil.which("true")], capture_output=True, check=False).returncode:
+        pytest.skip("root without mounts of its own")
+    return command

@@ -16,8 +16,8 @@ from bars_tf.training.evaluation import Classifier
 
 # Names of tensors begin with that of the model and are cut to 50 characters: a short one leaves room for the layer's.
 MODEL_NAME = "net"
-MISSING = ("larq-compute-engine is not installed; it is the extra `deploy`: pip install 'bars_tf[deploy]', or set "
-           "BARS_EXTRAS=deploy for programs of bin/")
+MISSING = ("larq-compute-engine is not installed, which needs Python 3.10 to 3.12 and NumPy 1; bin/export and "
+           "bin/evaluate get it where they find such a Python ('uv python install 3.11'), pip by 'bars_tf[deploy]'")
 
 
 def is_available() -> bool:

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import needs_engine
 from sample_networks import SMALL, WIDE, random_model
 
 from bars_tf.errors import Failure, InputError
@@ -25,6 +26,7 @@ def test_the_fusible_network_is_the_same(rng):
     assert "cell_1_shortcut_even_bn" in names and "cell_1_shortcut_bn" not in names
 
 
+@needs_engine
 def test_rounding_of_the_engine_is_told_from_a_fault(rng):
     """A constant so small that the engine's sums lose it changes the sign of a whole channel."""
     space = WIDE.replace(layout="N", num_nodes=1, init_channels=32)
@@ -44,6 +46,7 @@ def test_rounding_of_the_engine_is_told_from_a_fault(rng):
     assert not agreement.agreement(agreement.predict(twin, images), in_file).holds
 
 
+@needs_engine
 @pytest.mark.parametrize("layer, kind", [
     (lq.layers.QuantConv2D, "CONV_2D"), (conversion.DirectConv2D, "LceBconv2d")])
 def test_dilated_convolutions_that_share_their_input(layer, kind):
@@ -57,6 +60,7 @@ def test_dilated_convolutions_that_share_their_input(layer, kind):
     assert tflite_file.parse(conversion.convert(model)).kinds.get(kind) == 2
 
 
+@needs_engine
 def test_a_deployment_file_computes_what_the_model_does(exported, untrained):
     network = conversion.load_tflite(str(exported[0] / "tiny_net.tflite"))
     assert (network.input_shape, network.num_classes) == ((28, 28, 1), 10)
@@ -65,6 +69,7 @@ def test_a_deployment_file_computes_what_the_model_does(exported, untrained):
     assert (network.logits(images).argmax(1) == expected.argmax(1)).sum() >= 19
 
 
+@needs_engine
 def test_files_that_are_refused(tmp_path, exported, monkeypatch):
     path = tmp_path / "some.tflite"
     path.write_bytes(b"hello world")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import needs_engine
 
 from bars_tf.data import pipeline
 from bars_tf.errors import Failure, InputError
@@ -71,6 +72,7 @@ def test_images_of_another_shape_are_refused(run):
         package.facts_of(run, "some_set", test)
 
 
+@needs_engine
 def test_a_file_of_another_network_is_refused_and_leaves_nothing(tmp_path, run, converted, test_images):
     model = package.load_model(str(run.directory / "model.h5"))
     layer = model.get_layer("cell_0_process_conv")
@@ -80,6 +82,7 @@ def test_a_file_of_another_network_is_refused_and_leaves_nothing(tmp_path, run, 
     assert not list(tmp_path.iterdir())
 
 
+@needs_engine
 def test_disagreement_is_refused_or_reported(tmp_path, run, converted, test_images, monkeypatch, capsys):
     monkeypatch.setattr(agreement, "TOLERANCE", -1.0)  # no image is close enough
     with pytest.raises(Failure, match="refused: the file does not compute what was trained: 0 of 32 images"):

@@ -1,6 +1,7 @@
 """The proof of a deployment file: differences from the binary network."""
 
 import pytest
+from helpers import needs_engine
 from sample_networks import WIDE, random_model
 
 from bars_tf.export import conversion, proof, tflite_file
@@ -8,6 +9,7 @@ from bars_tf.legacy_keras import lq, tf
 from bars_tf.space.genotype import Genotype
 
 
+@needs_engine
 @pytest.mark.parametrize("layer, reason", [
     (lambda: lq.layers.QuantConv2D(64, 3, groups=4, pad_values=1.0, name="grouped", padding="same",
                                    input_quantizer="ste_sign", kernel_quantizer="ste_sign", use_bias=False),
@@ -25,6 +27,7 @@ def test_float_fallbacks_are_named(layer, reason):
     assert len(problems) == 1 and problems[0].startswith(reason)
 
 
+@needs_engine
 def test_a_kernel_of_other_signs_is_another_kernel(rng):
     """Where only the sign of a result is used, the converter negates kernels whose scale is negative."""
     space = WIDE.replace(layout="N", num_nodes=2, primitives=("none", "bare"), own_primitives={
@@ -40,6 +43,7 @@ def test_a_kernel_of_other_signs_is_another_kernel(rng):
     assert proof.fallbacks(model, contents)[0].startswith("layer cell_0_process_conv is no LceBconv2d")
 
 
+@needs_engine
 def test_equal_kernels_on_one_input_are_one_convolution(rng):
     genotype = Genotype(WIDE.replace(layout="N", num_nodes=2), (1.0,), (1,), ((((0, "bin_conv_1x1"),),) * 2,))
     model = random_model(genotype, rng, (16, 16, 3), 4)

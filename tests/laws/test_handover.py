@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, needs_engine
 from sample_networks import NASB, SMALL, WIDE, facts_of, random_model, ruff
 
 from bars_tf.export import agreement, conversion, package, proof, zoo_files, zoo_module
@@ -206,6 +206,7 @@ def require(*agreements):
     assert agreement.Agreement(*map(sum, zip(*agreements))).holds, agreements
 
 
+@needs_engine
 @pytest.mark.parametrize("number", NUMBERS)
 def test_random_genotypes_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
@@ -215,6 +216,7 @@ def test_random_genotypes_run_binary(rng, number):
     require(*(check_conversion(random_genotype(space, rng), rng) for space in found))
 
 
+@needs_engine
 @pytest.mark.parametrize("number", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_random_genotypes_of_a_backbone_run_binary(rng, number):
     tf.keras.utils.set_random_seed(0)
@@ -222,6 +224,7 @@ def test_random_genotypes_of_a_backbone_run_binary(rng, number):
         kernel_quantizer=KERNEL_QUANTIZERS[i % 2]), rng), rng) for i in range(number)))
 
 
+@needs_engine
 def test_several_paths_run_binary(rng):
     """Each of their signs has a batch norm before it, whose rounding may flip it: a few groups only."""
     tf.keras.utils.set_random_seed(0)

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from helpers import needs_engine
 
 from bars_tf.cli import evaluate, export, summary
 from bars_tf.cli.command_line import parse
@@ -13,6 +14,7 @@ from bars_tf.network.model_files import load_model
 from bars_tf.training.evaluation import accuracy, as_classifier
 
 
+@needs_engine
 def test_export_writes_all_files(exported):
     output, done = exported
     assert done.returncode == 0, done.stderr
@@ -27,6 +29,7 @@ def test_export_writes_all_files(exported):
     assert {path.name for path in output.iterdir()} == {*names, "Makefile", "README.md"}
 
 
+@needs_engine
 def test_evaluate_and_summary_read_the_files(exported, program_here, untrained):
     model = str(exported[0] / "tiny_net.tflite")
     done = program_here("evaluate", f"--model={model}", "--eval_batch_size=100", "--max_steps=2", "--json")
@@ -39,6 +42,7 @@ def test_evaluate_and_summary_read_the_files(exported, program_here, untrained):
         evaluate.main(parse("evaluate", [f"--model={model}", "--image_size=14"]))
 
 
+@needs_engine
 def test_summary_of_a_deployment_file(exported, capsys):
     summary.main(parse("summary", [f"--model={exported[0] / 'tiny_net.tflite'}"]))
     printed = capsys.readouterr().out

@@ -1,4 +1,7 @@
-"""The set-up that `bin/*` make at first use, in a copy with one small requirement of its own: nothing is downloaded."""
+"""The set-up that `bin/*` make at first use, in a copy with one small requirement of its own: nothing is downloaded.
+
+The copy stands in a directory with a space and letters beyond ASCII, and all runs have the locale C and no terminal.
+"""
 
 import os
 import shutil
@@ -8,17 +11,24 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, read_only
 
-SETUP = "[options]\ninstall_requires =\n    # why\n    {}\n[options.extras_require]\ntest =\n    other-stub\n"
+SETUP = ("[options]\npython_requires = >=3.10,<3.14\ninstall_requires =\n    # why\n    {}\n"
+         "[options.extras_require]\ntest =\n    other-stub\ndeploy =\n    engine-stub{}\n")
 PRINT = "import bars_stub, os, sys; print(sys.prefix, os.environ.get('BARS_SETUP_SECONDS'), os.environ['PYTHONPATH'])"
+THIS = f"3.{sys.version_info[1]}"
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    copy = tmp_path / "checkout"
+    copy = tmp_path / "the chéckout"
     shutil.copytree(ROOT / "bin", copy / "bin", ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "setup.cfg").write_text(SETUP.format("bars-stub>=1.0,<2"))
+    (copy / "setup.cfg").write_text(SETUP.format("bars-stub>=1.0,<2", ""))
+    (copy / "bars_tf" / "cli").mkdir(parents=True)
+    (copy / "bars_tf" / "cli" / "main.py").write_text(
+        "import sys\nfrom importlib.util import find_spec\n\ndef export():\n"
+        "    print('engine' if find_spec('engine_stub') else 'none', sys.version_info[1])\n"
+        "search = evaluate = export\n")
     return copy
 
 
@@ -33,22 +43,26 @@ def environ(tmp_path):
     (tmp_path / "failing" / "python3").chmod(0o755)
     (tmp_path / "python" / "python3").symlink_to(os.path.realpath(sys.executable))
     needs = {"zoo": "Requires-Dist: other-stub<1\n"}
-    for name in ("bars", "other", "zoo"):
-        info = f"{name}_stub-1.5.dist-info"
-        with zipfile.ZipFile(tmp_path / "wheels" / f"{name}_stub-1.5-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}_stub.py", "")
+    for name, version in (("bars", "1.4"), ("bars", "1.5"), ("other", "1.5"), ("zoo", "1.5"), ("engine", "1.5")):
+        info = f"{name}_stub-{version}.dist-info"
+        with zipfile.ZipFile(tmp_path / "wheels" / f"{name}_stub-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}_stub.py", f"version = {version!r}")
             wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\n"
-                           f"Name: {name}-stub\nVersion: 1.5\n" + needs.get(name, ""))
+                           f"Name: {name}-stub\nVersion: {version}\n" + needs.get(name, ""))
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
     path = os.pathsep.join(str(tmp_path / name) for name in ("tools", "failing", "python"))
-    return {"PATH": path, "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path), "PIP_NO_INDEX": "1",
+    return {"PATH": path, "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path), "PIP_NO_INDEX": "1", "LC_ALL": "C",
             "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_CONFIG_FILE": os.devnull}
 
 
-def call(checkout, environ, *arguments, **more):
-    command = [checkout / "bin" / "_python", *arguments]
-    return subprocess.run(command, env=environ | more, capture_output=True, text=True, check=False)
+def call(checkout, environ, *arguments, wrapper=(), **more):
+    command = [*wrapper, checkout / "bin" / "_python", *arguments]
+    return subprocess.run(command, env=environ | more, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def program(checkout, environ, *arguments, **more):
+    return call(checkout, environ, checkout / "bin" / "_run.py", *arguments, **more)
 
 
 def test_no_python_fits(checkout, environ, tmp_path):
@@ -56,12 +70,12 @@ def test_no_python_fits(checkout, environ, tmp_path):
     result = call(checkout, environ, "-c", "")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert "Python 3.10, 3.11 or 3.12" in result.stderr and "apt install" in result.stderr
+    assert "Python 3.10 or newer, older than 3.14" in result.stderr and "apt install" in result.stderr
     assert not (checkout / ".venv").exists()
 
 
 def test_environment_that_has_the_packages_is_used(checkout, environ):
-    (checkout / "setup.cfg").write_text(SETUP.format("pip>=9"))
+    (checkout / "setup.cfg").write_text(SETUP.format("pip>=9", ""))
     environment = checkout.parent / "own"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     path = f"{environment / 'bin'}{os.pathsep}{environ['PATH']}"
@@ -69,7 +83,7 @@ def test_environment_that_has_the_packages_is_used(checkout, environ):
     assert (result.stdout.strip(), result.stderr, result.returncode) == (str(environment), "", 0)
     assert not (checkout / ".venv").exists()
     # Out of bounds, and there is no other: so it is not used, and the failure of pip is shown.
-    (checkout / "setup.cfg").write_text(SETUP.format("pip>=9,<10"))
+    (checkout / "setup.cfg").write_text(SETUP.format("pip>=9,<10", ""))
     result = call(checkout, environ, "-c", "", PATH=path)
     assert result.returncode == 1
     assert "ERROR: No matching distribution found for pip" in result.stderr
@@ -82,13 +96,13 @@ def test_set_up_repair_and_extras(checkout, environ):
     (venv / "mine").touch()
     result = call(checkout, environ, "-c", PRINT)
     assert result.returncode == 0, result.stderr
-    prefix, seconds, path = result.stdout.split()
-    assert (prefix, path) == (str(venv), str(checkout)) and seconds.isdigit()
+    line, = result.stdout.splitlines()
+    assert line.startswith(f"{venv} ") and line.endswith(f" {checkout}") and line.split()[-3].isdigit(), line
     assert "takes about 2 minutes" in result.stderr and "WARNING" not in result.stderr
     assert len(list(checkout.glob(".venv-*/mine"))) == 1  # moved aside, not removed
 
     result = call(checkout, environ, "-c", PRINT)
-    assert result.stdout.split()[:2] == [str(venv), "None"] and result.stderr == ""
+    assert result.stdout.split()[-3] == "None" and result.stderr == ""
 
     result = call(checkout, environ, "-c", "import bars_stub, other_stub", BARS_EXTRAS="test")
     assert result.returncode == 0 and "adding packages" in result.stderr
@@ -105,15 +119,85 @@ def test_set_up_repair_and_extras(checkout, environ):
 
 
 def test_package_whose_own_requirements_are_too_narrow(checkout, environ):
-    setup = SETUP.format("zoo-stub")
+    setup = SETUP.format("zoo-stub", "")
     (checkout / "setup.cfg").write_text(setup)
     assert "ERROR: No matching distribution found for other-stub<1" in call(checkout, environ, "-c", "").stderr
+    environ = environ | {"HOME": "/dev/null"}  # where nothing can be written
     (checkout / "setup.cfg").write_text(setup + "[environment]\nalone =\n    zoo-stub\n")
     assert call(checkout, environ, "-c", "import zoo_stub").returncode == 0
     # An environment of an earlier form of the code gets what is new besides.
     (checkout / "setup.cfg").write_text(setup + "[environment]\nbesides =\n    other-stub\n")
+    del environ["HOME"]
     result = call(checkout, environ, "-c", "import zoo_stub, other_stub")
     assert result.returncode == 0 and "adding packages" in result.stderr
+
+
+def test_constraints(checkout, environ, tmp_path):
+    """The versions that were tested are installed, not the newest; where they are not to be had, pip may choose."""
+    constraints = checkout / "constraints" / f"py3{sys.version_info[1]}.txt"
+    constraints.parent.mkdir()
+    constraints.write_text("# Made by ...\nbars-stub==1.4\nother-stub==1.5\n")
+    # A uv that fails is no hindrance.
+    (tmp_path / "tools" / "uv").write_text("#!/bin/sh\necho 'error: uv has no cache' >&2\nexit 2\n")
+    (tmp_path / "tools" / "uv").chmod(0o755)
+    version = "import bars_stub; print(bars_stub.version)"
+    result = call(checkout, environ, "-c", version)
+    assert result.stdout.strip() == "1.4" and "error: uv has no cache" in result.stderr, result.stderr
+    (checkout / "setup.cfg").write_text(SETUP.format("bars-stub>=1.5", ""))
+    result = call(checkout, environ, "-c", version)
+    assert result.returncode == 1
+    assert f"constraints/{constraints.name}, BARS_UNCONSTRAINED=1 lets pip choose" in result.stderr.splitlines()[-1]
+    assert call(checkout, environ, "-c", version, BARS_UNCONSTRAINED="1").stdout.strip() == "1.5"
+
+
+def test_engine(checkout, environ, tmp_path):
+    """bin/export and bin/evaluate of a .tflite get the engine by themselves; without it they still run."""
+    # Without a terminal, as everywhere here, and without standard streams.
+    closed = ["sh", "-c", 'exec "$0" "$@" 2>&- <&-']
+    assert program(checkout, environ, "search", wrapper=closed).stdout.startswith("none")
+    assert program(checkout, environ, "export", "--help").stdout.startswith("none")
+    assert program(checkout, environ, "evaluate", "--model=a.h5").stdout.startswith("none")
+    (tmp_path / "wheels" / "engine_stub-1.5-py3-none-any.whl").rename(tmp_path / "engine.whl")
+    result = program(checkout, environ, "export")
+    assert result.stdout.startswith("none") and "without the Larq Compute Engine: downloading" in result.stderr
+    assert program(checkout, environ, "search").stderr == ""  # .venv is as it was
+    (tmp_path / "engine.whl").rename(tmp_path / "wheels" / "engine_stub-1.5-py3-none-any.whl")
+    result = program(checkout, environ, "evaluate", "--model", "a.tflite")
+    assert result.stdout.startswith("engine") and "adding packages for the Larq Compute Engine" in result.stderr
+    result = program(checkout, environ, "export")
+    assert result.stdout.startswith("engine") and result.stderr == ""
+
+
+def test_engine_without_packages_for_this_python(checkout, environ):
+    (checkout / "setup.cfg").write_text(SETUP.format("bars-stub", f"; python_version < '{THIS}'"))
+    result = program(checkout, environ, "export")
+    assert result.stdout.startswith("none") and "making .venv with" in result.stderr
+    result = program(checkout, environ, "export")
+    assert result.stdout.startswith("none") and result.stderr == ""
+    older = subprocess.run([ROOT / "bin" / "_python", "--find", f">=3.10,<{THIS}"], capture_output=True, text=True,
+                           check=False).stdout.strip()
+    if not older:
+        pytest.skip("there is no older Python")
+    result = program(checkout, environ, "export", PATH=f"{environ['PATH']}{os.pathsep}{Path(older).parent}")
+    assert result.stdout.startswith("engine") and result.stdout.split()[1] != THIS[2:], result.stderr
+    assert "making .venv-engine with" in result.stderr and "for the Larq Compute Engine" in result.stderr
+    result = program(checkout, environ, "evaluate", "--model=a.tflite")
+    assert result.stdout.startswith("engine") and result.stderr == ""
+    assert program(checkout, environ, "search").stdout.split() == ["none", THIS[2:]]
+
+
+def test_checkout_that_cannot_be_written(checkout, environ, tmp_path):
+    """The environment goes to the cache; one that is there already is used."""
+    result = call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{tmp_path}/.cache/bars_tf/the chéckout-")
+    assert result.stderr.count("read-only") == 1 and not (checkout / ".venv").exists()
+    assert call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout)).stderr == ""
+    result = call(checkout, environ, "-c", "", wrapper=read_only(checkout), HOME="/dev/null")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and "XDG_CACHE_HOME" in result.stderr
+    assert call(checkout, environ, "-c", "").returncode == 0
+    result = call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout), HOME="/dev/null")
+    assert result.stdout.startswith(f"{checkout}/.venv ") and result.stderr == ""
 
 
 def test_any_directory_and_links(tmp_path):
