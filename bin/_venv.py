@@ -148,12 +148,11 @@ class Environment:
         have = []
         if self.installed.exists():
             have = self.installed.read_text().splitlines()
-            what = " for the Larq Compute Engine" if ENGINE in extras else ""
-            note(f"adding packages{what} to {self.name}, once (log: {self.log})\n")
+            note(f"adding packages{' for the Larq Compute Engine' if ENGINE in extras else ''} to {self.name}, once (log: {self.log})\n")
             self.installed.rename(self.installing)
         else:
-            what = f"making {self.name} with {base}"
-            note(f"first use: {what}, once; takes about 2 minutes (log: {self.log})\n")
+            use = "first use of the Larq Compute Engine" if extras == [ENGINE] else "first use"
+            note(f"{use}: making {self.name} with {base}, once; takes about 2 minutes (log: {self.log})\n")
             self.directory.mkdir(exist_ok=True)
             self.installing.touch()
             self._run(["making the environment"], [[base, "-m", "venv", self.directory]], lock)
