@@ -145,14 +145,15 @@ class Environment:
         # The file behind a link, because an activated environment that broke off is about to go.
         base = os.path.realpath(base)
         self._clear_away()
-        have = []
+        have, engine = [], extras[-1:] == [ENGINE]
         if self.installed.exists():
             have = self.installed.read_text().splitlines()
-            note(f"adding packages{' for the Larq Compute Engine' if ENGINE in extras else ''} to {self.name}, once (log: {self.log})\n")
+            use = " for the Larq Compute Engine" if engine else ""
+            note(f"adding packages{use} to {self.name}, once (log: {self.log})\n")
             self.installed.rename(self.installing)
         else:
-            use = "first use of the Larq Compute Engine" if extras == [ENGINE] else "first use"
-            note(f"{use}: making {self.name} with {base}, once; takes about 2 minutes (log: {self.log})\n")
+            use = " of the Larq Compute Engine" if engine else ""
+            note(f"first use{use}: making {self.name} with {base}, once; takes about 2 minutes (log: {self.log})\n")
             self.directory.mkdir(exist_ok=True)
             self.installing.touch()
             self._run(["making the environment"], [[base, "-m", "venv", self.directory]], lock)
