@@ -46,8 +46,8 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
         verbose = settings.values["verbosity"] > 0
         _set_verbosity(program, verbose)
         if settings.run.mlflow and not find_spec("mlflow"):
-            raise InputError.of("mlflow", True, "needs the extra mlflow: BARS_EXTRAS=mlflow before a program of bin/, "
-                                "or pip install '.[mlflow]'")
+            raise InputError.of("mlflow", True, "is not installed; programs of bin/ install it where the flag stands "
+                                "on their command line, else: pip install '.[mlflow]'")
         # Imported late: TensorFlow comes with it, and neither --help nor a wrong flag should wait for that.
         main = main or importlib.import_module(f"bars_tf.cli.{program}").main
         if "matplotlib" in sys.modules:

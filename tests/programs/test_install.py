@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 
-from helpers import ROOT
+import pytest
+from helpers import HAS_ENGINE, ROOT, TINY
 
 
 def test_every_folder_with_modules_is_a_package():
@@ -30,7 +31,34 @@ def test_configs_are_data_of_the_package(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(place)},
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
-    started = subprocess.run([sys.executable, place / "bin" / "bars-summary",
-                              f"--genotype={place}/bars_tf/configs/genotypes/quickstart_seed0.json"], cwd=tmp_path,
-                             env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, text=True, check=False)
-    assert "peak activation bytes" in started.stdout, started.stderr
+    assert "peak activation bytes" in installed(place, tmp_path, "summary", "--genotype="
+                                                f"{place}/bars_tf/configs/genotypes/quickstart_seed0.json").stdout
+
+
+def installed(place, cwd, name, *arguments):
+    """Runs a console script, in which to open a file of the checkout is an error."""
+    (place / "sitecustomize.py").write_text(
+        "import os, sys\n\ndef forbid(event, arguments):\n"
+        f"    path = str(arguments[0]) if event == 'open' else ''\n"
+        f"    if path.startswith({str(ROOT)!r} + os.sep) and not path.startswith(sys.prefix):\n"
+        "        raise RuntimeError(f'{path} is of the checkout')\n\nsys.addaudithook(forbid)\n")
+    return subprocess.run([sys.executable, place / "bin" / f"bars-{name}", *arguments], cwd=cwd, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(place)}, check=False)
+
+
+@pytest.mark.slow
+def test_a_wheel_away_from_the_checkout(tmp_path):
+    """Console scripts work from an empty directory, with the shipped configurations."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", f"--wheel-dir={tmp_path}", ROOT], check=True)
+    wheel, = tmp_path.glob("bars_tf-*.whl")
+    place, empty = tmp_path / "place", tmp_path / "empty"
+    empty.mkdir()
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", f"--target={place}", wheel], check=True)
+    done = installed(place, empty, "search", *TINY, "--workdir=run")
+    assert done.returncode == 0 and (empty / "run" / "report.html").exists(), done.stderr
+    done = installed(place, empty, "export", "--workdir=run", "--name=net", "--output=net", "--allow_float_fallback")
+    assert done.returncode == 0 and (empty / "net" / "net.py").exists(), done.stderr
+    assert (empty / "net" / "net.tflite").exists() == HAS_ENGINE
+    done = installed(place, empty, "runs", "run")
+    assert done.returncode == 0 and "run" in done.stdout, done.stderr

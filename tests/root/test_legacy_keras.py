@@ -6,7 +6,11 @@ import sys
 import pytest
 from helpers import ROOT
 
-from bars_tf.legacy_keras import tf
+from bars_tf.legacy_keras import ABOVE, LOWEST, tf
+
+
+def test_bounds_are_those_of_the_requirements():
+    assert "    tensorflow>={}.{},<{}.{}\n".format(*LOWEST, *ABOVE) in (ROOT / "setup.cfg").read_text()
 
 
 def test_legacy_keras(tmp_path):
