@@ -74,7 +74,7 @@ def mutated(genotype: Genotype, rng: np.random.Generator) -> Genotype:
     topologies = [[dict(node) for node in topology] for topology in genotype.topologies]
 
     def pick(options: Sequence) -> Any:
-        return options[rng.integers(len(options))]
+        return options[int(rng.integers(len(options)))]
 
     kinds = ["edge", "edge"] + ["width"] * (len(space.width_choices) > 1) + ["depth"] * any(
         len(space.depths(s)) > 1 for s in range(space.num_stages))
