@@ -45,7 +45,9 @@ def wants_engine(script: str = "", program: str = "", *flags: str) -> bool:
     """Whether a program is called that writes a `.tflite` file or runs one."""
     if any(flag.lstrip("-") in ("help", "h", "?", "helpfull", "helpshort") for flag in flags):
         return False
-    return program == "export" or program == "evaluate" and any(flag.endswith(".tflite") for flag in flags)
+    if program == "export":
+        return not any(flag.startswith("--format=") and "tflite" not in flag for flag in flags)
+    return program == "evaluate" and any(flag.endswith(".tflite") for flag in flags)
 
 
 def with_packages(extras: list[str]) -> str:

@@ -157,6 +157,7 @@ def test_engine(checkout, environ, tmp_path):
     assert program(checkout, environ, "search", wrapper=closed).stdout.startswith("none")
     assert program(checkout, environ, "export", "--help").stdout.startswith("none")
     assert program(checkout, environ, "evaluate", "--model=a.h5").stdout.startswith("none")
+    assert program(checkout, environ, "export", "--format=zoo,c").stdout.startswith("none")
     (tmp_path / "wheels" / "engine_stub-1.5-py3-none-any.whl").rename(tmp_path / "engine.whl")
     result = program(checkout, environ, "export")
     assert result.stdout.startswith("none") and "without the Larq Compute Engine: downloading" in result.stderr
