@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 
+from bars_tf.cost.device import Constants, Device
+from bars_tf.cost.operation import KINDS
 from bars_tf.space import presets
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of, random_genotype, shapes
 from bars_tf.space.genotype import Genotype
@@ -23,6 +25,8 @@ TWO_PATHS = NASB.replace(num_paths=2, kernel_quantizer="magnitude_aware_sign", b
 TINY_NASB = NASB.replace(init_channels=4, backbone=((4, 1, 1), (8, 2, 1)), primitives=("none", "skip", "bin_conv_3x3"))
 ENUMERABLE = BARS_PAPER.replace(init_channels=4, layout="NR", num_nodes=2, width_choices=(0.5, 1.0), sharing="all")
 ENUMERABLE_NASB = TINY_NASB.replace(max_inputs=1, num_paths=2)
+# Every kind of operation takes another time.
+DEVICE = Device("a board", tuple((kind, Constants(2.0 + i, 0.3 + i / 7)) for i, kind in enumerate(KINDS)))
 
 
 def with_random_batch_norm(supernet, rng, variance=1.0):

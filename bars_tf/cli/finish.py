@@ -1,11 +1,12 @@
 """The end of a run: train and test the network, write the report, print the closing table."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from bars_tf import console
 from bars_tf.config import RunSettings
+from bars_tf.cost.budget import Budget
 from bars_tf.data.splits import ImageSplits
 from bars_tf.legacy_keras import tf
 from bars_tf.report import page, tracking
@@ -18,7 +19,7 @@ from bars_tf.training.settings import TrainingSettings
 
 
 def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path,
-           strategy: tf.distribute.Strategy, budget: Mapping[str, float], **found: object) -> None:
+           strategy: tf.distribute.Strategy, budget: Budget, **found: object) -> None:
     """Trains and tests, writes `model.h5`, `summary.json` (with the limits by measure of `budget`, and the entries
     `found`) and the report, prints the closing table."""
     earlier = finished_summary(directory, settings.train_epochs)

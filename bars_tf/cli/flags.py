@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from bars_tf.compare.baselines import BASELINES, MOST_BLOCKS
-from bars_tf.compare.settings import TUNED, TUNERS
-from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity
+from bars_tf.compare.settings import BASELINES, MOST_BLOCKS, TUNED, TUNERS
+from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity, parse_time
+from bars_tf.cost.device import shipped
 from bars_tf.data.settings import CLASS_WEIGHTS, USER_IMAGES
 from bars_tf.export.settings import FORMATS
 from bars_tf.space.backbones import BACKBONES
@@ -69,6 +69,11 @@ def overhead_text(text: str) -> str:
 def limit(text: str) -> float | None:
     """A limit of a budget; None for "none", which lifts that of a flagfile."""
     return None if text.strip() == "none" else parse_quantity(text)
+
+
+def limit_of_time(text: str) -> float | None:
+    """The same for a time, in microseconds."""
+    return None if text.strip() == "none" else parse_time(text)
 
 
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -204,11 +209,18 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budget_ops": Flag(limit, "Limit of the OPs: FLOPs + BOPs / 64.", "no limit"),
         "budget_params": Flag(limit, "Limit of the number of parameters, binary and float.", "no limit"),
         "budget_size": Flag(limit, "Limit of the bytes of the weights, one bit a binary weight.", "no limit"),
+        "budget_elementwise": Flag(limit, "Limit of the element-wise operations: signs, additions, ReLU, batch norm, "
+                                   "pixels of poolings.", "no limit"),
+        "budget_latency": Flag(limit_of_time, "Limit of the time of one image on --device, such as 12ms or 800us. "
+                               "Estimated: a sum over the operations that the converter makes of the network.",
+                               "no limit"),
+        "device": Flag(text, f"Device whose times count: {', '.join(shipped())} (estimated), or a file NAME.json that "
+                       "bin/device wrote.", "none"),
         "budget_peak": Flag(limit, "Limit of the bytes of float activations that one image needs at one time. "
                             "A cell with any edge counts as a cell with all edges.", "no limit"),
         "budgets": Flag(parse_family, "Family of networks from one search, one for each increasing limit: "
-                        "300k,400k,600k (OPs), bops:5M,10M or params:100k,200k. Replaces the limit of that measure; "
-                        "the largest network is trained.", "one network"),
+                        "300k,400k,600k (OPs), bops:5M,10M, params:100k,200k or latency:8ms,12ms. Replaces the limit "
+                        "of that measure; the largest network is trained.", "one network"),
         "max_overhead": Flag(overhead_text, "Allowed excess over the operations and bytes of a backbone, as a "
                              "fraction: 0.1 for ops, bops and size, or some as ops:0.1,size:0.2; none for no limit.",
                              "0.1 with a backbone"),
@@ -292,9 +304,17 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "quick": Flag(boolean, "Measure a small space in few rounds: shows that the benchmark works, not how fast the "
                       "code is."),
     },
+    "Device": {
+        "layers": Flag(boolean, "Write into the directory --output what has to be timed for a space: .tflite files of "
+                       "each operation and of whole networks, and a script that times them on the device."),
+        "read": Flag(text, "Directory of --layers with the profiles that the script wrote: makes the device file "
+                     "--output=NAME.json of them.", "none"),
+        "fit": Flag(one_of("rpi4b", "pixel1"), "Fit a device of the package again, rpi4b or pixel1, to published times "
+                    "of networks of the Larq Zoo, into --output=NAME.json. Takes minutes.", "none"),
+    },
     "Export": {
         "name": Flag(text, "Name of the model in Python, in C and in its files."),
-        "output": Flag(text, "Directory for the files of the model, new or empty."),
+        "output": Flag(text, "Directory for the files, new or empty; a file NAME.json for a device."),
         "format": Flag(list_of(one_of(*FORMATS), f"must be some of {', '.join(FORMATS)}"),
                        "What is written: zoo, a Larq Zoo model; tflite, a file for the Larq Compute Engine; c, plain C "
                        "for microcontrollers.", "zoo,tflite,c; without tflite where the engine is not installed"),
@@ -303,7 +323,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
                                      "does not compute the trained network."),
     },
 }
-RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, TUNE, COMPARE, BENCH, EXPORT = map(tuple, FLAGS.values())
+RUN, FILES, DATA, SPACE, BUDGET, SEARCH, TRAIN, TUNE, COMPARE, BENCH, DEVICE, EXPORT = map(tuple, FLAGS.values())
 ALL = {name: flag for group in FLAGS.values() for name, flag in group.items()}
 
 
@@ -348,7 +368,7 @@ PROGRAMS = {
     "summary": Program(
         "Prints the layers and costs of a genotype file, or the contents of a model file.",
         ("bin/summary --genotype=runs/NAME/genotype.json", "bin/summary --model=my_net/my_net.tflite"),
-        ("genotype", "model", "image_size", "verbosity", "json"), one_of=("genotype", "model")),
+        ("genotype", "model", "image_size", "device", "verbosity", "json"), one_of=("genotype", "model")),
     "tune": Program(
         "Tunes training settings, or searches networks of a space by trained trials, with keras-tuner.",
         ("bin/tune --what=training --genotype=runs/NAME/genotype.json --flagfile=quickstart.flags",
@@ -370,6 +390,12 @@ PROGRAMS = {
         ("bin/bench --space=bars_paper", "bin/bench --space=bars_small --measure=train --rounds=3 --json"),
         (*BENCH, *SPACE, "batch_size", "image_size", "dataset", "data_dir", "xla", "mixed_precision", "seed",
          "verbosity", "json")),
+    "device": Program(
+        "Measures a device for --budget_latency: writes what is to be timed on it, and reads the profiles.",
+        ("bin/device --layers --output=board --flagfile=quickstart.flags",
+         "bin/device --read=board --output=board.json"),
+        (*DEVICE, "output", "overwrite", *SPACE, "dataset", "data_dir", *USER_IMAGES, "image_size", "crop_padding",
+         "validation_split", "split_seed", "seed", "verbosity"), ("output",)),
     "export": Program(
         "Writes a trained network as a Larq Zoo model, a deployment file and plain C, and proves that all compute it.",
         ("bin/export --workdir=runs/NAME --name=my_net --output=my_net",

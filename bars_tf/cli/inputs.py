@@ -17,7 +17,7 @@ from bars_tf.training import inputs, outcome
 
 def given_budget(settings: Settings, images: ImageSplits) -> Budget:
     """The limits of the budget flags and of the overhead over a backbone."""
-    tables = cost_tables(settings.search_space, images.image_shape, images.num_classes)
+    tables = cost_tables(settings.search_space, images.image_shape, images.num_classes, settings.limits.device)
     return overhead.budget(settings.limits, settings.values["max_overhead"], tables)
 
 
@@ -29,7 +29,7 @@ def checked_budget(settings: Settings, images: ImageSplits) -> Budget:
     values, space, members = settings.values, settings.search_space, settings.values["budgets"]
     with blame("backbone" if values["backbone"] else "space", values["backbone"] or values["space"]):
         space.check_image(images.image_shape)
-    tables = cost_tables(space, images.image_shape, images.num_classes)
+    tables = cost_tables(space, images.image_shape, images.num_classes, settings.limits.device)
     budget = given_budget(settings, images)
     if members:
         check_family(members, tables)

@@ -19,4 +19,4 @@ def main(settings: Settings) -> None:
     inputs.check_training(settings, images, strategy, batch_size=settings.search.batch_size)
     workdir.keep(settings, "search", images.train.sha256)
     genotype, found = run_search(search, strategy)
-    finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits.limits(), **found)
+    finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits, **found)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf.cli.flags import ALL, MEASUREMENTS, SPACE
-from bars_tf.compare.baselines import USUAL_BLOCKS
-from bars_tf.compare.settings import ComparisonSettings, TuningSettings
+from bars_tf.compare.settings import USUAL_BLOCKS, ComparisonSettings, TuningSettings
 from bars_tf.config import RunSettings, config_directories
+from bars_tf.cost import device
 from bars_tf.cost.budget import BUDGETS, Budget
+from bars_tf.cost.measures import LATENCY
 from bars_tf.data.settings import USER_IMAGES, DataSettings
 from bars_tf.errors import InputError, blame, blame_field
 from bars_tf.export.settings import ExportSettings
@@ -35,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
                      "references", "trial_epochs")),
     "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
-    "quick": False, "split": "test", "directory": "runs", "sort": "run", "overwrite": False,
+    "quick": False, "split": "test", "layers": False, "directory": "runs", "sort": "run", "overwrite": False,
     "allow_float_fallback": False}
 
 
@@ -66,7 +67,7 @@ class Settings:
         Raises: InputError where flags do not go together.
         """
         values, space = _resolved(given)
-        limits = Budget(**{measure: values[f"budget_{name}"] for name, measure in BUDGETS.items()})
+        limits = _limits(values)
         rooms = _ROOMS | ({"export": ExportSettings} if values["name"] else {})
         settings = cls(values, space, limits, **{"export": None, **{
             name: room(**{field.name: values[field.name] for field in dataclasses.fields(room)})
@@ -112,15 +113,29 @@ class Settings:
         return {name: self.values[name] for name in SPACE_FIELDS if self.values[name] is not None}
 
 
+def _limits(values: Mapping[str, Any]) -> Budget:
+    """The limits of the budget flags, and the device that times are of."""
+    name, family = values["device"], values["budgets"]
+    for flag, measure in (("budget_latency", LATENCY if values["budget_latency"] else ""),
+                          ("budgets", family.measure if family else "")):
+        if measure == LATENCY and not name:
+            raise InputError.of(flag, values[flag], "needs the --device whose time it is: "
+                                f"{', '.join(device.shipped())}, or a file of bin/device")
+    with blame("device", name):
+        found = device.load(name) if name else None
+    return Budget(device=found, **{measure: values[f"budget_{name}"] for name, measure in BUDGETS.items()})
+
+
 def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
     """The value of every flag, and the search space: paths made absolute, missing values filled in."""
     values = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     # No shell expands what stands behind "=", and in flagfiles there is none.
-    for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory"):
+    for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory", "device", "read"):
         if values[name]:
             values[name] = os.path.expanduser(values[name])
     # A run may be resumed from another directory.
-    for name in (*USER_IMAGES, "as_long_as", *(["teacher"] if values["teacher"] != TWIN else [])):
+    own = {"teacher": values["teacher"] != TWIN, "device": str(values["device"]).endswith(".json")}
+    for name in (*USER_IMAGES, "as_long_as", *(name for name, is_path in own.items() if is_path)):
         if values[name]:
             values[name] = absolute(values[name])
     values["genotypes"] = tuple(map(absolute, values["genotypes"]))

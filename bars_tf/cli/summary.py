@@ -12,6 +12,8 @@ import numpy as np
 
 from bars_tf.cli.settings import Settings
 from bars_tf.cost import deployment
+from bars_tf.cost.device import Device
+from bars_tf.cost.measures import LATENCY
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.errors import blame
 from bars_tf.files import read_json
@@ -23,14 +25,14 @@ def main(settings: Settings) -> None:
     values = settings.values
     path, as_json = values["genotype"] or values["model"], values["json"]
     if values["genotype"]:
-        _summarize_genotype(path, values["image_size"], as_json)
+        _summarize_genotype(path, values["image_size"], settings.limits.device, as_json)
     elif path.endswith(".tflite"):
         _summarize_tflite(path, as_json)
     else:
         _summarize_h5(path, as_json)
 
 
-def _summarize_genotype(path: str, image_size: int, as_json: bool) -> None:
+def _summarize_genotype(path: str, image_size: int, device: Device | None, as_json: bool) -> None:
     with blame("genotype", path):
         content = read_json(path)
         genotype = Genotype.from_dict_of(path, content)
@@ -38,18 +40,21 @@ def _summarize_genotype(path: str, image_size: int, as_json: bool) -> None:
         if image_size:
             shape = (image_size, image_size, shape[2])
         genotype.space.check_image(shape)
-    tables = cost_tables(genotype.space, shape, classes)
+    tables = cost_tables(genotype.space, shape, classes, device)
     rows, total = cost_by_cell(genotype, tables), cost_of(genotype, tables)
     deployed = deployment.deployment_cost(genotype, shape, classes)
     if as_json:
         print(json.dumps({
             "genotype": genotype.to_dict(), "input_shape": shape, "num_classes": classes, "cost": total.to_dict(),
-            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows], "deployment": deployed._asdict()}))
+            "parts": [{"name": name, **cost.to_dict()} for name, cost in rows], "deployment": deployed._asdict(),
+            **({"device": device.name} if device else {})}))
         return
     print("\n".join(genotype.describe()))
-    print(f"\ninput {_size(shape)}, {classes} classes; operations are multiply-accumulates\n")
+    print(f"\ninput {_size(shape)}, {classes} classes; operations are multiply-accumulates"
+          + (f"; times on {device.name} are estimated" if device else "") + "\n")
     columns = {"bops": "BOPs", "flops": "FLOPs", "ops": "OPs", "binary_params": "binary params",
-               "float_params": "float params", "size_bytes": "bytes", "peak_bytes": "peak bytes"}
+               "float_params": "float params", "size_bytes": "bytes", "elementwise_ops": "element-wise",
+               **({LATENCY: "µs, estimated"} if device else {}), "peak_bytes": "peak bytes"}
     print_table([("part", *columns.values()),
                  *((name, *(f"{np.round(getattr(cost, column)):,.0f}" for column in columns))
                    for name, cost in [*rows, ("total", total)])])

@@ -34,7 +34,7 @@ def main(settings: Settings) -> None:
     with blame("genotype" if genotype else "network", values["genotype"] or values["network"]):
         network.space.check_image(images.image_shape)
     if genotype:  # it is trained all the same
-        cost = cost_at(genotype, images.image_shape, images.num_classes)
+        cost = cost_at(genotype, images.image_shape, images.num_classes, settings.limits.device)
         for name, limit in settings.limits.exceeded(cost).items():
             console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
                         f"--{budget_flag(name)}={as_text(limit)}")
@@ -42,5 +42,5 @@ def main(settings: Settings) -> None:
     if settings.run.is_chief:
         network.save(trained, images.image_shape, images.num_classes)
     finish(settings.training, settings.run, images, network, directory, strategy,
-           (limits if values["network"] else settings.limits).limits(),
+           limits if values["network"] else settings.limits,
            **({"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}))

@@ -13,6 +13,7 @@ from bars_tf.cli.finish import finish
 from bars_tf.cli.settings import Settings
 from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning.tuner import PROJECT, Task, run_trials
+from bars_tf.cost.budget import Budget
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, blame
 from bars_tf.report import run
@@ -55,7 +56,8 @@ def main(settings: Settings) -> None:
         return
     training, images, network = task.trial(found["best"]["values"], settings.training.train_epochs)
     network.save(directory / GENOTYPE, images.image_shape, images.num_classes)
-    finish(training, settings.run, images, network, directory, strategy, {} if genotype else task.budget.limits(),
+    finish(training, settings.run, images, network, directory, strategy,
+           Budget(device=budget.device) if genotype else budget,
            search_accuracy=found["best"]["accuracy"], search_seconds=found["seconds"],
            tuner={name: found[name] for name in ("tuner", "what", "trials", "failed", "infeasible")})
 

@@ -11,7 +11,18 @@ from bars_tf.cli.settings import Settings
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.files import absolute, read_json, write_bytes, write_json
-from bars_tf.report.run_files import CONFIG, DATA, GENOTYPE, LOCK, NETWORKS, SPACE, TRIALS, program_of, read_flags
+from bars_tf.report.run_files import (
+    CONFIG,
+    DATA,
+    DEVICE,
+    GENOTYPE,
+    LOCK,
+    NETWORKS,
+    SPACE,
+    TRIALS,
+    program_of,
+    read_flags,
+)
 
 # Flags that do not change what a run computes: a run may be resumed with other values of them. A genotype file and the
 # user's images are judged by their content.
@@ -83,6 +94,10 @@ def claim(settings: Settings, program: str = "search") -> Path:
         if kept.exists() and space.endswith(".json") and read_json(kept) != settings.search_space.to_dict():
             raise InputError.of("space", space, f"has changed since this run began with what {kept} says; "
                                 "choose another --workdir")
+        device, kept = settings.limits.device, directory / DEVICE
+        if kept.exists() and device and read_json(kept) != device.to_dict():
+            raise InputError.of("device", settings.values["device"], "has changed since this run began with what "
+                                f"{kept} says; choose another --workdir")
     return directory
 
 
@@ -103,16 +118,19 @@ def keep(settings: Settings, program: str = "search", split_sha256: str | None =
                                 "with; choose another --workdir")
         write_json(directory / DATA, images)
         write_json(directory / SPACE, settings.search_space.to_dict())
+        if device := settings.limits.device:
+            write_json(directory / DEVICE, device.to_dict())
         write_flagfile(directory / CONFIG, settings, program)
 
 
 def settings_of(path: str | os.PathLike, program: str = "search", *more: str) -> Settings:
-    """The settings in the flagfile of a run, with `more` flags. A space of the user's own is the copy that the run
-    keeps: the file may have changed since."""
+    """The settings in the flagfile of a run, with `more` flags. A space or a device of the user's own is the copy that
+    the run keeps: the file may have changed since."""
     path = find_flagfile(str(path))
-    kept = path.parent / SPACE
-    own = read_flags(path).get("space", "").endswith(".json") and kept.exists()
-    return parse(program, [f"--flagfile={path}", *([f"--space={kept}"] if own else []), *more])
+    given = read_flags(path)
+    own = [f"--{flag}={path.parent / name}" for flag, name in (("space", SPACE), ("device", DEVICE))
+           if given.get(flag, "").endswith(".json") and (path.parent / name).exists()]
+    return parse(program, [f"--flagfile={path}", *own, *more])
 
 
 def differences(path: str | os.PathLike, settings: Settings, program: str = "search") -> list[str]:
@@ -124,8 +142,9 @@ def differences(path: str | os.PathLike, settings: Settings, program: str = "sea
     """
     free, directory = set(FREE), Path(path).parent
     there, here = settings_of(path, program).values, settings.values
-    if there["space"].endswith(".json") and here["space"].endswith(".json"):  # `claim` judges it by its content
-        free.add("space")
+    for name in ("space", "device"):  # `claim` judges a file by its content
+        if all(str(values[name]).endswith(".json") for values in (there, here)):
+            free.add(name)
     if (there["split_seed"], here["split_seed"]) == (there["seed"], here["seed"]):  # the default
         free.add("split_seed")
     # More trials, or more time for them: the earlier ones count.

@@ -7,6 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable
 
+from bars_tf.compare.settings import MOST_BLOCKS, USUAL_BLOCKS
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_at
 from bars_tf.space import backbones, genotype
@@ -20,8 +21,6 @@ Fits = Callable[[Genotype], bool]
 # The widths of a baseline depend on each other, so that float operations that a search spends on wide stages remain
 # unused: with a second, 1x1 convolution the stem can spend them, as QuickNet's own does.
 LONGER_STEMS = {"conv_3x3": "cifar", "conv_3x3_2": "cifar_2"}
-# Numbers of blocks of a stage that a baseline may have, and the one that is usual at small budgets.
-MOST_BLOCKS, USUAL_BLOCKS = 6, 2
 
 
 def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, int, int], num_classes: int,
@@ -29,7 +28,7 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
     """The baseline of a name, as wide as the budget allows, with stem and quantizers of a space.
 
     Args:
-        name: one of `BASELINES`.
+        name: one of `settings.BASELINES`.
         space: of the search.
         input_shape: (height, width, channels) of an image.
         blocks: blocks of each stage, without effect on a backbone.
@@ -37,10 +36,10 @@ def make(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int, 
     Raises: ValueError if the smallest such network is above the budget, or the space has nothing to make it of.
     """
     def fits(network: Genotype) -> bool:
-        return budget.allows(cost_at(network, input_shape, num_classes))
+        return budget.allows(cost_at(network, input_shape, num_classes, budget.device))
 
     def used(network: Genotype) -> tuple[float, float]:
-        found = cost_at(network, input_shape, num_classes)
+        found = cost_at(network, input_shape, num_classes, budget.device)
         return budget.used(found), found.ops  # widths between two steps of memory take the same
 
     if found := max(filter(fits, _options(name, space, fits, blocks)), key=used, default=None):
@@ -185,4 +184,3 @@ def _largest(fits: Callable[[int], bool], limit: int) -> int:
 # Networks of any width; the others are made of a backbone.
 BY_STEPS = {"resnet": residual_of, "bireal": functools.partial(residual_of, activation="none"),
             "quicknet": quicknet_of, "bars_uniform": uniform_of}
-BASELINES = (*BY_STEPS, "backbone", "widened")

@@ -36,7 +36,7 @@ def gather(settings: ComparisonSettings, space: SearchSpace, budget: Budget, ima
         if (used := budget.used(contender.cost)) < NEARLY_ALL:
             console.say(f"compare: warning: --genotypes: {contender.name} uses {used:.0%} of the budget, less than "
                         f"{NEARLY_ALL:.0%}: the comparison is not at equal cost")
-    randoms, draws = _random(settings, budget, cost_tables(space, *shape), seed)
+    randoms, draws = _random(settings, budget, cost_tables(space, *shape, budget.device), seed)
     return _uniquely_named([*hand_made, *randoms, *searched]), draws
 
 
@@ -45,7 +45,7 @@ def _searched(path: str, budget: Budget, shape: tuple[tuple[int, int, int], int]
     with blame("genotypes", path):
         genotype = Genotype.load(directory / GENOTYPE if directory.is_dir() else directory)
         genotype.space.check_image(shape[0])
-        found = cost_at(genotype, *shape)
+        found = cost_at(genotype, *shape, budget.device)
         for name, limit in budget.exceeded(found).items():
             raise ValueError(f"its {name} are {getattr(found, name):,.0f}, above the budget of {limit:,.0f}")
         files = [file for name in (SUMMARY, CANDIDATES) if (file := directory / name).exists()]
@@ -67,7 +67,8 @@ def _hand_made(name: str, space: SearchSpace, budget: Budget, shape: tuple[tuple
                ) -> list[Contender]:
     """The baseline of a name in every depth; with one training each, the best one gets more."""
     def contender(label: str, network: Genotype, variant: Contender | None = None) -> Contender:
-        return Contender(label, REFERENCE, network, cost_at(network, *shape), 1, baseline=name, variant=variant)
+        return Contender(label, REFERENCE, network, cost_at(network, *shape, budget.device), 1, baseline=name,
+                         variant=variant)
 
     with blame("references", name):
         found = baselines.depths(name, space, budget, *shape)

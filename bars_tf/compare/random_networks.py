@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.expected import activity
 from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation import candidates, evolution, optimum
 from bars_tf.space import backbones
@@ -138,11 +137,11 @@ class _TopologyCosts:
         most_bytes = budget.peak_bytes or np.inf
         self.peak = macro.peak / most_bytes
         self.peaks = np.zeros(len(space.groups))
-        self.process = np.zeros((len(space.groups), len(limits)))
-        self.edges = np.zeros((len(space.groups), len(space.edges), len(space.primitives), len(limits)))
+        self.features = tables.features
+        self.terms = np.zeros((len(space.groups), self.features.size, len(limits)))
         for name in macro.groups():
             group = space.groups.index(name)
-            self.process[group], self.edges[group] = macro.process(name), macro.edges(name)
+            self.terms[group] = macro.terms(name)
             self.peaks[group] = macro.full_peak(name) / most_bytes
         self.too_large = self.peaks > 1
 
@@ -150,18 +149,21 @@ class _TopologyCosts:
         """Whether the bounds of the cost leave room for a topology in the band."""
         if max(self.peak, *self.fixed, 0) > 1 or self.too_large.any() and "none" not in self.space.primitives:
             return False
-        some = ~self.too_large
-        most = self.fixed + self.process[some].sum(0) + self.edges[some].max(2).sum((0, 1))
+        some, features = ~self.too_large, self.features
+        edges = self.terms[:, :features.num_edges].reshape(-1, len(self.space.edges), len(self.space.primitives),
+                                                           self.terms.shape[-1])
+        most = self.fixed + edges.max(2).sum((0, 1)) + self.terms[some, features.num_edges:features.further].max(
+            1).sum(0) + len(self.space.edges) * self.terms[:, features.further].sum(0) + self.terms[
+                :, features.further + 1:].sum((0, 1))
         return bool(max(most, default=max(self.peak, *self.peaks[some], 0)) >= LOWEST)
 
     def used(self, picks: np.ndarray) -> np.ndarray:
         """The fraction of the budget [B] that topologies use, given as indices of primitives [B, groups, edges]."""
         one_hot = np.eye(len(self.space.primitives))[picks]
         count, groups = picks.shape[:2]
-        active, any_active = activity(self.space, one_hot.reshape(count * groups, *one_hot.shape[2:]), np)
-        cost = np.einsum("bgek,gekl->bl", active.reshape(one_hot.shape), self.edges, optimize=True)
-        any_active = any_active.reshape(count, groups)
-        sums = self.fixed + cost + any_active @ self.process
+        found = self.features.expected(one_hot.reshape(count * groups, *one_hot.shape[2:])).reshape(count, groups, -1)
+        any_active = found[..., self.features.num_edges:self.features.further].sum(-1)
+        sums = self.fixed + np.einsum("bgf,gfl->bl", found, self.terms, optimize=True)
         peak = (any_active * self.peaks).max(1, initial=self.peak)
         return np.maximum(sums.max(1), np.where(peak > 1, peak, 0)) if sums.shape[1] else peak  # as in `Budget.used`
 

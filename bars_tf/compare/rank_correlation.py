@@ -33,7 +33,8 @@ def correlations(networks: Mapping[str, Sequence[Mapping[str, Any]]], scores: Sc
         searches.append({"search": name, **_tau("accuracy_tau", accuracies, tested),
                          **_tau("loss_tau", [-loss for loss in losses], tested),
                          "best_scored": list(networks)[best], "its_test_accuracy": tested[best]})
-    costs = {name: kendall_tau([rows[0]["cost"][name] for rows in networks.values()], tested) for name in MEASURES}
+    costs = {name: kendall_tau([rows[0]["cost"][name] for rows in networks.values()], tested) for name in MEASURES
+             if all(name in rows[0]["cost"] for rows in networks.values())}
     return {"networks": len(networks), "searches": searches, "trained_twice": len(twice),
             "cost_tau": {name: tau for name, (tau, _) in costs.items()},
             "cost_tau_error": {name: error for name, (_, error) in costs.items()},

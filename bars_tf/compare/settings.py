@@ -6,6 +6,9 @@ from bars_tf.errors import InputError
 
 TUNED = ("training", "architecture")
 TUNERS = ("random", "bayesian")
+# The baselines by name, see `compare.baselines`, and the most blocks of a stage.
+BASELINES, MOST_BLOCKS = ("resnet", "bireal", "quicknet", "bars_uniform", "backbone", "widened"), 6
+USUAL_BLOCKS = 2  # at small budgets
 
 
 @dataclasses.dataclass(frozen=True)

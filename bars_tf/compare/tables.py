@@ -11,14 +11,13 @@ from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED
 from bars_tf.compare.differences import Networks, Row, by_name, differences, random_spreads, unselected
 from bars_tf.compare.rank_correlation import Scores, correlations
 from bars_tf.console import duration
-from bars_tf.cost.measures import PEAK, UNITS
+from bars_tf.cost.measures import LATENCY, PEAK, UNITS
 from bars_tf.files import write_bytes, write_json
 from bars_tf.report import charts, html
 
 JSON, TABLE = "compare.json", "compare.md"
 FIGURES = {"ops": "compare_ops.png", "size_bytes": "compare_size_bytes.png"}  # by measure
-COSTS = ("bops", "flops", "ops", "size_bytes", PEAK)
-HEAD = ("network", "trainings", *(UNITS[name] for name in COSTS), "validation", "test accuracy", "a training took")
+COSTS = ("bops", "flops", "ops", "size_bytes", LATENCY, PEAK)
 TEMPLATES = jinja2.Environment(loader=jinja2.PackageLoader("bars_tf.compare"), trim_blocks=True, lstrip_blocks=True,
                                keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
 
@@ -57,14 +56,21 @@ def markdown(found: Mapping[str, Any]) -> str:
     summary = of_kind[SEARCHED] + of_kind[REFERENCE]
     if randoms := unselected(rows).values():
         summary.append(_summary(f"random, mean of {len(randoms)}", randoms))
-    return TEMPLATES.get_template(TABLE).render(found, head=HEAD, summary=summary, randoms=of_kind[RANDOM], units=UNITS,
+    head = ("network", "trainings", *(UNITS[name] for name in _costs(rows)), "validation", "test accuracy",
+            "a training took")
+    return TEMPLATES.get_template(TABLE).render(found, head=head, summary=summary, randoms=of_kind[RANDOM], units=UNITS,
                                                 figures=FIGURES)
+
+
+def _costs(rows: Sequence[Row]) -> list[str]:
+    """The measures of the table: those that all rows have, with time where there is a device."""
+    return [name for name in COSTS if all(name in row["cost"] for row in rows)]
 
 
 def _summary(name: str, groups: Collection[Sequence[Row]]) -> list[str]:
     """A row of the table of networks: means over groups, and of accuracies the range of the means of groups."""
     rows = [row for group in groups for row in group]
-    costs = [np.mean([group[0]["cost"][measure] for group in groups]) for measure in COSTS]
+    costs = [np.mean([group[0]["cost"][measure] for group in groups]) for measure in _costs(rows)]
     accuracies = [[float(np.mean([row[key] for row in group])) for group in groups]
                   for key in ("validation_accuracy", "test_accuracy")]
     return [name, str(len(rows)), *(f"{cost:,.0f}" for cost in costs), *map(_percent, accuracies),

@@ -72,7 +72,7 @@ def run(comparison: Comparison) -> None:
             comparison.keep_settings(directory, seed)
             summary = train_and_test(
                 comparison.training, dataclasses.replace(comparison.run, seed=seed, workdir=str(directory)),
-                comparison.images, contender.network, directory, comparison.budget.limits(), kind=contender.kind,
+                comparison.images, contender.network, directory, comparison.budget, kind=contender.kind,
                 **({"reference": contender.baseline} if contender.baseline else {}))
             tf.keras.backend.clear_session()
             seconds.append(time.monotonic() - started)

@@ -11,13 +11,15 @@ convolutions read, however many read it. Those that the engine computes within a
 count; the batch norm right behind a float convolution does not, as it is merged into the kernel. Copies cost none:
 concatenation, shift, subsampling, mapping of channels, zeros.
 
-*Peak activation bytes*: see `layer_list.peak_activation_bytes`.
+*Peak activation bytes*: see `layers.peak_activation_bytes`.
 """
 
 import math
 from typing import NamedTuple
 
-from bars_tf.network.layer_list import Layer, Layers, layers_of, peak_activation_bytes
+from bars_tf.cost import operations
+from bars_tf.network.layer_list import layers_of
+from bars_tf.network.layers import Layers, peak_activation_bytes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
@@ -51,15 +53,8 @@ def bops(layers: Layers, multiple: int = 1) -> int:
 
 def elementwise_ops(layers: Layers) -> int:
     """Element-wise operations, as the module defines them."""
-    signs = {layer.inputs[0] for layer in layers.values() if layer.kind == "binary_conv"}
-
-    def operations(layer: Layer) -> int:  # for each element of the output
-        if layer.kind == "batch_norm":
-            return int(layers[layer.inputs[0]].kind != "conv")
-        return {"relu": 1, "add": len(layer.inputs) - 1, "pool": math.prod(layer.window)}.get(layer.kind, 0)
-
-    return sum(layers[number].elements for number in signs) + sum(
-        operations(layer) * layer.elements for layer in layers.values())
+    return sum(operations.elementwise_ops(layer, layers) for layer in layers.values()) + sum(
+        layers[number].elements for number in operations.signs(layers))
 
 
 def notes(space: SearchSpace) -> list[str]:

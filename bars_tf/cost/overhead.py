@@ -4,7 +4,9 @@
 bytes, counted on the same space without any searched edge.
 """
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from bars_tf.cost.budget import OVERHEADS, Budget, parse_overhead
 from bars_tf.cost.measures import Cost
@@ -18,13 +20,13 @@ def budget(given: Budget, overhead: Mapping[str, float] | str | None, tables: Co
     The overhead is the fraction by which each measure may exceed that of the backbone, or the text of `--max_overhead`;
     a space without a backbone has none."""
     fractions = parse_overhead(overhead) if isinstance(overhead, str) else overhead
-    limits = given.limits()
+    limits: dict[str, Any] = given.limits()
     if tables.space.backbone and fractions:
         cost = cost_of(backbone(tables.space), tables)
         for name, fraction in fractions.items():
             # Rounded up by less than any layer costs: at 0 the backbone itself remains.
             limits[name] = min(limits.get(name, float("inf")), getattr(cost, name) * (1 + fraction) + 1e-3)
-    return Budget(**limits)
+    return dataclasses.replace(given, **limits)
 
 
 def overhead_of(cost: Cost, base: Cost) -> dict[str, float]:

@@ -13,150 +13,105 @@ the cell has no edge, with the shortcut or the backbone alone (our choice: that 
 of the package's primitives takes more; poolings of one's own beside convolutions can).
 """
 
-import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 
+from bars_tf.cost.counting import CellCounter, Counter
+from bars_tf.cost.device import Device
+from bars_tf.cost.features import Features, Readers
 from bars_tf.cost.measures import Cost
-from bars_tf.network.builder import cell, head, stem
-from bars_tf.network.layer_list import Layer, LayerListFactory, Layers, peak_activation_bytes, strided
-from bars_tf.space.encoding import chosen_edges
-from bars_tf.space.genotype import Genotype, uniform
+from bars_tf.cost.operation import Operation
+from bars_tf.cost.part_costs import CellCosts, CostTables, cost_by_cell, cost_of
+from bars_tf.network.builder import head, stem
+from bars_tf.network.layers import strided
+from bars_tf.space.genotype import Genotype
 from bars_tf.space.positions import CellPosition
 from bars_tf.space.search_space import SearchSpace
 
-
-class CellCosts(NamedTuple):
-    """Costs of one cell by (width of its input's stage, width of its stage), in the fields of `Cost`.
-
-    Attributes:
-        process: of the layers that any edge brings with it (process, or batch norm of the nodes' sum) [W, W, 5];
-            memory is what the cell with edges takes more.
-        fixed: of the layers that are always there (shortcut, or backbone) [W, W, 5].
-        edges: of each primitive on each edge [W, W, edges, primitives, 5], without memory.
-    """
-
-    position: CellPosition
-    process: np.ndarray
-    fixed: np.ndarray
-    edges: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class CostTables:
-    """Costs of everything in a space at one input shape.
-
-    Those of stem and head [W, 5] are by the width of the first and of the last stage, the cells in order at full depth.
-    """
-
-    space: SearchSpace
-    stem: np.ndarray
-    head: np.ndarray
-    cells: tuple[CellCosts, ...]
+__all__ = ["CostTables", "cost_at", "cost_by_cell", "cost_of", "cost_tables", "operations_of_space"]
 
 
 @functools.lru_cache(maxsize=16)
-def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> CostTables:
+def cost_tables(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int, device: Device | None = None
+                ) -> CostTables:
     """The costs of a space for images (height, width, channels), each counted once for all widths on which it depends;
-    kept for the next call."""
+    kept for the next call. Raises: InputError if the device does not say how long one of the operations takes."""
+    count = Counter(space, device)
     stems, heads, cells, last = [], [], [], space.num_stages - 1
     height, width, channels = input_shape
     for choice in space.width_choices:
-        factory = _factory(space, {0: choice}, None)
+        factory = count.factory({0: choice})
         layers = factory.needed(stem(factory, factory.image(input_shape), channels))
         height, width, _ = layers[max(layers)].shape
-        stems.append(_cost(layers))
+        stems.append(count.cost(layers))
+    found = []
     for position in space.cells():
-        cells.append(_cell_costs(space, position, (height, width)))
+        found.append((position, *_cell_costs(count, position, (height, width))))
         height, width = strided((height, width), position.stride)
+    features = Features(space, tuple(dict.fromkeys(key for *_, shared in found for key in shared)))
+    for position, fixed, terms, shared in found:
+        by_readers = [shared.get(key, np.zeros_like(fixed)) for key in features.readers]
+        cells.append(CellCosts(position, fixed, np.concatenate([terms, *(s[:, :, None] for s in by_readers)], axis=2)))
     for choice in space.width_choices:
-        factory = _factory(space, {last: choice}, None, num_classes)
+        factory = count.factory({last: choice}, num_classes=num_classes)
         image = factory.image((height, width, space.path_channels(last).count(choice)))
-        heads.append(_cost(factory.needed(head(factory, image))))
-    return CostTables(space, np.array(stems), np.array(heads), tuple(cells))
+        heads.append(count.cost(factory.needed(head(factory, image))))
+    return CostTables(space, features, np.array(stems), np.array(heads), tuple(cells))
 
 
-def _cell_costs(space: SearchSpace, position: CellPosition, size: tuple[int, int]) -> CellCosts:
-    """Lists the cell without edges, and with each primitive on all edges at once."""
-    fields, widths = len(Cost._fields), space.width_choices
+class _AllTimes:
+    """In place of a device: takes down every operation whose time is asked for."""
+
+    def __init__(self) -> None:
+        self.operations: dict[Operation, None] = {}
+
+    def time_us(self, operation: Operation) -> float:
+        self.operations[operation] = None
+        return 0.0
+
+
+def operations_of_space(space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> list[Operation]:
+    """All operations of all networks of a space, each once."""
+    found = _AllTimes()
+    cost_tables.__wrapped__(space, input_shape, num_classes, found)
+    return list(found.operations)
+
+
+def _cell_costs(count: Counter, position: CellPosition, size: tuple[int, int]
+                ) -> tuple[np.ndarray, np.ndarray, dict[Readers, np.ndarray]]:
+    """The fixed costs of a cell, the terms of all features but readers, and those of readers."""
+    space, fields = count.space, len(Cost._fields)
+    widths, features = space.width_choices, Features(space)
     shape = (len(widths), len(widths))
-    process, fixed = np.zeros((*shape, fields)), np.zeros((*shape, fields))
-    edges = np.zeros((*shape, len(space.edges), len(space.primitives), fields))
-
-    def layers(chosen: Mapping[int, float], primitive: str | None) -> Layers:
-        factory = _factory(space, chosen, primitive)
-        source = space.path_channels(position.source_stage).count(chosen[position.source_stage])
-        return factory.needed(cell(factory, factory.image((*size, source)), position))
-
+    fixed, terms = np.zeros((*shape, fields)), np.zeros((*shape, features.size, fields))
+    counts = terms[:, :, features.num_edges:features.further]
+    shared: dict[Readers, np.ndarray] = {}
+    by_edge = terms[:, :, :features.num_edges].reshape(*shape, len(space.edges), len(space.primitives), fields)
     for a, b in itertools.product(range(len(widths)), repeat=2):
         if a != b and not position.opens_stage:
             continue
         chosen = {position.source_stage: widths[a], position.stage: widths[b]}
-        fixed[a, b] = _cost(layers(chosen, None))
-        for k, primitive in enumerate(space.primitives):
-            if primitive == "none":
-                continue
-            listed = layers(chosen, primitive)
-            process[a, b, :-1] = -fixed[a, b, :-1]
-            for layer in listed.values():
-                costs = process[a, b] if layer.candidate is None else edges[a, b, layer.candidate.edge, k]
-                costs[:-1] += _sums(layer)
-            process[a, b, -1] = max(process[a, b, -1], peak_activation_bytes(listed) - fixed[a, b, -1])
-    return CellCosts(position, process, fixed, edges)
+        cell_count = CellCounter(count, position, size, chosen)
+        fixed[a, b] = cell_count.cell(0)
+        for alive in range(1, space.num_nodes + 1):
+            counts[a, b, alive - 1] = cell_count.cell(alive) - fixed[a, b]
+        terms[a, b, features.further] = cell_count.addition()
+        counts[a, b, :, -1] = cell_count.full_peak() - fixed[a, b, -1]
+        from_input, from_node = cell_count.edges(0), cell_count.edges(1) if space.num_nodes > 1 else None
+        for source in range(space.num_nodes):
+            own, by_readers, extra = from_node if source and from_node else from_input
+            for edge, (start, _) in enumerate(space.edges):
+                if start == source:
+                    by_edge[a, b, edge] = own
+            counts[a, b] += extra
+            for primitives, cost in by_readers.items():
+                shared.setdefault((source, primitives), np.zeros((*shape, fields)))[a, b] += cost
+    return fixed, terms, shared
 
 
-def _factory(space: SearchSpace, widths: Mapping[int, float], primitive: str | None, num_classes: int = 1
-             ) -> LayerListFactory:
-    """Lists layers of a network of these widths, by stage, with the primitive on every edge."""
-    every = tuple(widths.get(stage, space.width_choices[0]) for stage in range(space.num_stages))
-    return LayerListFactory(uniform(space, primitive, every), num_classes)
-
-
-def _sums(layer: Layer) -> tuple[int, int, int, int]:
-    """The fields of `Cost` that are sums over layers."""
-    macs, params = layer.macs, layer.params
-    return (macs, 0, params, 0) if layer.kind == "binary_conv" else (0, macs, 0, params)
-
-
-def _cost(layers: Layers) -> list[int]:
-    return [*map(sum, zip(*map(_sums, layers.values()))), peak_activation_bytes(layers)]
-
-
-def cost_of(genotype: Genotype, tables: CostTables) -> Cost:
-    """The exact cost of a genotype by the tables of its space; of memory the bound that a budget counts."""
-    costs = np.array([cost for _, cost in _terms(genotype, tables)])
-    return _as_cost([*costs[:, :-1].sum(0), costs[:, -1].max()])
-
-
-def cost_at(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int) -> Cost:
-    """The same for images (height, width, channels) of a number of classes."""
-    return cost_of(genotype, cost_tables(genotype.space, tuple(input_shape), num_classes))
-
-
-def cost_by_cell(genotype: Genotype, tables: CostTables) -> list[tuple[str, Cost]]:
-    """The exact costs of the stem, of each kept cell, and of the head, by name."""
-    return [(name, _as_cost(cost)) for name, cost in _terms(genotype, tables)]
-
-
-def _as_cost(values: Iterable[float]) -> Cost:
-    return Cost(*(round(float(value)) for value in values))
-
-
-def _terms(genotype: Genotype, tables: CostTables) -> list[tuple[str, np.ndarray]]:
-    """Costs [5] by name. Thousands of genotypes are counted before a search: every choice is looked up."""
-    space = genotype.space
-    index = [space.width_choices.index(width) for width in genotype.widths]
-    chosen = dict(zip(space.groups, chosen_edges(genotype)))
-    rows = [("stem", tables.stem[index[0]])]
-    for position, process, fixed, edges in tables.cells:
-        if position.depth <= genotype.depths[position.stage]:
-            at = index[position.source_stage], index[position.stage]
-            cost = fixed[at] + process[at] if chosen[position.group] else fixed[at]
-            for edge in chosen[position.group]:
-                cost = cost + edges[at][edge]
-            rows.append((f"{position.name} ({position.group})", cost))
-    return [*rows, ("head", tables.head[index[-1]])]
+def cost_at(genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, device: Device | None = None
+            ) -> Cost:
+    """The same for images (height, width, channels) of a number of classes, with its time on a device."""
+    return cost_of(genotype, cost_tables(genotype.space, tuple(input_shape), num_classes, device))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
+from bars_tf.cost.device import Device
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
@@ -25,7 +26,7 @@ from bars_tf.files import read_json
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
-from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
+from bars_tf.report.run_files import DEVICE, GENOTYPE, MODEL, SUMMARY
 from bars_tf.space.genotype import Genotype
 
 PROOF_IMAGES = 512
@@ -101,7 +102,10 @@ def facts_of(run: FinishedRun, dataset: str, test: ImageData) -> Facts:
     if (test.image_shape, test.num_classes) != (shape, classes):
         raise InputError.of("workdir", run.directory, f"{MODEL} is for images {shape} of {classes} classes, its data "
                             f"set has {test.image_shape} of {test.num_classes}")
-    cost = cost_of(run.genotype, cost_tables(run.genotype.space, shape, classes))
+    kept = run.directory / DEVICE
+    with blame("workdir", run.directory):
+        device = Device.from_dict(read_json(kept)) if kept.exists() else None
+    cost = cost_of(run.genotype, cost_tables(run.genotype.space, shape, classes, device))
     return Facts(dataset, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
                  float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
                  test.records.shape[:2] if test.records.shape != shape else None)

@@ -118,6 +118,22 @@ def read(path: str | os.PathLike) -> Contents:
 
 def parse(data: bytes) -> Contents:
     """Parses the bytes of a file. Raises: ValueError if they are of another kind or damaged."""
+    model, graph, kinds = graph_of(data)
+    try:
+        seen: set[int] = set()
+        return Contents(
+            tuple(_operation(model, graph, op, kind, seen) for op, kind in zip(graph.operators, kinds)),
+            _shape(graph, graph.inputs), _shape(graph, graph.outputs), len(data))
+    except ValueError:
+        raise
+    except Exception as error:  # offsets that lead nowhere raise whatever struct, NumPy and lists raise
+        raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
+
+
+def graph_of(data: bytes) -> tuple[Any, Any, list[str]]:
+    """The model and the only graph of a file, by TensorFlow Lite's schema, and the kind of each operation.
+
+    Raises: ValueError as `parse`."""
     # Imported late, because it takes a second.
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -130,13 +146,10 @@ def parse(data: bytes) -> Contents:
         builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
         kinds = [code.customCode.decode() if code.customCode else
                  builtin[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
-        graph, seen = model.subgraphs[0], set()
-        return Contents(
-            tuple(_operation(model, graph, op, kinds[op.opcodeIndex], seen) for op in graph.operators),
-            _shape(graph, graph.inputs), _shape(graph, graph.outputs), len(data))
+        return model, model.subgraphs[0], [kinds[op.opcodeIndex] for op in model.subgraphs[0].operators]
     except ValueError:
         raise
-    except Exception as error:  # offsets that lead nowhere raise whatever struct, NumPy and lists raise
+    except Exception as error:
         raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
 
 

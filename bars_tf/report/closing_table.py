@@ -21,8 +21,8 @@ def print_closing_table(values: dict[str, Any], genotype: Genotype, directory: P
     rows = [tuple(line.split(": ", 1)) for line in genotype.describe()]
     for name, unit in UNITS.items():
         limit = values["budget"].get(name)
-        if name == PEAK and not limit:
-            continue  # the exact one is among the values of deployment
+        if name in (PEAK, "elementwise_ops") and not limit or name not in values["cost"]:
+            continue  # those of the network are among the values of deployment; only a device says times
         rows.append((unit, f"{values['cost'][name]:,.0f}" + (f" of {limit:,.0f}" if limit else "")))
     if deployed := values.get("deployment"):
         rows.append(("deployed", ", ".join(f"{deployed[name]:,} {label}" for name, label in LABELS.items())))

@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 from matplotlib.ticker import EngFormatter
 
 from bars_tf.console import duration
-from bars_tf.cost.measures import PEAK, UNITS
+from bars_tf.cost.measures import LATENCY, PEAK, UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import charts, figures, html, page, run_files, text_table
 from bars_tf.report import run as runs
 
-NUMBERS = ("seed", "bops", "flops", "ops", "params", "size_bytes", PEAK, "search_accuracy", "test_accuracy",
-           "search_seconds", "train_seconds")
+NUMBERS = ("seed", "bops", "flops", "ops", "params", "size_bytes", "elementwise_ops", LATENCY, PEAK,
+           "search_accuracy", "test_accuracy", "search_seconds", "train_seconds")
 COLUMNS = ("run", "state", "space", "dataset", "budget", *NUMBERS)
 HEADS = {"dataset": "data", **UNITS, "search_accuracy": "search acc.", "test_accuracy": "test acc.",
          "search_seconds": "search", "train_seconds": "training"}
 # The columns of the table; JSON has all.
-SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params", PEAK))
+SHOWN = tuple(name for name in COLUMNS if name not in ("flops", "params", "elementwise_ops", LATENCY, PEAK))
 
 
 class Entry(NamedTuple):

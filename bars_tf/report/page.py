@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bars_tf.console import duration
-from bars_tf.cost.measures import UNITS
+from bars_tf.cost.measures import LATENCY, UNITS
 from bars_tf.files import write_bytes
 from bars_tf.report import figures, html
 from bars_tf.report import run as runs
@@ -46,7 +46,8 @@ def write(directory: Path) -> Path:
     sections = [{"name": name, "title": title, "text": text, "figures": shown[name]}
                 for name, (title, text) in titles.items() if shown[name]]
     write_bytes(directory / PAGE, html.render(
-        "report.html", run=run, facts=facts(run), sections=sections, classes=classes(run), units=UNITS,
+        "report.html", run=run, facts=facts(run), sections=sections, classes=classes(run),
+        units={name: unit for name, unit in UNITS.items() if name != LATENCY or run.device},
         commands=commands(run), versions=versions(run), directory=directory.resolve(), problems=problems,
         has_runs_page=(directory.resolve().parent / RUNS_PAGE).exists(), runs_page=RUNS_PAGE,
         settings=config.read_text("utf-8", "replace")[:100_000] if config.exists() else "").encode())

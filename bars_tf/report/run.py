@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bars_tf.cost.budget import BUDGETS
+from bars_tf.cost.device import Device
 from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.report import run_files
-from bars_tf.report.run_files import CONFIG, GENOTYPE, LOCK, NETWORKS, SPACE, SUMMARY, number
+from bars_tf.report.run_files import CONFIG, DEVICE, GENOTYPE, LOCK, NETWORKS, SPACE, SUMMARY, number
 from bars_tf.space.genotype import Genotype, made_for
 from bars_tf.space.search_space import SearchSpace
 
@@ -38,6 +39,7 @@ class Run:
     genotype: Genotype | None = None
     made_for: tuple[tuple[int, int, int], int] | None = None
     space: SearchSpace | None = None
+    device: Device | None = None
     candidates: list[dict] = field(default_factory=list)
     family: list[dict] = field(default_factory=list)
     search_log: list[dict[str, float]] = field(default_factory=list)
@@ -81,7 +83,7 @@ class Run:
         """Cost of each part of the network and, as the last row, of "all"; empty if its images are unknown."""
         if not (self.genotype and self.made_for):
             return []
-        tables = cost_tables(self.genotype.space, *self.made_for)
+        tables = cost_tables(self.genotype.space, *self.made_for, self.device)
         rows = [*cost_by_cell(self.genotype, tables), ("all", cost_of(self.genotype, tables))]
         return [(name, cost.as_float()) for name, cost in rows] if self.is_float else rows
 
@@ -116,6 +118,7 @@ def read(directory: Path) -> Run:
     take("genotype", GENOTYPE, Genotype.load)
     take("made_for", GENOTYPE, lambda path: made_for(run_files.read_object(path)))
     take("space", SPACE, lambda path: SearchSpace.from_dict(run_files.read_object(path)))
+    take("device", DEVICE, lambda path: Device.from_dict(run_files.read_object(path)))
     take("candidates", run_files.CANDIDATES, lambda path: run_files.read_candidates(path, "candidates"))
     take("family", run_files.FAMILY, lambda path: run_files.read_candidates(path, "members"))
     take("search_log", "search/log.csv", run_files.read_log)

@@ -10,7 +10,7 @@ from typing import Any
 from bars_tf.cost.budget import BUDGETS
 from bars_tf.files import read_json
 
-CONFIG, SPACE, DATA, LOCK = "config.flags", "space.json", "data.json", "lock"
+CONFIG, SPACE, DEVICE, DATA, LOCK = "config.flags", "space.json", "device.json", "data.json", "lock"
 SUMMARY, GENOTYPE, MODEL = "summary.json", "genotype.json", "model.h5"
 CANDIDATES, FAMILY = "candidates.json", "family.json"
 NETWORKS, TRIALS, TUNED = "networks", "trials.json", "tuned.flags"

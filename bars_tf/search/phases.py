@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bars_tf import console
 from bars_tf.cost.measures import LIMITED, Cost
-from bars_tf.cost.tables import cost_of
+from bars_tf.cost.part_costs import cost_of
 from bars_tf.errors import one_line
 from bars_tf.files import write_bytes
 from bars_tf.legacy_keras import tf

@@ -9,7 +9,7 @@ import numpy as np
 
 from bars_tf import console
 from bars_tf.cost.budget import NEARLY_ALL, Budget
-from bars_tf.cost.tables import cost_of
+from bars_tf.cost.part_costs import cost_of
 from bars_tf.files import read_json, write_json
 from bars_tf.search.derivation import evolution
 from bars_tf.search.derivation.candidates import Candidate, candidates, grow_to_budget

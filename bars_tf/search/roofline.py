@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bars_tf.legacy_keras import tf
-from bars_tf.network.layer_list import Layer, layers_of
+from bars_tf.network.layer_list import layers_of
+from bars_tf.network.layers import Layer
 from bars_tf.space.genotype import uniform
 from bars_tf.space.search_space import SearchSpace
 

@@ -8,7 +8,7 @@ from bars_tf import console
 from bars_tf.config import RunSettings
 from bars_tf.cost import deployment
 from bars_tf.cost.budget import NEARLY_ALL, Budget, Family
-from bars_tf.cost.tables import CostTables
+from bars_tf.cost.part_costs import CostTables
 from bars_tf.data.image_data import ImageData
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import InputError, as_text, blame

@@ -4,7 +4,6 @@ The stages are teacher, pre-training, and the training that gives the result (NA
 where it stopped, and is skipped once it is finished.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 
 from bars_tf.config import RunSettings
 from bars_tf.cost import deployment, overhead
+from bars_tf.cost.budget import Budget
+from bars_tf.cost.device import Device
 from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import cost_at
 from bars_tf.data.splits import ImageSplits
@@ -84,11 +85,11 @@ def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits,
 
 
 def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype,
-                   directory: Path, budget: Mapping[str, float], **found: object) -> dict[str, Any]:
+                   directory: Path, budget: Budget, **found: object) -> dict[str, Any]:
     """Trains a network on one device, or restores a finished training of several, and tests it.
 
     Writes `confusion.json`, `model.h5` and `summary.json`, whose content it returns: costs in multiply-accumulates,
-    times in seconds, the limits by measure of `budget` and the further entries `found`.
+    times in seconds, limits and device of `budget` and the further entries `found`.
     """
     (model, seconds), other = train_all(settings, run, images, network, directory)
     # The only use of the test images: no choice depends on them.
@@ -98,17 +99,18 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
     recall = evaluation.recalls(confusion)
     write_json(directory / "confusion.json", {"split": "test", "class_names": list(images.test.class_names),
                                               "counts": confusion.tolist()})
-    cost = cost_at(network, images.image_shape, images.num_classes)
+    cost = cost_at(network, images.image_shape, images.num_classes, budget.device)
     if network.space.backbone and "reference" not in found:
-        found |= backbone_comparison(run, images, network, cost, other)
+        found |= backbone_comparison(run, images, network, cost, other, budget.device)
     if is_float := settings.precision == "float":
         cost = cost.as_float()
     else:  # only binary kernels are packed
         found["deployment"] = deployment.deployment_cost(network, images.image_shape, images.num_classes)._asdict()
+        found |= {"device": budget.device.name} if budget.device else {}
     values = {
         "space": network.space.name, "dataset": images.settings.name, "seed": run.seed,
         "precision": settings.precision, "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
-        "train_epochs": settings.train_epochs, "budget": {} if is_float else dict(budget),  # of binary networks
+        "train_epochs": settings.train_epochs, "budget": {} if is_float else budget.limits(),  # of binary networks
         **found, "test_accuracy": test_accuracy, "recall": recall,
         "balanced_accuracy": float(np.mean([value for value in recall if value is not None])),
         "class_names": list(images.train.class_names), "test_images": test_images,
@@ -122,10 +124,10 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
 
 
 def backbone_comparison(run: RunSettings, images: ImageSplits, genotype: Genotype, cost: Cost,
-                        backbone: Trained | None) -> dict[str, object]:
+                        backbone: Trained | None, device: Device | None) -> dict[str, object]:
     """Returns for `summary.json` the cost of the backbone of a network's space, its test accuracy if it was trained,
     and the overhead of the network, of the given cost."""
-    base = cost_at(backbones.backbone(genotype.space), images.image_shape, images.num_classes)
+    base = cost_at(backbones.backbone(genotype.space), images.image_shape, images.num_classes, device)
     found: dict[str, object] = {"cost": base.to_dict()}
     if backbone:
         model, seconds = backbone

@@ -32,6 +32,10 @@ def test_space_and_budget():
     assert config.limits.limits() == {"bops": 2e6}
     assert parse("search", ["--budget_params=200k", "--budget_size=40k", "--budget_peak=80k"]).limits.limits() == {
         "params": 200e3, "size_bytes": 40e3, "peak_bytes": 80e3}
+    config = parse("search", ["--budget_latency=12ms", "--device=rpi4b", "--budget_elementwise=2M"])
+    assert config.limits.limits() == {"elementwise_ops": 2e6, "latency_us": 12e3}
+    assert config.limits.device.name == "rpi4b"
+    assert parse("search", ["--budgets=latency:8ms,12ms", "--device=pixel1"]).values["budgets"].limits == (8e3, 12e3)
     # The named space and an override may disagree on a field that was not given.
     with pytest.raises(InputError, match="--width_choices=0.25,0.375,0.5,0.625,0.75,1: .*change init_channels"):
         parse("search", ["--init_channels=6"])

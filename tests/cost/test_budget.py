@@ -1,28 +1,33 @@
 """Budgets: limits, fractions of them, families, and the text of flags."""
 
 import pytest
+from small_spaces import DEVICE
 
 from bars_tf.cost.budget import Budget, Family, parse_family, parse_overhead, parse_quantity
 from bars_tf.cost.measures import LIMITED, Cost
 from bars_tf.errors import FieldError
 
-COST = Cost(bops=640.0, flops=10.0, binary_params=80.0, float_params=5.0, peak_bytes=100.0)
+COST = Cost(bops=640.0, flops=10.0, binary_params=80.0, float_params=5.0, elementwise_ops=50.0, latency_us=7.0,
+            peak_bytes=100.0)
 
 
 def test_measures_of_a_cost():
-    assert COST.to_dict() == {"bops": 640, "flops": 10, "ops": 20, "params": 85, "size_bytes": 30, "peak_bytes": 100}
+    assert COST.to_dict() == {"bops": 640, "flops": 10, "ops": 20, "params": 85, "size_bytes": 30,
+                              "elementwise_ops": 50, "latency_us": 7, "peak_bytes": 100}
+    assert "latency_us" not in COST._replace(latency_us=0).to_dict()  # without a device
     assert COST.as_float().to_dict() == {"bops": 0, "flops": 650, "ops": 650, "params": 85, "size_bytes": 340,
-                                         "peak_bytes": 100}
+                                         "elementwise_ops": 50, "peak_bytes": 100}
 
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_every_measure_can_be_limited(name):
     value = COST.to_dict()[name]
-    assert Budget(**{name: value}).allows(COST) and Budget(**{name: value}).used(COST) == 1
-    tight = Budget(**{name: value - 1})
+    exact = Budget(**{name: value}, device=DEVICE)
+    assert exact.allows(COST) and exact.used(COST) == 1
+    tight = Budget(**{name: value - 1}, device=DEVICE)
     assert tight.exceeded(COST) == {name: value - 1} and not tight.allows(COST)
     with pytest.raises(FieldError) as error:
-        Budget(**{name: 0})
+        Budget(**{name: 0}, device=DEVICE)
     assert (error.value.field, error.value.value) == (name, 0)
 
 

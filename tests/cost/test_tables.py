@@ -3,18 +3,22 @@
 import pytest
 from small_spaces import (
     CLASSES,
+    DEVICE,
+    FULL_WIDTH,
     NASB,
     ODD_SHAPE,
     SMALL,
     TINY_NASB,
+    TRANSITION,
     TWO_PATHS,
     sampled_genotypes,
 )
 
-from bars_tf.cost import deployment
+from bars_tf.cost import deployment, operations
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
+from bars_tf.network.layer_list import layers_of
 from bars_tf.search.derivation.optimum import check_budget, cost_range
 from bars_tf.space.presets import BARS, BARS_PAPER
 
@@ -40,3 +44,25 @@ def test_spaces_without_a_choice_have_peaks(changes, rng):
     found = [cost_of(genotype, tables).peak_bytes for genotype in sampled_genotypes(space, rng, 20)]
     assert smallest <= min(found) and max(found) <= largest
     check_budget(tables, Budget(peak_bytes=smallest))
+
+
+@pytest.mark.parametrize("space", [SMALL, FULL_WIDTH, TRANSITION, NASB, NASB.replace(sharing="reduction"), TWO_PATHS,
+                                   SMALL.replace(plain_convolutions=True), BARS_PAPER, BARS,
+                                   SMALL.replace(width_choices=(1.0,), kernel_quantizer="magnitude_aware_sign")],
+                         ids=["small", "full_width", "transition", "nasb", "nasb_shared", "two_paths", "plain", "paper",
+                              "bars", "scaled"])
+def test_times_and_elementwise_operations_are_those_of_the_network(space, rng):
+    """Exactly, but for nodes that are the same tensor (a shortcut alone, say), a ReLU that opens a part, and a batch
+    norm behind a single convolution: there the network takes a little less than a budget counts."""
+    tables, exact = cost_tables(space, ODD_SHAPE, CLASSES, DEVICE), 0
+    genotypes = list(sampled_genotypes(space, rng, 40))
+    for genotype in genotypes:
+        found, layers = cost_of(genotype, tables), layers_of(genotype, ODD_SHAPE, CLASSES)
+        time = sum(map(DEVICE.time_us, operations.operations(layers, operations.scales_kernels(space))))
+        assert time <= found.latency_us < 1.1 * time
+        assert deployment.elementwise_ops(layers) <= found.elementwise_ops
+        exact += time == found.latency_us and deployment.elementwise_ops(layers) == found.elementwise_ops
+        parts = cost_by_cell(genotype, tables)
+        assert sum(cost.latency_us for _, cost in parts) == found.latency_us
+        assert cost_of(genotype, cost_tables(space, ODD_SHAPE, CLASSES)) == found._replace(latency_us=0)
+    assert exact > 0.3 * len(genotypes)

@@ -2,13 +2,14 @@
 
 import pytest
 from small_spaces import (
+    DEVICE,
     log_probability,
     random_alphas,
 )
 
 from bars_tf.cost import overhead
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.measures import PEAK
+from bars_tf.cost.measures import LATENCY, PEAK
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.candidates import candidates
 from bars_tf.search.derivation.optimum import check_budget, cost_range, most_probable
@@ -21,14 +22,18 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
     tables, everything = enumerated
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
-    bops, sizes, peaks = (sorted(getattr(cost, name) for *_, cost in everything)
-                          for name in ("bops", "size_bytes", PEAK))
+    bops, sizes, peaks, times, elementwise = (
+        sorted(getattr(cost, name) for *_, cost in everything)
+        for name in ("bops", "size_bytes", PEAK, LATENCY, "elementwise_ops"))
     limits = [{"bops": bops[part], "size_bytes": sizes[2 * len(sizes) // 3]}
               for part in (0, len(bops) // 20, len(bops) // 3, -1)]
     limits += [{PEAK: peaks[part]} for part in (0, len(peaks) // 10, len(peaks) // 2)]
     limits += [{PEAK: peaks[len(peaks) // 3], "bops": bops[len(bops) // 3]}]
+    limits += [{LATENCY: times[part]} for part in (0, len(times) // 20, len(times) // 4, len(times) // 2)]
+    limits += [{LATENCY: times[len(times) // 3], "bops": bops[len(bops) // 3]},
+               {"elementwise_ops": elementwise[len(elementwise) // 5]}]
     for each in limits:
-        budget = Budget(**each)
+        budget = Budget(**each, device=DEVICE)
         alphas = random_alphas(tables.space, rng)
         allowed = [(log_probability(c, alphas), g) for c, g, cost in everything if budget.allows(cost)]
         assert allowed
@@ -53,7 +58,7 @@ def test_impossible_budgets_are_refused(enumerated):
     tables, everything = enumerated
     most = tables.space.max_inputs or tables.space.num_nodes
     everything = [e for e in everything if all(len(node) <= most for t in e[1].topologies for node in t)]
-    for name in (PEAK, "ops"):
+    for name in (PEAK, LATENCY, "elementwise_ops", "ops"):
         smallest, largest = cost_range(tables, name)
         assert smallest == min(getattr(cost, name) for *_, cost in everything)
         assert largest == max(getattr(cost, name) for *_, cost in everything)

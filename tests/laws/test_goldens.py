@@ -14,7 +14,7 @@ from bars_tf.compare import baselines, random_networks
 from bars_tf.cost import deployment
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.expected import expected_cost
-from bars_tf.cost.measures import LIMITED
+from bars_tf.cost.measures import LATENCY, LIMITED
 from bars_tf.cost.tables import cost_at, cost_of, cost_tables
 from bars_tf.data import pipeline as data
 from bars_tf.files import read_json
@@ -66,7 +66,8 @@ def measure_presets():
         uniform = [p / p.sum(-1, keepdims=True) for p in uniform]
         found[name] = {
             "range": {measure: list(map(float, cost_range(tables, measure)))
-                      for measure in LIMITED if not space.backbone or measure == "ops"},
+                      for measure in LIMITED if measure not in ("elementwise_ops", LATENCY)
+                      and (not space.backbone or measure == "ops")},
             "uniform": [float(x) for x in expected_cost(tables, Choices(*uniform))],
             "random": [{"genotype": digest(g), "cost": cost_of(g, tables).to_dict(),
                         "deployment": deployment.deployment_cost(g, shape, classes)._asdict()} for g in networks]}

@@ -4,7 +4,8 @@ import pytest
 from c_networks import check, needs_compiler
 from sample_networks import NASB, WIDE
 
-from bars_tf.network.layer_list import layers_of, peak_activation_bytes
+from bars_tf.network.layer_list import layers_of
+from bars_tf.network.layers import peak_activation_bytes
 from bars_tf.space.encoding import random_genotype
 from bars_tf.space.fields import SHARING, STEMS
 from bars_tf.space.genotype import Genotype, uniform

@@ -9,7 +9,8 @@ from bars_tf.export.conversion import FusibleFactory
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.factory import LayerFactory
 from bars_tf.network.keras_network import FloatFactory, FloatKernelFactory, KerasFactory, build_network
-from bars_tf.network.layer_list import Candidate, LayerListFactory, layers_of
+from bars_tf.network.layer_list import LayerListFactory, layers_of
+from bars_tf.network.layers import Candidate
 from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.space.genotype import uniform
 

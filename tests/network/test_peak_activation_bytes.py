@@ -2,7 +2,7 @@
 
 import pytest
 
-from bars_tf.network.layer_list import Layer, peak_activation_bytes
+from bars_tf.network.layers import Layer, peak_activation_bytes
 
 SHAPE = (2, 2, 5)  # 20 elements, 80 bytes
 

@@ -8,7 +8,8 @@ import pytest
 from small_spaces import CLASSES, FULL_WIDTH, NASB, ODD_SHAPE, SMALL
 
 from bars_tf.legacy_keras import tf
-from bars_tf.network.layer_list import Layer, layers_of
+from bars_tf.network.layer_list import layers_of
+from bars_tf.network.layers import Layer
 from bars_tf.search.roofline import bare_convolutions, convolutions, macs
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import uniform

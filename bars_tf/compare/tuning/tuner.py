@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
     @property
     def tables(self) -> CostTables:
-        return cost_tables(self.space, self.images.image_shape, self.images.num_classes)
+        return cost_tables(self.space, self.images.image_shape, self.images.num_classes, self.budget.device)
 
     def trial(self, values: Mapping[str, Any], epochs: int) -> tuple[TrainingSettings, ImageSplits, Genotype]:
         """Settings, images and network of a training with these values of hyperparameters."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf.export.plain_c import constants
-from bars_tf.network.layer_list import Layer, Layers
+from bars_tf.network.layers import Layer, Layers
 
 
 class Tensor(NamedTuple):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bars_tf.cost.budget import NEARLY_ALL, Budget
+from bars_tf.cost.features import Features
 from bars_tf.cost.measures import Cost
-from bars_tf.cost.tables import CostTables, cost_of
-from bars_tf.search.derivation.optimum import cost_range, most_probable
+from bars_tf.cost.part_costs import CostTables, cost_of
+from bars_tf.search.derivation.optimum import cost_range, edge_scores, most_probable
 from bars_tf.search.derivation.pareto import group_front
 from bars_tf.space.encoding import Choices, depth_grid, genotype_of, one_hot
 from bars_tf.space.genotype import Genotype
@@ -101,7 +102,8 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
 
 def _likely_inputs(space: SearchSpace, alphas: np.ndarray) -> np.ndarray:
     """The most probable primitives [edges] of a group that has an input, by its alphas [edges, primitives]."""
-    group = group_front(space, alphas - alphas.max(-1, keepdims=True)).picks[0]
+    features = Features(space)
+    group = group_front(features, edge_scores(alphas - alphas.max(-1, keepdims=True), features)).picks[0]
     if not any(group):
         group = (((0, max((name for name in space.primitives if name != "none"),
                           key=lambda name: alphas[0, space.primitives.index(name)])),), *group[1:])

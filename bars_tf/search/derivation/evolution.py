@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bars_tf.cost.budget import NEARLY_ALL, Budget
-from bars_tf.cost.tables import CostTables, cost_of
+from bars_tf.cost.part_costs import CostTables, cost_of
 from bars_tf.space.genotype import Genotype
 
 PARENTS = 8

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from bars_tf.cost.budget import Budget
+from bars_tf.cost.features import Features
 from bars_tf.cost.measures import MEASURES, PEAK, Cost
 from bars_tf.cost.tables import CellCosts, CostTables
 from bars_tf.errors import FieldError
@@ -54,8 +55,9 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
         for group in costs.groups():
             key = costs.key(group)
             if key not in fronts:
-                found = group_front(space, scores.edges[space.groups.index(group)], costs.edges(group),
-                                    costs.process(group), bounds, empty=costs.full_peak(group) > most_bytes)
+                found = group_front(tables.features, edge_scores(scores.edges[space.groups.index(group)],
+                                                                 tables.features),
+                                    costs.terms(group), bounds, empty=costs.full_peak(group) > most_bytes)
                 fronts[key] = found._replace(picks=[((group, topology),) for topology in found.picks])
             front = join(front, fronts[key], bounds)
         within = np.flatnonzero(np.all(front.costs <= bounds, axis=1))
@@ -71,6 +73,11 @@ def most_probable(alphas: Choices, tables: CostTables, budget: Budget) -> Genoty
                     tuple(picks.get(group, ((),) * space.num_nodes) for group in space.groups))
 
 
+def edge_scores(scores: np.ndarray, features: Features) -> np.ndarray:
+    """The scores of all features [features], from those of primitives [edges, primitives]."""
+    return np.append(scores.reshape(-1), np.zeros(features.size - scores.size))
+
+
 def macros(space: SearchSpace) -> Iterator[Macro]:
     """Returns all combinations of widths and depths of a space."""
     depths = [range(len(space.depths(s))) for s in range(space.num_stages)]
@@ -80,7 +87,7 @@ def macros(space: SearchSpace) -> Iterator[Macro]:
 
 class MacroCosts:
     """The costs of topologies under fixed widths and depths (indices [stages]), as weighted sums of the axes of the
-    tables, with weights [sums, 5] as in `Budget.sums`."""
+    tables, with weights [sums, fields] as in `Budget.sums`."""
 
     def __init__(self, tables: CostTables, widths: Sequence[int], depths: Sequence[int], weights: np.ndarray):
         self.tables, self.widths, self.weights = tables, widths, weights.T
@@ -97,7 +104,8 @@ class MacroCosts:
 
     def full_peak(self, group: str) -> float:
         """Returns the bytes of activations of the cells of a group that has an edge."""
-        return max(self._at(c, c.fixed)[-1] + self._at(c, c.process)[-1] for c in self._of(group))
+        place = self.tables.features.num_edges  # of the number of nodes with an input: all numbers take the same
+        return max(self._at(c, c.fixed)[-1] + self._at(c, c.terms)[place, -1] for c in self._of(group))
 
     def groups(self) -> Iterable[str]:
         """Returns the groups of the kept cells, in order."""
@@ -108,13 +116,9 @@ class MacroCosts:
         return group, tuple((c.position.index, self.widths[c.position.source_stage], self.widths[c.position.stage])
                             for c in self._of(group))
 
-    def edges(self, group: str) -> np.ndarray:
-        """Returns the costs of the edges of a group [edges, primitives, sums]."""
-        return sum(self._at(c, c.edges) for c in self._of(group)) @ self.weights
-
-    def process(self, group: str) -> np.ndarray:
-        """Returns the costs of a group that has any edge [sums], besides those of its edges."""
-        return sum(self._at(c, c.process) for c in self._of(group)) @ self.weights
+    def terms(self, group: str) -> np.ndarray:
+        """Returns the costs of the features of a group's topology [features, sums]."""
+        return sum(self._at(c, c.terms) for c in self._of(group)) @ self.weights
 
     def _at(self, cell: CellCosts, table: np.ndarray) -> np.ndarray:
         return table[self.widths[cell.position.source_stage], self.widths[cell.position.stage]]
@@ -148,8 +152,8 @@ def cost_range(tables: CostTables, name: str) -> tuple[float, float]:
             for group in costs.groups():
                 key = sign, costs.key(group)
                 if key not in group_bests:  # cost takes the place of the score
-                    group_bests[key] = group_front(tables.space, sign * costs.edges(group)[..., 0],
-                                                   process_score=sign * costs.process(group)[0]).scores.max()
+                    scores = sign * costs.terms(group)[:, 0]
+                    group_bests[key] = group_front(tables.features, scores).scores.max()
                 total += group_bests[key]
             best[sign] = max(best[sign], total)
     return -best[-1], best[1]

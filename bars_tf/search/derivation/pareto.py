@@ -1,15 +1,17 @@
 """Pareto fronts of topologies: for each one worth having, its costs and its log-probability.
 
 A choice is dominated where another costs no more and scores more. Fronts are joined into the front of the whole; a cell
-is built up node by node, its states the sets of nodes that have an input. Ours: edges from nodes without inputs make
-this no knapsack problem, which solvers take.
+is built up source by source, its states the numbers of inputs that the nodes have so far. What the edges that leave a
+node share is paid for when all of them are chosen. Ours: edges from nodes without inputs make this no knapsack problem,
+which solvers take.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bars_tf.space.search_space import SearchSpace
+from bars_tf.cost.features import Features
 
 
 class Front(NamedTuple):
@@ -23,56 +25,116 @@ class Front(NamedTuple):
 NO_LIMITS = np.zeros(0)
 
 
-def group_front(space: SearchSpace, scores: np.ndarray, costs: np.ndarray | None = None,
-                process: np.ndarray = NO_LIMITS, bounds: np.ndarray = NO_LIMITS, process_score: float = 0.0,
-                empty: bool = False) -> Front:
+def group_front(features: Features, scores: np.ndarray, terms: np.ndarray | None = None,
+                bounds: np.ndarray = NO_LIMITS, empty: bool = False) -> Front:
     """Returns the front of the topologies of a group, its picks.
 
     Args:
-        scores: log-probabilities [edges, primitives]; edges from nodes without inputs do not count.
-        costs: costs [edges, primitives, limits]; None: there are no limits.
-        process, process_score: costs [limits] and score that count where any node has an input.
+        scores: of every feature of a topology [features]: log-probabilities of primitives on edges, else 0 as a rule.
+            Of "none" too, on an edge from a node that has an input.
+        terms: costs of every feature [features, limits], below 0 at most of numbers of nodes; None: no limits.
         bounds: the most that a topology may cost [limits].
         empty: whether no node may have an input.
     """
-    num_limits = len(process)
-    if costs is None:
-        costs = np.zeros((*scores.shape, 0))
-    states = {frozenset([0]): Front(np.zeros((1, num_limits)), np.zeros(1), [()])}
-    for target in range(1, space.num_nodes + 1):
-        following: dict[frozenset[int], list[Front]] = {}
-        for nodes, front in states.items():
-            for has_input, inputs in _node_fronts(space, scores, costs, nodes, target, bounds):
-                key = nodes | {target} if has_input else nodes
-                following.setdefault(key, []).append(join(front, inputs, bounds))
-        states = {key: undominated(*fronts) for key, fronts in following.items()}
-    complete = [front if len(nodes) == 1 else Front(front.costs + process, front.scores + process_score, front.picks)
-                for nodes, front in states.items() if len(nodes) == 1 or not empty]
-    return undominated(*complete) if complete else Front(np.zeros((0, num_limits)), np.zeros(0), [])
+    return _Group(features, scores, np.zeros((len(scores), 0)) if terms is None else terms, bounds).front(empty)
 
 
-def _node_fronts(space: SearchSpace, scores: np.ndarray, costs: np.ndarray, nodes: frozenset[int], target: int,
-                 bounds: np.ndarray) -> list[tuple[bool, Front]]:
-    """The choices of one node's inputs, with any input and without: (has input, front)."""
-    none = space.primitives.index("none") if "none" in space.primitives else None
-    some = [k for k in range(len(space.primitives)) if k != none]
-    limited = space.most_inputs < space.num_nodes
-    most = space.most_inputs if limited else 1  # without a limit, 1 stands for one or more
-    by_inputs = {0: Front(np.zeros((1, costs.shape[-1])), np.zeros(1), [()])}
-    for source in sorted(nodes):
-        edge = space.edges.index((source, target))
-        options = Front(costs[edge, some], scores[edge, some], [((source, space.primitives[k]),) for k in some])
-        following: dict[int, list[Front]] = {}
-        for inputs, front in by_inputs.items():
-            if none is not None:
-                without = Front(costs[edge, [none]], scores[edge, [none]], [()])
-                following.setdefault(inputs, []).append(join(front, without, bounds))
-            if inputs < most or not limited:
-                following.setdefault(min(inputs + 1, most), []).append(join(front, options, bounds))
-        by_inputs = {inputs: undominated(*fronts) for inputs, fronts in following.items()}
-    results = [(True, undominated(*(f for inputs, f in by_inputs.items() if inputs)))] if any(by_inputs) else []
-    results += [(False, by_inputs[0])] if 0 in by_inputs else []
-    return [(flag, front._replace(picks=[(pick,) for pick in front.picks])) for flag, front in results]
+# How many inputs each node has so far, at most as many as make a difference; and the readers of the current source
+# that are paid for.
+Counts = tuple[int, ...]
+State = tuple[Counts, frozenset[int]]
+
+
+class _Group:
+    def __init__(self, features: Features, scores: np.ndarray, terms: np.ndarray, bounds: np.ndarray):
+        self.features, self.space = features, features.space
+        space = self.space
+        self.scores, self.terms = scores, terms
+        # A cell with edges may cost less than its edges by themselves: the process convolution can write signs.
+        self.bounds = bounds
+        if len(bounds):
+            self.bounds = bounds - np.minimum(terms[features.num_edges:features.further].min(0), 0)
+        self.limited = space.most_inputs < space.num_nodes
+        self.most = space.most_inputs if self.limited else 1  # without a limit, 1 stands for one or more
+        self._options = functools.cache(self._options_of)
+        first = features.further + 1
+        # By source, the readers that cost anything: index of the feature, primitives.
+        self.readers: list[list[tuple[int, frozenset[int]]]] = [[] for _ in range(space.num_nodes)]
+        for i, (source, primitives) in enumerate(features.readers, start=first):
+            if scores[i] or terms[i].any():
+                self.readers[source].append((i, primitives))
+
+    def front(self, empty: bool) -> Front:
+        space, num_limits = self.space, self.terms.shape[1]
+        states = {(0,) * space.num_nodes: Front(np.zeros((1, num_limits)), np.zeros(1), [()])}
+        for source in range(space.num_nodes):
+            following: dict[Counts, list[Front]] = {}
+            for counts, front in states.items():
+                if source and not counts[source - 1]:
+                    following.setdefault(counts, []).append(front)
+                    continue
+                for (after, paid), found in self._leaving(source, counts, front).items():
+                    # The node behind the source has all its inputs: only whether it has any still makes a difference.
+                    complete_node = min(after[source], 1)
+                    following.setdefault((*after[:source], complete_node, *after[source + 1:]), []).append(
+                        self._with(found, sorted(paid)))
+            states = _merged(following)
+        complete = []
+        for counts, front in states.items():
+            alive = sum(map(bool, counts))
+            if not alive or not empty:
+                complete.append(self._with(front, [self.features.num_edges + alive - 1] if alive else []))
+        if not complete:
+            return Front(np.zeros((0, num_limits)), np.zeros(0), [])
+        found = undominated(*complete)
+        return found._replace(picks=[self._topology(pick) for pick in found.picks])
+
+    def _leaving(self, source: int, counts: Counts, front: Front) -> dict[State, Front]:
+        """The choices of all edges that leave a node that has an input, behind those of a front."""
+        states: dict[State, Front] = {(counts, frozenset()): front}
+        for target in range(source + 1, self.space.num_nodes + 1):
+            following: dict[State, list[Front]] = {}
+            for (before, paid), found in states.items():
+                for (more, pays), options in self._options(source, target, bool(before[target - 1])).items():
+                    if more and self.limited and before[target - 1] == self.most:
+                        continue
+                    after = list(before)
+                    after[target - 1] = min(after[target - 1] + more, self.most)
+                    following.setdefault((tuple(after), paid | pays), []).append(join(found, options, self.bounds))
+            states = _merged(following)
+        return states
+
+    def _options_of(self, source: int, target: int, further: bool) -> dict[tuple[int, frozenset[int]], Front]:
+        """The primitives of an edge, by the inputs that they add (0 or 1) and the readers that they need."""
+        space, edge = self.space, self.space.edges.index((source, target))
+        by_kind: dict[tuple[int, frozenset[int]], list[int]] = {}
+        for k, name in enumerate(space.primitives):
+            readers = frozenset(i for i, primitives in self.readers[source] if k in primitives)
+            by_kind.setdefault((int(name != "none"), readers), []).append(k)
+        found = {}
+        for (more, readers), primitives in by_kind.items():
+            places = [edge * len(space.primitives) + k for k in primitives]
+            also = self.features.further if further and more else None
+            costs, scores = self.terms[places], self.scores[places]
+            if also is not None:
+                costs, scores = costs + self.terms[also], scores + self.scores[also]
+            picks = [((source, target, space.primitives[k]),) if more else () for k in primitives]
+            found[more, readers] = Front(costs, scores, picks)
+        return found
+
+    def _with(self, front: Front, places: list[int]) -> Front:
+        """A front with the costs and scores of further features."""
+        return front._replace(costs=front.costs + self.terms[places].sum(0),
+                              scores=front.scores + self.scores[places].sum()) if places else front
+
+    def _topology(self, picks: tuple) -> tuple:
+        return tuple(tuple((source, name) for source, to, name in picks if to == target)
+                     for target in range(1, self.space.num_nodes + 1))
+
+
+def _merged(fronts: dict[Any, list[Front]]) -> dict[Any, Front]:
+    """The undominated choices of each state, from fronts that lead to it."""
+    return {state: undominated(*found) if found[1:] else found[0] for state, found in fronts.items()}
 
 
 def join(a: Front, b: Front, bounds: np.ndarray) -> Front:

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from bars_tf.cost.budget import Budget
-from bars_tf.cost.tables import CostTables
+from bars_tf.cost.part_costs import CostTables
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation import evolution
 from bars_tf.search.supernet import relaxation

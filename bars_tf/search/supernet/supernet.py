@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bars_tf.cost.budget import Budget
+from bars_tf.cost.tables import cost_tables
 from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.optimum import check_budget
@@ -87,6 +88,7 @@ class Supernet(SharedWeights):
         super().compile(self.weight_optimizer, loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                         **kwargs)
         self.budget, self.cost_exponent = budget or Budget(), cost_exponent
+        self.tables = cost_tables(self.space, self.image_shape, self.num_classes, self.budget.device)
         self.sampler = Sampler(sampling, self.seed, uniform_share, self.tables, self.budget)
         check_budget(self.tables, self.budget)
         for optimizer, variables in ((self.weight_optimizer, self.weight_variables),

@@ -2,27 +2,27 @@
 
 import numpy as np
 import pytest
-from small_spaces import NASB, SMALL, random_alphas
+from small_spaces import DEVICE, NASB, SMALL, random_alphas
 
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.measures import MEASURES
 from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.search.derivation.optimum import MacroCosts, macros, most_probable
-from bars_tf.space.encoding import Choices, genotype_of, one_hot, random_genotype
+from bars_tf.space.encoding import Choices, chosen_edges, genotype_of, one_hot, random_genotype
 
 
 @pytest.mark.parametrize("space", [SMALL, NASB], ids=["bars", "nasb"])
 def test_macro_costs_and_those_of_edges_are_the_exact_cost(space, rng):
-    tables = cost_tables(space, (16, 16, 3), 10)
+    tables = cost_tables(space, (16, 16, 3), 10, DEVICE)
     for _ in range(20):
         genotype = random_genotype(space, rng)
-        widths, depths, edges = (rows.argmax(-1) for rows in one_hot(genotype))
+        widths, depths, _ = (rows.argmax(-1) for rows in one_hot(genotype))
         costs = MacroCosts(tables, widths, depths, np.array(list(MEASURES.values())))
         total, peaks = costs.fixed.copy(), [costs.peak]
         for group in costs.groups():
             if any(genotype.topology(group)):
-                chosen = edges[space.groups.index(group)]
-                total += costs.process(group) + costs.edges(group)[np.arange(len(chosen)), chosen].sum(0)
+                chosen = chosen_edges(genotype)[space.groups.index(group)]
+                total += tables.features.of(chosen) @ costs.terms(group)
                 peaks.append(costs.full_peak(group))
         exact = cost_of(genotype, tables)
         np.testing.assert_allclose(total, [getattr(exact, name) for name in MEASURES])

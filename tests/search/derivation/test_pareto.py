@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from bars_tf.cost.features import Features
+from bars_tf.search.derivation.optimum import edge_scores
 from bars_tf.search.derivation.pareto import Front, group_front, join, undominated, undominated_indices
 from bars_tf.space.presets import BARS_PAPER
 
@@ -50,26 +52,34 @@ def test_joined_fronts_are_the_front_of_all_pairs_within_the_bounds(rng):
                                      {"num_nodes": 3, "max_inputs": 1}], ids=str)
 @pytest.mark.parametrize("bound", [9.0, 0.8])  # an edge
 def test_the_front_of_a_group_is_brute_force(changes, bound, rng):
-    """With two limits; edges from nodes without inputs neither cost nor score."""
+    """With two limits; edges from nodes without inputs neither cost nor score, others share some of their costs."""
     space = SPACE.replace(**changes)
-    bounds, shape = np.full(2, bound * len(space.edges)), (len(space.edges), len(space.primitives))
-    scores, costs, process = rng.random(shape) - 1, rng.random((*shape, 2)), np.array([0.1, 0.2])
+    features = Features(space, ((0, frozenset([space.primitives.index("bin_conv_3x3")])),
+                                (1, frozenset([1, space.primitives.index("bin_conv_3x3")]))))
+    num_edges = len(space.edges)
+    bounds, shape = np.full(2, bound * num_edges), (num_edges, len(space.primitives))
+    scores, terms = rng.random(shape) - 1, rng.random((features.size, 2))
+    terms[features.num_edges:] *= 0.3
     topologies = {}
-    for names in itertools.product(space.primitives, repeat=len(space.edges)):
-        alive, total, score, topology = {0}, np.zeros(2), 0.0, []
+    for names in itertools.product(space.primitives, repeat=num_edges):
+        alive, total, score, topology, chosen = {0}, np.zeros(2), 0.0, [], []
         for target in range(1, space.num_nodes + 1):
             edges = [(source, space.edges.index((source, target))) for source in range(target) if source in alive]
             for _, edge in edges:
                 k = space.primitives.index(names[edge])
-                total, score = total + costs[edge, k], score + scores[edge, k]
+                score += scores[edge, k]
+                if names[edge] == "none":
+                    total = total + terms[edge * len(space.primitives) + k]
+                else:
+                    chosen.append((edge, k))
             topology.append(tuple((source, names[edge]) for source, edge in edges if names[edge] != "none"))
             alive |= {target} if topology[-1] else set()
         if max(map(len, topology)) <= space.most_inputs:
-            topologies[tuple(topology)] = total + process * any(topology), score
+            topologies[tuple(topology)] = total + features.of(chosen) @ terms, score
     assert (bound < 1) == any((found[0] > bounds).any() for found in topologies.values())
     within = [found for found in topologies.values() if (found[0] <= bounds).all()]
-    # Process is added behind the bounds: the caller, who joins fronts of groups, checks again.
-    front = group_front(space, scores, costs, process, bounds)
+    # Some costs are added behind the bounds: the caller, who joins fronts of groups, checks again.
+    front = group_front(features, edge_scores(scores, features), terms, bounds)
     keep = np.all(front.costs <= bounds, axis=1)
     assert set(points_of(front.costs[keep], front.scores[keep])) == brute_force(points_of(*zip(*within)))
     for topology, total, score in zip(front.picks, front.costs, front.scores):
@@ -78,7 +88,9 @@ def test_the_front_of_a_group_is_brute_force(changes, bound, rng):
 
 def test_a_group_without_edges(rng):
     scores = rng.random((len(SPACE.edges), len(SPACE.primitives)))
-    front = group_front(SPACE, scores, empty=True)
+    features = Features(SPACE)
+    front = group_front(features, edge_scores(scores, features), empty=True)
     assert front.picks == [((), ())] and front.scores == pytest.approx([scores[[0, 1], 0].sum()])
     without_none = SPACE.replace(primitives=("skip", "bin_conv_3x3"))
-    assert not group_front(without_none, scores[:, :2], empty=True).picks
+    features = Features(without_none)
+    assert not group_front(features, edge_scores(scores[:, :2], features), empty=True).picks

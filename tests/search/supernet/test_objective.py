@@ -24,7 +24,7 @@ from bars_tf.space.encoding import Choices
     (Budget(bops=200.0, peak_bytes=10.0), 3.0**1.5),  # memory that is exceeded is
 ])
 def test_cost_factor(budget, expected):
-    cost = Cost(*(tf.constant(value, tf.float64) for value in (100.0, 10.0, 0.0, 0.0, 30.0)))
+    cost = Cost(*(tf.constant(value, tf.float64) for value in (100.0, 10.0, 0.0, 0.0, 0.0, 0.0, 30.0)))
     assert float(objective.cost_factor(cost, budget, 1.5)) == pytest.approx(expected)
 
 

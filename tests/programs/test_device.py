@@ -1,0 +1,87 @@
+"""`bin/device`, and a budget of time on the device that it writes."""
+
+import json
+
+import pytest
+from helpers import ROOT
+from small_spaces import DEVICE
+from synthetic_profiles import write_profiles
+
+from bars_tf.cli import device, summary
+from bars_tf.cli.command_line import parse
+from bars_tf.cost.device import load
+from bars_tf.errors import InputError
+
+TINY = ("--flagfile=quickstart.flags", "--layout=N", "--num_nodes=1", "--width_choices=1", "--stem=conv_3x3",
+        "--primitives=none,bin_conv_3x3")
+GENOTYPE = ROOT / "configs" / "genotypes" / "quickstart_seed0.json"
+
+
+def exact_us(operation):
+    constants = dict(DEVICE.constants)[operation.kind]
+    return constants.call_us + 1e-3 * constants.unit_ns * operation.work
+
+
+@pytest.mark.slow
+def test_layers_are_written_timed_and_read(tmp_path, capsys):
+    pytest.importorskip("larq_compute_engine")
+    board = tmp_path / "board"
+    device.main(parse("device", ["--layers", f"--output={board}", *TINY]))
+    listed = json.loads((board / "layers.json").read_text())
+    names = [*listed["files"], *listed["networks"]]
+    assert sorted(path.stem for path in board.glob("*.tflite")) == sorted(names) and len(listed["networks"]) == 3
+    assert (board / "run.sh").stat().st_mode & 0o111
+    with pytest.raises(InputError, match="is not empty"):
+        device.main(parse("device", ["--layers", f"--output={board}", *TINY]))
+    write_profiles(board, exact_us, xnnpack=True)
+    capsys.readouterr()
+    device.main(parse("device", [f"--read={board}", f"--output={tmp_path}/mine.json"]))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("network_")]
+    assert len(rows) == 3 and all(abs(float(row[-1].rstrip("%"))) < 2 for row in rows)
+    found = load(str(tmp_path / "mine.json"))
+    assert (found.name, found.threads, found.date) == ("mine", 2, "2026-11-30") and found.measured
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "exactly one of them is needed"),
+    (["--layers", "--read=x"], "exactly one of them is needed"),
+    (["--read=nowhere"], "--read=nowhere: No such file"),
+    (["--fit=rpi5"], "--fit=rpi5: must be one of rpi4b, pixel1")])
+def test_wrong_flags_are_one_clear_line(arguments, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        device.main(parse("device", [f"--output={tmp_path}/x.json", *arguments]))
+
+
+def test_an_output_is_a_json_file():
+    with pytest.raises(InputError, match="--output=board: must be a file NAME.json"):
+        device.main(parse("device", ["--read=x", "--output=board"]))
+
+
+def test_profiles_that_are_missing_are_said(tmp_path):
+    (tmp_path / "layers.json").write_text(json.dumps({"format": "bars_tf.layers/1", "files": {"layer_0": []},
+                                                      "networks": {}}))
+    with pytest.raises(InputError, match="has no profile of a single operation"):
+        device.main(parse("device", [f"--read={tmp_path}", f"--output={tmp_path}/x.json"]))
+
+
+def test_summary_says_estimated_times_layer_by_layer(capsys):
+    summary.main(parse("summary", [f"--genotype={GENOTYPE}", "--device=rpi4b", "--json"]))
+    found = json.loads(capsys.readouterr().out)
+    assert found["device"] == "rpi4b"
+    assert sum(part["latency_us"] for part in found["parts"]) == found["cost"]["latency_us"] > 0
+    summary.main(parse("summary", [f"--genotype={GENOTYPE}", "--device=rpi4b"]))
+    assert "times on rpi4b are estimated" in (text := capsys.readouterr().out) and "µs, estimated" in text
+    summary.main(parse("summary", [f"--genotype={GENOTYPE}", "--json"]))
+    assert "latency_us" not in json.loads(capsys.readouterr().out)["cost"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--budget_latency=12ms"], "--budget_latency=12000: needs the --device whose time it is: pixel1, rpi4b"),
+    (["--budgets=latency:8ms,12ms"], "--budgets=latency:8000,12000: needs the --device"),
+    (["--budget_latency=12 minutes", "--device=rpi4b"], "must be a time above 0 such as 12ms"),
+    (["--budget_latency=12ms", "--device=rpi5"], "--device=rpi5: must be one of pixel1, rpi4b, or a file"),
+    (["--budget_latency=12ms", "--device=nowhere.json"], "--device=.*nowhere.json: No such file")])
+def test_wrong_budgets_of_time_are_one_clear_line(arguments, message):
+    with pytest.raises(InputError, match=message) as error:
+        parse("search", arguments)
+    assert "\n" not in str(error.value)
