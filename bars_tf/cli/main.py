@@ -65,6 +65,10 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
         if len(message) > 1000:  # TensorFlow's messages can carry a whole graph
             message = f"{message[:500]} ... {message[-400:]}"
         console.say(f"{program}: {message}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # what is left of the output cannot be written: from Python 3.13 on its exit would try again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError) else 1
 
 

@@ -55,11 +55,19 @@ def load_model(path: str, flag: str = "model") -> tf.keras.Model:
             raise ValueError(f"needs {', '.join(unknown)[:200]}, which is not built from a file")
     try:
         with lq.context.quantized_scope(False):
-            return tf.keras.models.load_model(path, compile=False)
+            return tf.keras.models.load_model(path, {"InputLayer": _InputLayer}, compile=False)
     except Exception as error:  # whatever Keras and HDF5 raise on a damaged file
         if sys.flags.dev_mode:
             raise
         raise InputError.of(flag, path, f"damaged ({str(error).splitlines()[0][:200]})") from None
+
+
+class _InputLayer(tf.keras.layers.InputLayer):
+    """Reads files of tf_keras 2.20 and newer with older ones too, which do not know `optional`."""
+
+    @classmethod
+    def from_config(cls, config):
+        return tf.keras.layers.InputLayer.from_config({k: v for k, v in config.items() if k != "optional"})
 
 
 def _unknown_classes(config: object) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_debian(release, has_engine, tmp_path):
         index = os.environ.get("PIP_INDEX_URL")
         pip = [f"PIP_INDEX_URL={index}"] if index else []
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", 'mount -t proc proc "$0/proc"; mount --bind /dev "$0/dev"; exec '
+            ["unshare", "--mount", "sh", "-c", 'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; exec '
              'chroot --userspec=1000:1000 "$0" "$@"', system, "env", "-i", "--chdir=/home/user/bars_tf", *pip,
              "HOME=/home/user", "PATH=/usr/bin:/bin", *command], capture_output=True, text=True, check=False)
         print(f"{release}: {' '.join(command)}: {time.monotonic() - started:.0f} s\n{done.stderr[-2000:]}")

@@ -54,3 +54,18 @@ def test_a_model_file_names_no_code(tmp_path, poison):
         file.attrs["model_config"] = json.dumps(config)
     with pytest.raises(InputError, match=r"--model=.*(class __lambda__|class function|class \['function'\]|module os)"):
         load_model(str(path))
+
+
+@pytest.mark.slow
+def test_files_of_newer_versions_are_read(tmp_path, rng):
+    """tf_keras 2.20 writes `optional` of an input, which 2.19 refuses; runs of Python 3.13 are exported with 2.19."""
+    model = build_network(random_genotype(SMALL, rng), ODD_SHAPE, CLASSES)
+    save_model(model, tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][0]["config"]["optional"] = False
+        file.attrs["model_config"] = json.dumps(config)
+    loaded = load_model(str(tmp_path / "model.h5"))
+    assert type(loaded.layers[0]) is tf.keras.layers.InputLayer
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

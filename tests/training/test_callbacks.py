@@ -24,7 +24,7 @@ def test_the_best_model_is_kept(tmp_path):
     for value, accuracy in ((1.0, 0.5), (2.0, 0.7), (3.0, 0.6)):
         model.layers[0].kernel.assign([[value]])
         best.on_epoch_end(0, {"val_accuracy": accuracy})
-    assert float(load_model(str(tmp_path / "best.h5")).get_weights()[0]) == 2.0 and float(best.best) == 0.7
+    assert load_model(str(tmp_path / "best.h5")).get_weights()[0].item() == 2.0 and float(best.best) == 0.7
     BestModel(str(tmp_path / "other.h5"), model, writes=False).on_epoch_end(0, {"val_accuracy": 0.9})
     assert not (tmp_path / "other.h5").exists()
 
