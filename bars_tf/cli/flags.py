@@ -51,8 +51,10 @@ def text(value: str) -> str:
     kinds = set(map(unicodedata.category, value))
     if kinds & {"Cc", "Zl", "Zp"}:
         raise ValueError("must not contain control characters such as line breaks")
-    if "Cs" in kinds:  # as Python reads a byte that is none
-        raise ValueError("must be text in UTF-8")
+    try:
+        value.encode("utf-8", "surrogateescape").decode("utf-8")  # Python's form of bytes that the locale does not know
+    except UnicodeError:
+        raise ValueError("must be text in UTF-8") from None
     return value
 
 

@@ -150,8 +150,8 @@ class _TopologyCosts:
         if max(self.peak, *self.fixed, 0) > 1 or self.too_large.any() and "none" not in self.space.primitives:
             return False
         some, features = ~self.too_large, self.features
-        edges = self.terms[:, :features.num_edges].reshape(-1, len(self.space.edges), len(self.space.primitives),
-                                                           self.terms.shape[-1])
+        edges = self.terms[:, :features.num_edges].reshape(
+            len(self.space.groups), len(self.space.edges), len(self.space.primitives), self.terms.shape[-1])
         most = self.fixed + edges.max(2).sum((0, 1)) + self.terms[some, features.num_edges:features.further].max(
             1).sum(0) + len(self.space.edges) * self.terms[:, features.further].sum(0) + self.terms[
                 :, features.further + 1:].sum((0, 1))

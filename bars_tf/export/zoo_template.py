@@ -245,6 +245,6 @@ def zoo_template(
         weights = trained_weights(include_top)
     elif weights is not None and not os.path.isfile(weights):
         raise ValueError(f"weights={weights!r}: no such file; use a path, 'trained' or None")
-    weights = weights and os.fspath(weights)
-    return zoo_templateFactory(input_shape=input_shape, input_tensor=input_tensor, weights=weights,
-                               include_top=include_top, num_classes=num_classes).build()
+    return zoo_templateFactory(
+        input_shape=input_shape, input_tensor=input_tensor, weights=weights and os.fspath(weights),
+        include_top=include_top, num_classes=num_classes).build()

@@ -5,6 +5,7 @@ import pytest
 from bars_tf.cli import command_line, tune
 from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning import hyperparameters
+from bars_tf.cost.budget import Budget
 from bars_tf.errors import InputError
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_SMALL
@@ -42,7 +43,7 @@ def test_the_best_settings_are_trained(tuned, tmp_path):
     flags = ["--what=training", "--train_optimizer=sgd", f"--workdir={tmp_path / 'work'}"]
     tune.main(parse(*flags, f"--genotype={tmp_path / 'genotype.json'}"))
     assert tuned["training"].train_optimizer == "adam" and tuned["images"].settings.flip is False
-    assert tuned["network"].widths == GENOTYPE.widths and tuned["budget"] == {}
+    assert tuned["network"].widths == GENOTYPE.widths and tuned["budget"] == Budget()
     assert tuned["found"]["tuner"] == {"tuner": "random", "what": "training", "trials": 2, "failed": 1, "infeasible": 4}
     assert tuned["found"]["search_seconds"] == 3 and tuned["found"]["search_accuracy"] == 0.5
     assert Genotype.load(tmp_path / "work" / "genotype.json") == tuned["network"]
@@ -56,7 +57,7 @@ def test_the_best_network_is_trained(tuned, tmp_path):
     settings = parse("--what=architecture", f"--workdir={tmp_path}")
     tune.main(settings)
     assert tuned["training"] == settings.training and tuned["images"].settings == settings.data
-    assert tuned["network"].space == SPACE and tuned["budget"] == {"ops": 13e3}
+    assert tuned["network"].space == SPACE and tuned["budget"] == Budget(ops=13e3)
 
 
 def test_as_long_as_a_search(tmp_path):

@@ -38,7 +38,7 @@ def contender(name, kind, width, num_seeds=1, **more):
 def compare(tmp_path, monkeypatch, capsys):
     """Runs a comparison whose trainings take no time, and returns its results and messages."""
     def train_and_test(training, run, images, network, directory, budget, **found):
-        assert directory == Path(run.workdir) and budget == {"bops": 400e3}
+        assert directory == Path(run.workdir) and budget == Budget(bops=400e3)
         write_json(directory / "summary.json", {
             "test_accuracy": ACCURACIES[directory.name.partition("_seed")[0]] + run.seed / 100,
             "train_seconds": 1.0, "train_epochs": training.train_epochs, "seed": run.seed, **found})

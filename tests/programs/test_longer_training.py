@@ -6,7 +6,7 @@ from helpers import TINY
 
 from bars_tf.cli import command_line, workdir
 from bars_tf.report import run as runs
-from bars_tf.training import outcome
+from bars_tf.training import evaluation
 
 
 def test_a_run_that_stopped_after_its_search_may_train_longer(finished, copy_of_finished, program):
@@ -37,7 +37,7 @@ def test_a_longer_training_that_is_stopped_in_its_test(copy_of_finished, program
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(outcome, "accuracy", stopped)
+    monkeypatch.setattr(evaluation, "accuracy", stopped)
     assert program_here("search", *TINY, f"--workdir={copy}", "--train_epochs=3").returncode == 130
     assert [(copy / name).read_bytes() for name in ("model.h5", "summary.json")] == before
     assert runs.read(copy).state != runs.FINISHED
