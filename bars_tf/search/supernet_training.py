@@ -54,7 +54,7 @@ def restored(search: Search, writes: bool) -> tuple[Supernet, checkpoints.Checkp
     supernet = Supernet(search.space, search.images.image_shape, search.images.num_classes, search.run.seed)
     supernet.compile(
         fit.optimizer(settings.weight_optimizer, settings.weight_lr, settings.search_epochs * search.steps, 0,
-                  settings.clip_norm),
+                      settings.clip_norm),
         # BARS's code: betas (0.5, 0.999).
         tf.keras.optimizers.legacy.Adam(settings.arch_lr, beta_1=0.5), search.steering, settings.sampling,
         settings.cost_exponent, settings.uniform_share)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bars_tf.cost.budget import Budget
+from bars_tf.cost.device import Device
 from bars_tf.cost.tables import cost_tables
 from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
@@ -102,13 +103,17 @@ class Supernet(SharedWeights):
             return None
         optimizers = {name: tf.keras.optimizers.serialize(getattr(self, name))
                       for name in ("weight_optimizer", "arch_optimizer")}
-        return {**optimizers, "budget": self.budget.limits(), "sampling": self.sampler.form,
-                "cost_exponent": self.cost_exponent, "uniform_share": self.sampler.uniform_share}
+        device = self.budget.device
+        return {**optimizers, "budget": self.budget.limits(), "device": device and device.to_dict(),
+                "sampling": self.sampler.form, "cost_exponent": self.cost_exponent,
+                "uniform_share": self.sampler.uniform_share}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         optimizers = {name: tf.keras.optimizers.deserialize(config[name])
                       for name in ("weight_optimizer", "arch_optimizer")}
-        self.compile(**{**config, **optimizers, "budget": Budget(**config["budget"])})
+        options = {name: value for name, value in config.items() if name != "device"}
+        device = config["device"] and Device.from_dict(config["device"])
+        self.compile(**{**options, **optimizers, "budget": Budget(**config["budget"], device=device)})
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, *,
             class_weight: Mapping[int, float] | None = None, **options: Any) -> tf.keras.callbacks.History:

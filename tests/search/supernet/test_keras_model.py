@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bars_tf.cost.budget import Budget
+from bars_tf.cost.device import load
 from bars_tf.cost.tables import cost_of
 from bars_tf.legacy_keras import tf
 from bars_tf.network.keras_network import build_network
@@ -25,6 +26,7 @@ IMAGES, LABELS = np.random.default_rng(0).normal(size=(16, *SHAPE)).astype(np.fl
 BATCHES = [(IMAGES[:8], LABELS[:8]), (IMAGES[8:], LABELS[8:])]
 ONE_HOT, ONES = np.eye(CLASSES)[LABELS], np.ones(16, np.float32)
 BUDGET = Budget(ops=3e3)
+TIMED = Budget(latency_us=1e4, device=load("rpi4b"))
 callbacks, mixed_precision = tf.keras.callbacks, tf.keras.mixed_precision
 
 
@@ -146,6 +148,7 @@ WORKS = {
        for name in ("w.h5", "w.weights.h5", "checkpoint")},
     "save": lambda net, path: saved(net, path / "s.keras"),
     "save before compile": lambda net, path: copy.copy(Supernet(SPACE, SHAPE, CLASSES)).space == SPACE,
+    "save with a limit of time": lambda net, path: copy.copy(made(budget=TIMED)).budget == TIMED,
     "save with a schedule": lambda net, path: copy.copy(made(weight_optimizer=tf.keras.optimizers.Adam(
         schedules.WarmupCosine(0.1, 9)))).weight_optimizer._learning_rate.total_steps == 9,
     "deepcopy": lambda net, path: is_same(net, copy.deepcopy(net)),
