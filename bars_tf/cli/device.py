@@ -59,10 +59,9 @@ def _read(directory: str, name: str) -> Device:
                     date=found.about.get("date", ""), source="profiles of lce_benchmark_model, by bin/device --read")
     kinds = Counter(op.kind for op in found.times)
     rows = []
-    for kind, (call_us, unit_ns) in constants.items():
-        errors = [(call_us + 1e-3 * unit_ns * op.work) / us - 1 for op, us in found.times.items()
-                  if op.kind == kind and us]
-        rows.append((kind, f"{kinds[kind]}", f"{call_us:.4g}", f"{unit_ns:.4g}",
+    for kind, fitted in constants.items():
+        errors = [fitted.time_us(op) / us - 1 for op, us in found.times.items() if op.kind == kind and us]
+        rows.append((kind, f"{kinds[kind]}", f"{fitted.call_us:.4g}", f"{fitted.unit_ns:.4g}",
                      f"{max(map(abs, errors), default=0):.1%}"))
     print_table([("operation", "measured", "µs a call", "ns a unit", "largest error of the constants"), *rows])
     if found.networks:

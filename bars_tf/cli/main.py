@@ -19,7 +19,7 @@ from bars_tf import console, log_filter
 from bars_tf.cli import command_line
 from bars_tf.cli.flags import PROGRAMS
 from bars_tf.cli.settings import Settings
-from bars_tf.config import STOP_SIGNALS
+from bars_tf.config import stop_signals
 from bars_tf.errors import Failure, InputError
 
 # A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
@@ -28,14 +28,12 @@ FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tens
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
+@stop_signals(signal.default_int_handler)  # all end like Ctrl-C: in one line
 def run(program: str, main: Callable[[Settings], None] | None = None, arguments: Sequence[str] | None = None) -> int:
     """Runs a program with arguments, by default those of this process; turns what it raises into one line and an exit
     status. `main` gets the settings; None: that of the module `bars_tf.cli.PROGRAM`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = False
-    for number in STOP_SIGNALS:  # all end like Ctrl-C: in one line
-        if signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
-            signal.signal(number, signal.default_int_handler)
     console.prepare_streams()
     os.environ |= FOREIGN
     try:

@@ -3,6 +3,7 @@
 All are genotypes of some space, so that they are built, counted, trained and written as any other network.
 """
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable
@@ -57,18 +58,17 @@ def depths(name: str, space: SearchSpace, budget: Budget, input_shape: tuple[int
     """
     if name not in BY_STEPS:
         return {name: (make(name, space, budget, input_shape, num_classes), None)}
-    found = {}
+    found, longer = {}, LONGER_STEMS.get(space.stem)
     for blocks in range(1, MOST_BLOCKS + 1):
-        both = []
-        for stem in (space.stem, LONGER_STEMS.get(space.stem)):
-            try:
-                both.append(stem and make(name, space.replace(stem=stem), budget, input_shape, num_classes, blocks))
-            except ValueError:
-                if not found and not both:
-                    raise
-                both.append(None)
-        if both[0]:
-            found[f"{name}_{blocks}"] = tuple(both)
+        try:
+            network, variant = make(name, space, budget, input_shape, num_classes, blocks), None
+        except ValueError:
+            if not found:
+                raise
+            break  # deeper ones cost more
+        with contextlib.suppress(ValueError):
+            variant = longer and make(name, space.replace(stem=longer), budget, input_shape, num_classes, blocks)
+        found[f"{name}_{blocks}"] = network, variant
     return found
 
 

@@ -91,10 +91,9 @@ def _entry(baseline: str, searched: Sequence[statistics.Cluster], accuracy: floa
 
 def _entry_of_one(baseline: str, rows: Sequence[Row], trainings: Sequence[Row], **more: Any) -> dict[str, Any]:
     """An entry against one network, whose noise is that between training seeds."""
-    seeds, = _test_accuracies({baseline: list(trainings)})
-    others = [cluster for kind in (SEARCHED, RANDOM, REFERENCE)
-              for name, cluster in zip(by_name(rows, kind), _test_accuracies(by_name(rows, kind)))
-              if name != trainings[0]["name"]]
+    networks = {name: group for kind in (SEARCHED, RANDOM, REFERENCE) for name, group in by_name(rows, kind).items()}
+    del networks[trainings[0]["name"]]
+    (seeds,), others = _test_accuracies({baseline: list(trainings)}), _test_accuracies(networks)
     return _entry(baseline, _test_accuracies(by_name(rows, SEARCHED)), float(np.mean(seeds)),
                   statistics.of_seeds(seeds, others), baseline_networks=1, **more)
 

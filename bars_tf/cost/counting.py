@@ -57,9 +57,13 @@ class Counter:
 
     def cost(self, layers: Layers) -> np.ndarray:
         """The fields of `Cost`."""
-        found = sum((charge.cost for charge in self.charges(layers)), np.zeros(FIELDS))
+        found = self.total(layers)
         found[-1] = peak_activation_bytes(layers)
         return found
+
+    def total(self, layers: Layers) -> np.ndarray:
+        """The fields of `Cost` that are sums."""
+        return sum((charge.cost for charge in self.charges(layers)), np.zeros(FIELDS))
 
     def time(self, operation: Operation) -> np.ndarray:
         """The time of an operation, as the fields of `Cost`."""
@@ -122,7 +126,7 @@ class CellCounter:
         """Costs [fields] of the addition of two inputs of a node."""
         shape = (*strided(self.size, self.position.stride), self._channels(self.position.stage))
         layers = {0: Layer("image", (), shape), 1: Layer("image", (), shape), 2: Layer("add", (0, 1), shape)}
-        return sum((charge.cost for charge in self.counter.charges(layers)), np.zeros(FIELDS))
+        return self.counter.total(layers)
 
     def edges(self, source: int) -> tuple[np.ndarray, dict[frozenset[int], np.ndarray], np.ndarray]:
         """The costs of the edges that leave a node.

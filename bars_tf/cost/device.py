@@ -36,6 +36,10 @@ class Constants(NamedTuple):
     call_us: float
     unit_ns: float
 
+    def time_us(self, operation: Operation) -> float:
+        """Microseconds of an operation of this kind."""
+        return self.call_us + 1e-3 * self.unit_ns * operation.work
+
 
 @dataclasses.dataclass(frozen=True)
 class Device:
@@ -64,8 +68,7 @@ class Device:
             if operation.kind not in self._constants:
                 raise InputError.of("device", self.name, f"has no constants of {operation.kind}, which networks of "
                                     f"this space need ({operation})")
-            call_us, unit_ns = self._constants[operation.kind]
-            time = call_us + 1e-3 * unit_ns * operation.work
+            time = self._constants[operation.kind].time_us(operation)
         return round(time / GRID_US) * GRID_US
 
     @functools.cached_property

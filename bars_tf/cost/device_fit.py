@@ -39,7 +39,7 @@ def of_networks(networks: Sequence[Sequence[Operation]], times_us: Sequence[floa
     """
     kinds = [kind for kind in prior if any(operation.kind == kind for ops in networks for operation in ops)]
     # [networks, kinds]: the fraction of a network's time by the prior.
-    design = np.array([[sum(_time(prior[kind], op) for op in ops if op.kind == kind) for kind in kinds]
+    design = np.array([[sum(prior[kind].time_us(op) for op in ops if op.kind == kind) for kind in kinds]
                        for ops in networks]) / np.asarray(times_us)[:, None]
     weight = PRIOR_WEIGHT ** 0.5
     rows = np.concatenate([design, weight * np.eye(len(kinds))])
@@ -62,8 +62,4 @@ def leave_one_out(networks: Sequence[Sequence[Operation]], times_us: Sequence[fl
 
 def predicted_us(operations: Sequence[Operation], constants: Mapping[str, Constants]) -> float:
     """The time of a network by constants; operations of other kinds take none."""
-    return sum(_time(constants[op.kind], op) for op in operations if op.kind in constants)
-
-
-def _time(constants: Constants, operation: Operation) -> float:
-    return constants.call_us + 1e-3 * constants.unit_ns * operation.work
+    return sum(constants[op.kind].time_us(op) for op in operations if op.kind in constants)

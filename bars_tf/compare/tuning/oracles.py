@@ -70,7 +70,6 @@ class BudgetedOracle:
         # keras-tuner takes a trial off this list after it saved its end, and would run it again.
         self.ongoing_trials = {name: t for name, t in self.ongoing_trials.items() if t.status == "RUNNING"}
 
-
     # keras-tuner writes its files in place, so that a kill leaves an empty one, and finds trials by a pattern, which
     # reads brackets in the path of a work directory as a choice of letters.
     def save(self) -> None:
