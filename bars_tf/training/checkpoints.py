@@ -126,11 +126,13 @@ class Checkpoints(tf.keras.callbacks.Callback):
             raise KeyboardInterrupt("saved")
 
     def _remove_incomplete(self):
-        """Removes the files of an interrupted save."""
+        """Removes the files of an interrupted save, and of an interrupted list of checkpoints (`checkpoint.tmp...`)."""
         listed = {number_of(path) for path in self._manager.checkpoints}
         for path in Path(self.directory).glob("ckpt-*") if listed else ():
             if number_of(path) not in listed:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in Path(self.directory).glob("checkpoint.tmp*"):
+            path.unlink()
 
     def _save(self, epoch, step, logs):
         position = f"after step {step or self.steps} of epoch {epoch + bool(step)}"

@@ -83,6 +83,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, caps
     assert np.array_equal(layer.kernel, before)
 
 
+def test_files_of_an_interrupted_save_are_removed(tmp_path):
+    checkpoints(tmp_path)[0].on_epoch_end(0)
+    before = contents(tmp_path)
+    left = ["ckpt-2.data-00000-of-00001.tempstate123", "ckpt-2.index", "checkpoint.tmp0123456789abcdef"]
+    for name in left:
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "ckpt-2_temp").mkdir()
+    assert checkpoints(tmp_path)[0].restore() == (1, 0)
+    assert contents(tmp_path) == before and not (tmp_path / "ckpt-2_temp").exists()
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     saved, _ = checkpoints(tmp_path)
     saved.on_epoch_end(0)
