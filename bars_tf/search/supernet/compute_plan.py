@@ -94,6 +94,7 @@ class ComputePlan(NamedTuple):
     # The scalar coefficient of each (group, edge, primitive), in the dtype of the images; 0 on edges from nodes without
     # inputs.
     coefficients: dict[tuple, tf.Tensor]
+    shortcuts: dict[tuple, tf.Tensor]  # the sum of those of the primitives with a shortcut, by (group, edge)
     # How much of each group has any input [groups]: 1 or 0 for sampled choices; None: every group has.
     has_input: tf.Tensor | None
     # By (cell,) and, for candidates, by (cell, edge, primitive); None: everything is computed on the whole batch.
@@ -103,14 +104,18 @@ class ComputePlan(NamedTuple):
 def compute_plan(space: SearchSpace, sample: Sample, batch_size: tf.Tensor, dtype: tf.DType) -> ComputePlan:
     """Returns the plan of a sample for a batch of `batch_size` images of a dtype."""
     coefficients, has_input = sample.choices.edges, None
+    shortcuts = tf.linalg.matvec(coefficients if sample.shortcuts is None else sample.shortcuts, tf.constant(
+        [float(space.primitive(name).shortcut) for name in space.primitives], coefficients.dtype))
     if "none" in space.primitives:
         alive = _nodes_alive(space, coefficients)
         sources = tf.stack([alive[source] for source, _ in space.edges], axis=1)
         coefficients *= tf.stop_gradient(sources)[:, :, None]
+        shortcuts *= tf.stop_gradient(sources)
         # With its gradient: behind a batch norm, no other one says what it is worth to have an input at all.
         has_input = 1.0 - tf.reduce_prod(1.0 - tf.stack(alive[1:]), axis=0)
     sub_batches = None if sample.computed is None else _sub_batches_of(space, sample, batch_size)
-    return ComputePlan(_unstacked(tf.cast(coefficients, dtype)), has_input, sub_batches)
+    return ComputePlan(_unstacked(tf.cast(coefficients, dtype)), _unstacked(tf.cast(shortcuts, dtype)), has_input,
+                       sub_batches)
 
 
 def _nodes_alive(space, edges):
@@ -126,7 +131,7 @@ def _nodes_alive(space, edges):
 
 def _sub_batches_of(space, sample, batch_size):
     """The sub-batches of all cells and candidates, by key."""
-    choices, computed = sample
+    choices, computed = sample.choices, sample.computed
     cells, grid = space.cells(), depth_grid(space)
     reach = np.array([(grid[c.stage] >= c.depth) | c.opens_stage for c in cells])
     stages, groups = [c.stage for c in cells], [space.groups.index(c.group) for c in cells]

@@ -61,11 +61,9 @@ class SupernetFactory:
 
     def edge(self, position, edge, x, identity, source, target, stride):
         group, index = self.space.groups.index(position.group), self.space.edges.index(edge)
-        terms, through = [], 0.0
+        terms, through = [], self._plan.shortcuts[group, index]
         for k, name in enumerate(self.space.primitives):
             primitive, coefficient = self.space.primitive(name), self._plan.coefficients[group, index, k]
-            if primitive.shortcut:
-                through += coefficient
             if primitive.branch != "none":
                 key = (position.index, index, k)
                 terms.append((key, self._run(key, functools.partial(

@@ -16,11 +16,19 @@ TINY = 1e-20
 
 
 class Sample(NamedTuple):
-    """The coefficients of all candidates, which sum to 1 over a choice, and the fraction of the batch on which each is
-    computed: 1 for sampled candidates, less for those that are only compared, or 0. None: everything is computed."""
+    """The coefficients of all candidates, which sum to 1 over a choice, and what of them is computed.
+
+    Attributes:
+        choices: the coefficients.
+        computed: the fraction of the batch on which each candidate is computed: 1 for sampled candidates, less for
+            those that are only compared, or 0. None: everything is computed.
+        shortcuts: the coefficients of the edges' candidates [groups, edges, primitives] for what is computed in any
+            case, their shortcuts: equal to those of `choices` but for the weights of their gradients. None: equal.
+    """
 
     choices: Choices
     computed: Choices | None = None
+    shortcuts: tf.Tensor | None = None
 
 
 def gumbel(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
@@ -51,8 +59,8 @@ def second_path(hard: tf.Tensor, costly: tf.Tensor, noise: tf.Tensor, fraction: 
     A sample that computes its own candidate only gives the others no gradient of the loss. So one of the m costly
     candidates that were not sampled is drawn uniformly and computed on a fraction f of the batch. Its gradient g_k is
     drawn with probability 1 / m, and g_k is f times that of the whole batch; the weight m / f makes the estimate of
-    every candidate's gradient unbiased: (1 / m) * (m / f) * f * g_k = g_k. Candidates that cost nothing are always
-    computed, with the weight 1.
+    every candidate's gradient unbiased: (1 / m) * (m / f) * f * g_k = g_k. What costs nothing is always computed, on
+    the whole batch, and has the weight 1: candidates without an operation, and the shortcut of any candidate.
 
     Args:
         hard, noise: one-hot samples and Gumbel noise [..., K].
@@ -79,7 +87,7 @@ def entropy(probabilities: tf.Tensor) -> tf.Tensor:
 def hard_sample(logits: Choices, noise: Choices) -> Sample:
     """Returns a one-hot sample by Gumbel noise, whose candidates alone are computed; noise of 0: the most probable."""
     hard = Choices(*map(gumbel_max, logits, noise))
-    return Sample(hard, hard)
+    return Sample(hard, hard, hard.edges)
 
 
 def soft_sample(logits: Choices, noise: Choices, temperature: tf.Tensor) -> Sample:
@@ -106,4 +114,5 @@ def straight_through_sample(logits: Choices, noise: Choices, second_noise: Seque
         second_path(choices, candidates, noise, fraction, fraction_here) for choices, candidates, noise in zip(
             hard[1:], (costly[0] * deeper, costly[1] * tf.ones_like(hard.edges)), second_noise))
     weights = Choices(1.0, depth_weights, edge_weights)
-    return Sample(Choices(*map(straight_through, hard, soft, weights)), Choices(hard.widths, depths, edges))
+    return Sample(Choices(*map(straight_through, hard, soft, weights)), Choices(hard.widths, depths, edges),
+                  straight_through(hard.edges, soft.edges))

@@ -76,7 +76,7 @@ class SharedWeights(tf.keras.Model):
     def sample_of(self, genotype: Genotype) -> Sample:
         """Returns the sample under which the supernet is `genotype`."""
         choices = Choices(*(tf.constant(p, self.variable_dtype) for p in one_hot(genotype)))
-        return Sample(choices, choices)
+        return Sample(choices, choices, choices.edges)
 
     def call(self, images: tf.Tensor, sample: Sample | None = None, mode: str = "eval",
              fraction: Any = None) -> tf.Tensor:

@@ -7,6 +7,7 @@ import pytest
 from small_spaces import TINY_NASB, all_choices
 
 from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.encoding import Choices
@@ -56,6 +57,36 @@ def test_arch_gradient_is_that_of_the_expected_loss(space, rng):
         print(sampling, "cosine", cosine)
         # Softmax mixes outputs, whose loss is another one than the expected: it keeps to the half-space.
         assert cosine > (0.5 if sampling == "softmax" else 0.85), sampling
+
+
+def test_a_second_path_has_the_gradient_of_its_branch_alone(rng):
+    """With two candidates of each choice, and a second path on one of four equal quarters of a batch, the gradient is
+    exact. The shortcut of the second candidate is computed on all images, and its gradient is not multiplied."""
+    space = BARS_PAPER.replace(layout="N", num_nodes=2, init_channels=4, width_choices=(0.5, 1.0),
+                               primitives=("bin_conv_1x1", "bin_conv_3x3"))
+    supernet = Supernet(space, (8, 8, 1), 3)
+    supernet.compile(tf.keras.optimizers.legacy.SGD(0.0), tf.keras.optimizers.legacy.SGD(0.0))
+    for alphas in supernet.arch_variables:
+        alphas.assign(np.sort(rng.normal(size=alphas.shape)))  # the largest depth: another one would leave edges out
+    images = tf.tile(tf.constant(rng.normal(size=(3, 8, 8, 1)), tf.float32), (4, 1, 1, 1))
+    labels = tf.constant([0, 1, 2] * 4)
+    costly = np.array([[0.0] + [1.0] * (n - 1) for n in (supernet.logits.depths.shape[-1],)]), np.ones(2)
+
+    def gradient(make):
+        with tf.GradientTape() as tape:
+            logits = supernet.logits
+            noise = Choices(*map(tf.zeros_like, logits))
+            value = supernet.compiled_loss(labels, supernet(images, make(logits, noise), mode="arch"))
+        return tape.gradient(value, supernet.arch_variables, unconnected_gradients="zero")
+
+    second = gradient(lambda logits, noise: relaxation.straight_through_sample(
+        logits, noise, noise[1:], 1.0, costly, fraction=0.25))
+    whole = gradient(lambda logits, noise: Sample(Choices(*map(
+        relaxation.straight_through, relaxation.hard_sample(logits, noise).choices,
+        relaxation.soft_sample(logits, noise, 1.0).choices))))
+    for mine, other in zip(second, whole):
+        assert np.abs(other).max() > 1e-3
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
 
 
 def test_weights_of_images_are_those_of_their_losses(rng):
