@@ -8,12 +8,13 @@ in BARS_DOWNLOAD_SECONDS.
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from _venv import ENGINE, ROOT, RUNNING, SETUP, Environment, Failed, note, requirements, satisfied, within
+from _venv import ENGINE, ROOT, RUNNING, SETUP, Environment, Failed, note, requirements, satisfied, say, within
 
 
 def main() -> None:
@@ -26,11 +27,14 @@ def main() -> None:
         extras.append("gpu")
     if "--mlflow" in sys.argv:
         extras.append("mlflow")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     try:
         python = wants_engine(*sys.argv[1:]) and with_engine(extras) or with_packages(extras)
     except KeyboardInterrupt:
-        sys.stderr.write("\n")
+        say("\n")
         fail("set-up interrupted; the next call repairs it", 130)
     except Failed as error:
         fail(str(error))
@@ -80,11 +84,16 @@ def with_engine(extras: list[str]) -> str | None:
 
 
 def usable(name: str, extras: list[str], bounds: str = "") -> str | None:
-    """The Python that has all packages already, if any: the running one, or that of an environment of this name."""
+    """The Python that has all packages already, if any: the running one, with the user's PYTHONPATH only where they are
+    there (clusters have them so), or that of an environment of this name."""
     directories = [directory / name for directory in dict.fromkeys((ROOT, place()))]
-    if Path(sys.prefix) not in directories and within(RUNNING, bounds) and all(
-            map(satisfied, requirements(extras, RUNNING)[0])):
-        return sys.executable
+    if Path(sys.prefix) not in directories and within(RUNNING, bounds):
+        needed = requirements(extras, RUNNING)[0]
+        for path in ("", *filter(None, [os.environ.get("BARS_PYTHONPATH")])):
+            sys.path += filter(None, path.split(os.pathsep))
+            if all(map(satisfied, needed)):
+                os.environ["PYTHONPATH"] = path
+                return sys.executable
     return next((str(found.python) for found in map(Environment, directories) if found.is_complete(extras)), None)
 
 

@@ -20,6 +20,10 @@ ENGINE = "deploy"  # the extra that is the Larq Compute Engine
 DOWNLOADED = re.compile(rb"^(Installing collected packages|Prepared \d+ package)", re.MULTILINE)
 # Nothing is built but the one package that has no wheel, a few lines of Python.
 WHEELS = ["--only-binary", ":all:", "--no-binary", "promise"]
+# The settings of a user's pip that hold here too: how packages are reached. Others, such as PIP_TARGET, PIP_USER or
+# PIP_CONSTRAINT, ask for another installation than this one.
+REACH = re.compile("PIP_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|.*CERT|PROXY|.*TIMEOUT|.*RETRIES|.*CACHE_DIR|"
+                   "KEYRING_PROVIDER|CONFIG_FILE)")
 
 
 class Failed(Exception):
@@ -116,8 +120,10 @@ class Environment:
         needed, own, _ = requirements(extras, self.version or RUNNING)
         if self.installed.exists():
             return set(own) <= set(self.installed.read_text().splitlines())
-        proof = [self.python, __file__, *needed]
-        return subprocess.run(proof, capture_output=True, check=False).returncode == 0
+        return self._has(needed)
+
+    def _has(self, needed: list[str]) -> bool:
+        return subprocess.run([self.python, __file__, *needed], capture_output=True, check=False).returncode == 0
 
     def set_up(self, extras: list[str], base: str) -> str:
         """Makes it with the Python `base`, or completes it, and returns its Python. Raises: Failed."""
@@ -192,7 +198,7 @@ class Environment:
                  (["--no-deps"], [line for line in lines if line in alone])]
         # The pip of Python 3.10 builds nothing from source without --use-pep517. What is imported is compiled then.
         pip = [self.python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--use-pep517",
-               "--no-compile", *options]
+               "--no-compile", "--no-user", *options]
         uv = [shutil.which("uv"), "pip", "install", "--python", self.python, *options]
         begin = self.log.stat().st_size if self.log.exists() else 0
         steps = ["downloading packages" + ("" if have else " (about 0.8 GB)"), "installing packages"]
@@ -200,14 +206,23 @@ class Environment:
             try:
                 os.environ["BARS_DOWNLOAD_SECONDS"] = self._run(
                     steps, [[*installer, *more, *some] for more, some in lists if some], lock)
-                return
-            except Failed as error:
+                if self._has([line for line in lines if line not in alone]):
+                    return
+                failed = Failed(f"pip put packages outside of {self.name}; 'pip config list' shows "
+                                "the settings of pip that ask for it, PIP_CONFIG_FILE=/dev/null leaves them out")
+            except (Failed, KeyboardInterrupt) as error:
                 failed = error
+                if isinstance(error, KeyboardInterrupt):
+                    break
         if not DOWNLOADED.search(self.log.read_bytes(), begin):  # then nothing has changed yet
             self.installing.write_text("\n".join(have))
             self.installing.rename(self.installed)
-        hint = f"; versions are those of {tested.relative_to(ROOT)}, BARS_UNCONSTRAINED=1 lets pip choose"
-        raise Failed(f"{failed}{hint if pinned else ''}")
+        if isinstance(failed, KeyboardInterrupt):
+            raise failed
+        hint = f"; versions are those of {tested.relative_to(ROOT)}, BARS_UNCONSTRAINED=1 lets pip choose" * pinned
+        if kept := sorted(name for name in os.environ if REACH.fullmatch(name)):
+            hint += f"; pip follows your {', '.join(kept)}"
+        raise Failed(f"{failed}{hint}")
 
     def _run(self, steps: list[str], commands: list[list], lock) -> str:
         """Runs commands with their output in the log and says how long each step takes; a second step begins when all
@@ -215,14 +230,20 @@ class Environment:
         steps, begin = steps[:], self.log.stat().st_size if self.log.exists() else 0
         started = shown = time.monotonic()
         seconds = None
+        environ = {name: value for name, value in os.environ.items()
+                   if not name.startswith("PIP_") or REACH.fullmatch(name)}
         note(f"{steps[0]}: ")
         for command in commands:
             with open(self.log, "ab") as log:
                 process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           pass_fds=(lock.fileno(),))
+                                           env=environ, pass_fds=(lock.fileno(),))
             while process.poll() is None:
                 try:
                     process.wait(timeout=1)
+                except KeyboardInterrupt:
+                    process.terminate()
+                    process.wait()
+                    raise
                 except subprocess.TimeoutExpired:
                     now = time.monotonic()
                     if steps[1:] and DOWNLOADED.search(self.log.read_bytes(), begin):
@@ -240,7 +261,7 @@ class Environment:
         if process.returncode:
             say(f"failed after {last} s\n")
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-            errors = [line for line in lines if line.startswith("ERROR")]
+            errors = [line for line in lines if line.startswith(("ERROR", "Looking in"))]  # which names the index
             say("".join(f"    {line[:300]}\n" for line in (errors or lines)[-8:]))
             raise Failed(f"{steps[0]} failed; the whole output is in {self.log}; the next call tries again")
         say(f"done after {last} s\n")

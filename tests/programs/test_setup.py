@@ -5,6 +5,8 @@ The copy stands in a directory with a space and letters beyond ASCII, and all ru
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -87,7 +89,7 @@ def test_environment_that_has_the_packages_is_used(checkout, environ):
     result = call(checkout, environ, "-c", "", PATH=path)
     assert result.returncode == 1
     assert "ERROR: No matching distribution found for pip" in result.stderr
-    assert result.stderr.splitlines()[-1].endswith("the next call tries again")
+    assert "; the next call tries again; pip follows your PIP_CONFIG_FILE, " in result.stderr.splitlines()[-1]
 
 
 def test_set_up_repair_and_extras(checkout, environ):
@@ -199,6 +201,91 @@ def test_checkout_that_cannot_be_written(checkout, environ, tmp_path):
     assert call(checkout, environ, "-c", "").returncode == 0
     result = call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout), HOME="/dev/null")
     assert result.stdout.startswith(f"{checkout}/.venv ") and result.stderr == ""
+
+
+HARMFUL = {"PYTHONIOENCODING": "nonsense", "PYTHONHOME": "/nowhere", "PYTHONMALLOC": "nonsense", "PYTHONUTF8": "2",
+           "PYTHONHASHSEED": "no", "PYTHONTRACEMALLOC": "no", "PYTHONPLATLIBDIR": "no", "PYTHONINTMAXSTRDIGITS": "no",
+           "PYTHONEXECUTABLE": "/nowhere", "PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1", "PYTHONUSERBASE": "/nowhere",
+           "__PYVENV_LAUNCHER__": "/nowhere", "PYTHON_GIL": "7", "PYTHON_CPU_COUNT": "no", "PYTHONDEVMODE": "1",
+           "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSTARTUP": "/nowhere", "PYTHONNOUSERSITE": "1",
+           "VIRTUAL_ENV": "/nowhere", "CONDA_PREFIX": "/nowhere", "PYTHONPERFSUPPORT": "no"}
+
+
+@pytest.mark.parametrize("names", [[name] for name in HARMFUL] + [[*HARMFUL]], ids=lambda names: "+".join(names)[:40])
+def test_variables_of_other_pythons(names, checkout, environ):
+    (checkout / "setup.cfg").write_text(SETUP.format("pip", ""))
+    (checkout / "bars_tf" / "cli" / "main.py").write_text("import encodings\n\ndef search():\n    print('ran')\n")
+    result = program(checkout, environ, "search", **{name: HARMFUL[name] for name in names})
+    assert (result.stdout, result.stderr, result.returncode) == ("ran\n", "", 0)
+
+
+def test_foreign_modules_by_pythonpath(checkout, environ, tmp_path):
+    """Modules of the standard library and others are not taken from there, but packages that are nowhere else are."""
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for name in ("enum", "re", "subprocess", "sitecustomize"):
+        (foreign / f"{name}.py").write_text("raise ImportError('foreign')\n")
+    path = f"{tmp_path / 'none'}{os.pathsep}{foreign}"
+    result = call(checkout, environ, "-c", PRINT, PYTHONPATH=path)
+    assert result.returncode == 0 and result.stdout.split()[-1].endswith("chéckout"), result.stderr
+    shutil.rmtree(checkout / ".venv")
+    wheel = tmp_path / "wheels" / "bars_stub-1.5-py3-none-any.whl"
+    zipfile.ZipFile(wheel).extractall(tmp_path / "cluster")
+    result = call(checkout, environ, "-c", "import bars_stub; print(bars_stub.__file__)",
+                  PYTHONPATH=str(tmp_path / "cluster"))
+    assert result.stdout == f"{tmp_path}/cluster/bars_stub.py\n" and result.stderr == ""
+
+
+PIP = {"user": "true", "target": "{0}", "prefix": "{0}", "root": "{0}", "constraint": "{0}", "requirement": "{0}",
+       "require-virtualenv": "true", "no-deps": "true", "quiet": "3", "dry-run": "true", "editable": "{0}",
+       "no-binary": ":all:", "only-binary": ":none:", "require-hashes": "true", "log": "{0}/log", "python": "{0}",
+       "break-system-packages": "true", "isolated": "true", "ignore-installed": "true", "report": "{0}/report"}
+
+
+def test_settings_of_pip(checkout, environ, tmp_path):
+    """Those by which packages are reached hold, others do not; what hinders is named."""
+    odd = {f"PIP_{name.upper().replace('-', '_')}": value.format(tmp_path / "none") for name, value in PIP.items()}
+    result = call(checkout, environ, "-c", PRINT, **odd, PIP_CONFIG_FILE=str(tmp_path / "none.conf"))
+    log = (checkout / ".venv" / "install.log").read_text()
+    assert result.returncode == 0 and "Installing collected packages" in log, result.stderr
+    assert not (tmp_path / "none").exists() and result.stdout.startswith(f"{checkout}/.venv ")
+    (tmp_path / "pip.conf").write_text("[global]\nuser = true\nrequire-virtualenv = true\n")
+    result = call(checkout, environ, "-c", "import other_stub", BARS_EXTRAS="test",
+                  PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {tmp_path / 'none'}\n")
+    result = call(checkout, environ, "-c", "", BARS_EXTRAS="deploy", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert result.returncode == 1 and "PIP_CONFIG_FILE=/dev/null leaves them out" in result.stderr.splitlines()[-1]
+    del environ["PIP_NO_INDEX"], environ["PIP_FIND_LINKS"]
+    result = call(checkout, environ, "-c", "", BARS_EXTRAS="deploy", PIP_INDEX_URL="http://127.0.0.1:9/simple",
+                  PIP_RETRIES="0")
+    assert result.returncode == 1 and "    Looking in indexes: http://127.0.0.1:9/simple" in result.stderr
+    assert result.stderr.splitlines()[-1].endswith(
+        "pip follows your PIP_CONFIG_FILE, PIP_INDEX_URL, PIP_RETRIES"), result.stderr
+
+
+def test_an_interrupted_set_up(checkout, environ):
+    """One line, and nothing left that would keep the next call from working; Ctrl-C goes to pip too."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # of which pip gets no answer
+        more = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        for send, number, moment, begins in (
+                (os.killpg, signal.SIGINT, "making the env", "first use"),
+                (os.killpg, signal.SIGINT, "downloading", "the set-up of .venv broke off; making it anew"),
+                (os.kill, signal.SIGTERM, "downloading", "adding packages"),
+                (os.kill, signal.SIGHUP, "downloading", "adding packages")):
+            process = subprocess.Popen([checkout / "bin" / "_python", "-c", ""], env=environ | more, text=True,
+                                       stderr=subprocess.PIPE, start_new_session=True)
+            seen = ""
+            while moment not in seen:
+                seen += process.stderr.read(1)
+            if moment == "downloading":
+                silent.accept()
+            send(process.pid, number)
+            end = process.communicate(timeout=60)[1].splitlines()
+            assert (process.returncode, end[-1]) == (130, "bars_tf: set-up interrupted; the next call repairs it"), end
+            assert seen.startswith(f"bars_tf: {begins}"), seen
+    result = call(checkout, environ, "-c", PRINT)
+    assert result.returncode == 0 and result.stderr.startswith("bars_tf: adding packages"), result.stderr
 
 
 def test_any_directory_and_links(tmp_path):
