@@ -47,10 +47,13 @@ def read_flags(path: Path) -> dict[str, str]:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The rows of a `log.csv`, without entries that are no numbers."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: value for name, text in row.items() if name and text and (value := _parsed(text)) is not None}
-                for row in csv.DictReader(file)]
+    """The rows of a `log.csv`, without entries that are no numbers. Raises: ValueError if it is no CSV file."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [{name: value for name, text in row.items()
+                     if name and text and (value := _parsed(text)) is not None} for row in csv.DictReader(file)]
+    except csv.Error as error:
+        raise ValueError(f"not a CSV file: {error}") from None
 
 
 def number(value: Any) -> float | None:

@@ -1,5 +1,6 @@
 """Keras callbacks: a log of every epoch, the best model, and an error at values that are not finite."""
 
+import contextlib
 import csv
 import math
 import os
@@ -14,6 +15,7 @@ class CSVLogger(tf.keras.callbacks.Callback):
     """Writes a CSV file with one row per epoch.
 
     Unlike Keras's, it replaces the rows of epochs that are repeated, and accepts metrics that only some epochs have.
+    A file that is damaged is begun anew: no run ends for it.
     """
 
     def __init__(self, path: str):
@@ -24,7 +26,7 @@ class CSVLogger(tf.keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **{k: f"{v:.6g}" for k, v in (logs or {}).items()}}
         rows = []
         if os.path.exists(self.path):
-            with open(self.path, newline="") as file:
+            with contextlib.suppress(csv.Error, KeyError, TypeError, ValueError), open(self.path, newline="") as file:
                 rows = [r for r in csv.DictReader(file) if int(r["epoch"]) <= epoch]
         with written_beside(self.path) as beside, open(beside, "w", newline="") as file:
             writer = csv.DictWriter(file, list(row), extrasaction="ignore", restval="")

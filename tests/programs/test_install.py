@@ -15,6 +15,9 @@ def test_every_folder_with_modules_is_a_package():
     listed = set(config["options"]["packages"].split())
     folders = {".".join(path.relative_to(ROOT).parent.parts) for path in (ROOT / "bars_tf").rglob("__init__.py")}
     assert listed == folders | {"bars_tf.configs"}
+    # Ruff finds syntax that the oldest Python does not have.
+    oldest = config["options"]["python_requires"].partition(",")[0].removeprefix(">=3.")
+    assert f'target-version = "py3{oldest}"' in (ROOT / "ruff.toml").read_text()
 
 
 def test_configs_are_data_of_the_package(tmp_path):

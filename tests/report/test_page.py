@@ -120,7 +120,8 @@ def test_the_files_that_there_are_are_shown(run, missing, parse_page):
                                           '{"test_accuracy": 0.5, "test_images": null}', '{"search_seconds": NaN}')),
     ("genotype.json", '{"format": "x"}'), ("candidates.json", '{"candidates": [{"accuracy": NaN, "cost": {}}]}'),
     ("candidates.json", '{"candidates": [{"accuracy": 1, "cost": {}}]}'), ("search/log.csv", "\0,\n"),
-    ("search/log.csv", "epoch,accuracy\nx,y\n"), ("search/trajectory.jsonl", '{"epoch": 1}\n'),
+    *(("search/log.csv", text) for text in ("epoch,accuracy\nx,y\n", "epoch\n" + "1" * 200_000, "a\rb,c\n\r1")),
+    ("search/trajectory.jsonl", '{"epoch": 1}\n'),
     ("search/trajectory.jsonl", '{"epoch": 1, "widths": [1], "depths": 2, "edges": "x"}\n{'),
     ("confusion.json", '{"class_names": ["a"], "counts": [[1, 2]]}'), ("config.flags", "no flag\n"),
 ])

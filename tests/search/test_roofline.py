@@ -21,7 +21,7 @@ def test_all_candidates_are_those_of_the_supernet(space):
                       if isinstance(layer, tf.keras.layers.Conv2D))
     found = Counter()
     for (_, layer), count in convolutions(space, ODD_SHAPE).items():
-        found[*layer.window, layer.in_channels, layer.shape[2]] += count
+        found[(*layer.window, layer.in_channels, layer.shape[2])] += count
     assert found == kernels
 
 

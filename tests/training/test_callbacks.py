@@ -18,6 +18,14 @@ def test_rows_of_repeated_epochs_are_replaced(tmp_path):
                                               {"epoch": "2", "loss": "4", "more": "5"}]
 
 
+@pytest.mark.parametrize("content", [b"\0\0", b"", b"epo", b"epoch,loss\n1,2\n\xff", b"epoch\n" + b"1" * 200_000,
+                                     b"epoch,loss\nx,2\n", b"loss,epoch\n2\n", b"a\rb\n\r1"])
+def test_a_damaged_log_is_begun_anew(tmp_path, content):
+    (tmp_path / "log.csv").write_bytes(content)
+    CSVLogger(str(tmp_path / "log.csv")).on_epoch_end(2, {"loss": 1.0})
+    assert (tmp_path / "log.csv").read_text() == "epoch,loss\n3,1\n"
+
+
 def test_the_best_model_is_kept(tmp_path):
     model = tf.keras.Sequential([tf.keras.layers.Input((1,)), tf.keras.layers.Dense(1)])
     best = BestModel(str(tmp_path / "best.h5"), model)

@@ -87,7 +87,7 @@ def _changes(genotype: Genotype, picks: Choices, alphas: Choices, tables: CostTa
     for level, logits in enumerate(alphas):
         for *place, candidate in np.ndindex(logits.shape):
             at = tuple(place)
-            if level == 1 and grid[(*at, candidate)] < 0:
+            if level == 1 and grid[at + (candidate,)] < 0:
                 continue
             changed = Choices(*(p.copy() for p in picks))
             changed[level][at] = candidate
