@@ -73,6 +73,22 @@ def all_choices(space):
         yield indices, genotype_of(space, indices)
 
 
+def kept_choices(space, indices):
+    """The indices of all subsets of inputs, equally probable, that the limit of inputs leaves of a raw choice."""
+    none, picked = space.primitives.index("none") if "none" in space.primitives else -1, indices.edges
+    dropped = [[]]
+    for group in range(len(picked)):
+        for target in range(1, space.num_nodes + 1):
+            drawn = [(group, e) for e, (_, t) in enumerate(space.edges) if t == target and picked[group, e] != none]
+            out = itertools.combinations(drawn, max(0, len(drawn) - space.most_inputs))
+            dropped = [[*before, *more] for more in out for before in dropped]
+    for edges in dropped:
+        kept = picked.copy()
+        for at in edges:
+            kept[at] = none
+        yield indices._replace(edges=kept)
+
+
 def log_probability(choice, alphas):
     """That of a raw choice as indices."""
     logs = [np.log(np.maximum(softmax(a), 1e-300)) for a in alphas]

@@ -223,8 +223,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "budgets": Flag(parse_family, "Family of networks from one search, one for each increasing limit: "
                         "300k,400k,600k (OPs), bops:5M,10M, params:100k,200k or latency:8ms,12ms. Replaces the limit "
                         "of that measure; the largest network is trained.", "one network"),
-        "max_overhead": Flag(overhead_text, "Allowed excess over the operations and bytes of a backbone, as a "
-                             "fraction: 0.1 for ops, bops and size, or some as ops:0.1,size:0.2; none for no limit.",
+        "max_overhead": Flag(overhead_text, "Allowed excess over the cost of a backbone, as a fraction: 0.1 for "
+                             "ops, bops, size, elementwise and peak, or some as ops:0.1,size:0.2; none for no limit.",
                              "0.1 with a backbone"),
     },
     "Search": {

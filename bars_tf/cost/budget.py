@@ -18,7 +18,7 @@ NEARLY_ALL = 0.9
 BUDGETS = {"ops": "ops", "bops": "bops", "flops": "flops", "params": "params", "size": "size_bytes",
            "elementwise": "elementwise_ops", "latency": LATENCY, "peak": PEAK}
 # The measures that an overhead limits, by their names in flags.
-OVERHEADS = {name: BUDGETS[name] for name in ("ops", "bops", "size")}
+OVERHEADS = {name: BUDGETS[name] for name in ("ops", "bops", "size", "elementwise", "peak")}
 
 
 @dataclasses.dataclass(frozen=True)

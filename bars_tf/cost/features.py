@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from bars_tf.cost import input_limit
 from bars_tf.space.search_space import SearchSpace
 
 Readers = tuple[int, frozenset[int]]  # a source node, and indices of primitives on the edges that leave it
@@ -67,30 +68,34 @@ class Features:
 
     def expected(self, edges: Any, xp: ModuleType = np) -> Any:
         """The expected features [groups, size], from probabilities of primitives [groups, edges, primitives] of any
-        number of groups; where `xp` is `tensorflow`, a differentiable tensor.
+        number of groups; where `xp` is `tensorflow`, a differentiable tensor. The limit of inputs is that of
+        `input_limit`.
 
         The sets of nodes that have inputs are enumerated: at most 2 ** num_nodes of them.
         """
         space, zeros = self.space, edges[:, 0, 0] * 0
-        none = edges[:, :, space.primitives.index("none")] if "none" in space.primitives else edges[:, :, 0] * 0
+        drawn = input_limit.drawn_fractions(space, edges)
         states = {frozenset([0]): zeros + 1}  # set of nodes with inputs -> its probability [groups]
         alive = [zeros + 1]
         for target in range(1, space.num_nodes + 1):
             following, alive_target = {}, zeros
             for nodes, probability in states.items():
-                dead = probability
-                for source in nodes:
-                    dead = dead * none[:, space.edges.index((source, target))]
+                inputs = {source: drawn[:, space.edges.index((source, target))] for source in range(target)}
+                dead = probability * input_limit.without_input(
+                    space, [inputs.pop(source) for source in sorted(nodes)], list(inputs.values()))
                 following[nodes] = dead
                 following[nodes | {target}] = probability - dead
                 alive_target = alive_target + probability - dead
             states = following
             alive.append(alive_target)
+        if input_limit.is_limited(space):
+            kept = input_limit.kept_fractions(space, drawn, xp)
+            edges, drawn = edges * kept[:, :, None], drawn * kept
         source_alive = xp.stack([alive[source] for source, _ in space.edges], axis=1)
         active = source_alive[:, :, None] * edges
         counts = [sum((p for nodes, p in states.items() if len(nodes) == n + 1), zeros)
                   for n in range(1, space.num_nodes + 1)]
-        further = sum((alive[source] * (1 - none[:, e]) for e, (source, _) in enumerate(space.edges)), zeros) - sum(
+        further = sum((alive[source] * drawn[:, e] for e, (source, _) in enumerate(space.edges)), zeros) - sum(
             alive[1:], zeros)
         shared = [alive[source] * (1 - math.prod(
             1 - sum(edges[:, e, k] for k in sorted(primitives))

@@ -1,7 +1,7 @@
 """How much more than its backbone a network costs (NASB).
 
-"Insignificant overhead" is a budget here (our reading of arXiv 2008.03515): a fraction of the backbone's operations and
-bytes, counted on the same space without any searched edge.
+"Insignificant overhead" is a budget here (our reading of arXiv 2008.03515): a fraction of the backbone's operations,
+bytes and memory, counted on the same space without any searched edge.
 """
 
 import dataclasses

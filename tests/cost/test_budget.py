@@ -65,7 +65,7 @@ def test_quantities():
 
 
 def test_overheads():
-    assert parse_overhead("0.1") == {"ops": 0.1, "bops": 0.1, "size_bytes": 0.1}
+    assert parse_overhead("0.1") == dict.fromkeys(("ops", "bops", "size_bytes", "elementwise_ops", "peak_bytes"), 0.1)
     assert parse_overhead("bops:0.2, size:0") == {"bops": 0.2, "size_bytes": 0}
     assert parse_overhead("none") is None
     for text in ("-0.1", "ops", "params:0.1", ""):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small_spaces import (
+    kept_choices,
     log_probability,
     random_alphas,
     softmax,
@@ -13,7 +14,7 @@ from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.legacy_keras import lq, tf
 from bars_tf.space import backbones
 from bars_tf.space.backbones import nasb
-from bars_tf.space.encoding import Choices, one_hot
+from bars_tf.space.encoding import Choices, genotype_of, one_hot
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.presets import BARS_PAPER
 
@@ -51,30 +52,41 @@ def test_resnet18_costs_what_the_bi_real_network_of_larq_zoo_does():
     assert (cost.params, cost.size_bytes * 8) == (profile.weight_count(), profile.memory)
 
 
-def test_expected_cost_is_full_enumeration(enumerated, rng):
+@pytest.fixture(scope="module")
+def drawn(enumerated):
+    """What every raw choice may become under the limit of inputs: (raw choice, its share, genotype, cost)."""
     tables, everything = enumerated
-    for _, genotype, cost in everything[::max(1, len(everything) // 100)]:
+    costs, found = {genotype: cost for _, genotype, cost in everything}, []
+    for choice, *_ in everything:
+        kept = [genotype_of(tables.space, indices) for indices in kept_choices(tables.space, choice)]
+        found += [(choice, 1 / len(kept), genotype, costs[genotype]) for genotype in kept]
+    return tables, found
+
+
+def test_expected_cost_is_full_enumeration(drawn, rng):
+    tables, everything = drawn
+    for _, _, genotype, cost in everything[::max(1, len(everything) // 100)]:
         assert tuple(expected_cost(tables, one_hot(genotype))) == cost
     for scale in (0.1, 1.0, 3.0):
         alphas = random_alphas(tables.space, rng, scale)
-        mean = sum(np.exp(log_probability(c, alphas)) * np.array(cost) for c, _, cost in everything)
+        mean = sum(np.exp(log_probability(c, alphas)) * share * np.array(cost) for c, share, _, cost in everything)
         expected = expected_cost(tables, Choices(*map(softmax, alphas)))
         np.testing.assert_allclose(expected[:-1], mean[:-1], rtol=1e-9)  # without memory
         probabilities = Choices(*(tf.constant(softmax(a)) for a in alphas))
         np.testing.assert_allclose(expected_cost(tables, probabilities, xp=tf), expected, rtol=1e-9)
 
 
-def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_largest(enumerated, rng):
+def test_expected_peak_lies_between_the_mean_of_each_part_and_that_of_the_largest(drawn, rng):
     """It is exact where probabilities are one-hot, and has a gradient."""
-    tables, everything = enumerated
+    tables, everything = drawn
     for scale in (0.1, 1.0, 3.0, 1000.0):
         alphas = random_alphas(tables.space, rng, scale)
-        mean = sum(np.exp(log_probability(c, alphas)) * cost.peak_bytes for c, _, cost in everything)
-        of_parts = {}
-        for choice, genotype, _ in everything:
+        mean, of_parts = 0, {}
+        for choice, share, genotype, whole in everything:
+            probability = np.exp(log_probability(choice, alphas)) * share
+            mean += probability * whole.peak_bytes
             for name, cost in cost_by_cell(genotype, tables):
-                of_parts[name] = of_parts.get(name, 0) + (np.exp(log_probability(choice, alphas))
-                                                          * cost.peak_bytes)
+                of_parts[name] = of_parts.get(name, 0) + probability * cost.peak_bytes
         expected = expected_cost(tables, Choices(*map(softmax, alphas)))[-1]
         assert max(of_parts.values()) * (1 - 1e-9) <= expected <= mean * (1 + 1e-9)
         if scale == 1000:

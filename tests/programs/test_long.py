@@ -118,10 +118,10 @@ def test_sampling_forms_against_the_exact_gradient(rng):
                          for i, a in enumerate(supernet.arch_variables)))
 
     def sampled_alone():
-        logits = supernet.logits
-        hard = relaxation.hard_sample(logits, noises())
-        soft = relaxation.soft_sample(logits, noises(), supernet.temperature)
-        return Sample(Choices(*map(relaxation.straight_through, hard.choices, soft.choices)), hard.computed)
+        logits, noise = supernet.logits, noises()
+        hard = Choices(*map(relaxation.gumbel_max, logits, noise))
+        soft = [relaxation.gumbel_softmax(a, n, supernet.temperature) for a, n in zip(logits, noise)]
+        return Sample(Choices(*map(relaxation.straight_through, hard, soft)), hard)
 
     def mean_gradient(make, draws):
         @tf.function(autograph=False)

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bars_tf.cost import input_limit
 from bars_tf.legacy_keras import tf
 from bars_tf.space.encoding import Choices
+from bars_tf.space.search_space import SearchSpace
 
 TINY = 1e-20
 
@@ -84,30 +86,43 @@ def entropy(probabilities: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_sum(probabilities * tf.math.log(tf.maximum(probabilities, TINY)), axis=-1)
 
 
-def hard_sample(logits: Choices, noise: Choices) -> Sample:
-    """Returns a one-hot sample by Gumbel noise, whose candidates alone are computed; noise of 0: the most probable."""
-    hard = Choices(*map(gumbel_max, logits, noise))
+def limit_inputs(space: SearchSpace, edges: tf.Tensor, order: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the coefficients of edges [groups, edges, primitives] where a node keeps `space.most_inputs` inputs.
+
+    What an edge loses goes to its candidate "none". Args:
+        order: which inputs of one-hot samples remain, [groups, edges]: the largest ones. None: of probabilities, the
+            fraction of each edge that remains on average (see `cost.input_limit`).
+    """
+    if not input_limit.is_limited(space):
+        return edges
+    drawn = input_limit.drawn_fractions(space, edges)
+    if order is None:
+        kept = input_limit.kept_fractions(space, drawn, tf)
+    else:
+        targets = np.array(space.edges)[:, 1]
+        rivals = tf.constant(targets[:, None] == targets, edges.dtype) * tf.cast(
+            order[:, None, :] > order[:, :, None], edges.dtype)  # [groups, edge, rival]
+        kept = tf.cast(tf.linalg.matvec(rivals, drawn) < space.most_inputs - 0.5, edges.dtype)
+    none = tf.one_hot(space.primitives.index("none"), len(space.primitives), dtype=edges.dtype)
+    return edges * kept[..., None] + (1 - kept[..., None]) * none
+
+
+def one_hot_sample(hard: Choices) -> Sample:
+    """Returns one-hot choices as a sample, whose candidates alone are computed."""
     return Sample(hard, hard, hard.edges)
 
 
-def soft_sample(logits: Choices, noise: Choices, temperature: tf.Tensor) -> Sample:
-    """Returns a relaxed sample, all of whose candidates are computed."""
-    return Sample(Choices(*(gumbel_softmax(a, n, temperature) for a, n in zip(logits, noise))))
-
-
-def straight_through_sample(logits: Choices, noise: Choices, second_noise: Sequence[tf.Tensor], temperature: tf.Tensor,
+def straight_through_sample(hard: Choices, soft: Choices, second_noise: Sequence[tf.Tensor],
                             costly: Sequence[np.ndarray], fraction: tf.Tensor | float = 1.0,
                             fraction_here: tf.Tensor | float | None = None) -> Sample:
     """Returns a sample that is one-hot forward and relaxed backward, with a second path for each depth and edge.
 
     Args:
-        logits, noise: logits of all choices, and Gumbel noise of their shapes.
+        hard, soft: the one-hot choices, and those whose gradient they have.
         second_noise: Gumbel noise of the second depths [stages, D] and edges [groups, edges, primitives].
-        temperature: of the Gumbel-softmax.
         costly: 1 for the depths [stages, D] and the primitives [primitives] that take time to compute.
         fraction, fraction_here: the fraction of the batch on which second paths are computed, as in `second_path`.
     """
-    hard, soft = hard_sample(logits, noise).choices, soft_sample(logits, noise, temperature).choices
     # Depths below the sampled one are computed on the way to it.
     deeper = tf.cumsum(hard.depths, axis=-1, exclusive=True)
     (depths, depth_weights), (edges, edge_weights) = (

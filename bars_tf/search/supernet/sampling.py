@@ -17,7 +17,7 @@ from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, random_genotype
 from bars_tf.training.distribution import images_here, replicas
 
-STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "uniform")
+STREAMS = ("widths", "depths", "edges", "second_depths", "second_edges", "uniform", "inputs")
 # The second candidate is evaluated on a quarter of the batch: sampling noise outweighs the variance this adds (our
 # choice).
 SECOND_PATH = 4
@@ -63,20 +63,23 @@ class Sampler:
         if update == "weights" and self.uniform_share:
             networks = networks_near_budget(self.tables, self.budget, self.seed)
             logits = mixed_logits(logits, networks, self.uniform_share, seeds["uniform"])
-            if self.uniform_share == 1:  # one network alone, however the alphas are sampled
-                return relaxation.hard_sample(logits, noise)
+        space, dtype = self.tables.space, logits.edges.dtype
+        hard = Choices(*map(relaxation.gumbel_max, logits, noise))
+        order = tf.random.stateless_uniform(logits.edges.shape[:2], seeds["inputs"], dtype=dtype)
+        hard = hard._replace(edges=relaxation.limit_inputs(space, hard.edges, order))
+        all_uniform = update == "weights" and self.uniform_share == 1  # one network, however the alphas are sampled
+        if all_uniform or self.form == "gumbel_hard" and batch_size is None:
+            return relaxation.one_hot_sample(hard)
+        noise = noise if self.form != "softmax" else Choices(*map(tf.zeros_like, noise))
+        soft = Choices(*(relaxation.gumbel_softmax(a, n, temperature) for a, n in zip(logits, noise)))
+        soft = soft._replace(edges=relaxation.limit_inputs(space, soft.edges))
         if self.form != "gumbel_hard":
-            noise = noise if self.form == "gumbel" else Choices(*map(tf.zeros_like, noise))
-            return relaxation.soft_sample(logits, noise, temperature)
-        if batch_size is None:
-            return relaxation.hard_sample(logits, noise)
-        space = self.tables.space
+            return Sample(soft)
         costly = ((depth_grid(space) >= 0).astype(float),
                   np.array([float(space.primitive(p).branch != "none") for p in space.primitives]))
-        dtype = logits.edges.dtype
         images = tf.maximum(batch_size * replicas() // SECOND_PATH, 1)  # of the whole batch
         here, size = (tf.cast(number, dtype) for number in (images_here(images), batch_size))
-        return relaxation.straight_through_sample(logits, noise, (second_depths, second_edges), temperature, costly,
+        return relaxation.straight_through_sample(hard, soft, (second_depths, second_edges), costly,
                                                   tf.cast(images, dtype) / (size * replicas()), here / size)
 
 

@@ -15,7 +15,7 @@ from bars_tf.legacy_keras import tf
 from bars_tf.network.builder import build, check_arguments
 from bars_tf.search.supernet.batches import check_arrays, check_images
 from bars_tf.search.supernet.factory import SupernetFactory
-from bars_tf.search.supernet.relaxation import Sample, hard_sample
+from bars_tf.search.supernet.relaxation import Sample, limit_inputs, one_hot_sample
 from bars_tf.space.channels import Channels
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, shapes
 from bars_tf.space.genotype import Genotype
@@ -75,8 +75,14 @@ class SharedWeights(tf.keras.Model):
 
     def sample_of(self, genotype: Genotype) -> Sample:
         """Returns the sample under which the supernet is `genotype`."""
-        choices = Choices(*(tf.constant(p, self.variable_dtype) for p in one_hot(genotype)))
-        return Sample(choices, choices, choices.edges)
+        return one_hot_sample(Choices(*(tf.constant(p, self.variable_dtype) for p in one_hot(genotype))))
+
+    def most_probable_sample(self) -> Sample:
+        """Returns the sample of the most probable choices; of more inputs than a node keeps, the most probable ones."""
+        logits = self.logits
+        hard = Choices(*(tf.one_hot(tf.argmax(a, axis=-1), a.shape[-1], dtype=a.dtype) for a in logits))
+        likeliest = tf.reduce_max(tf.math.log_softmax(logits.edges), axis=-1)
+        return one_hot_sample(hard._replace(edges=limit_inputs(self.space, hard.edges, likeliest)))
 
     def call(self, images: tf.Tensor, sample: Sample | None = None, mode: str = "eval",
              fraction: Any = None) -> tf.Tensor:
@@ -88,7 +94,7 @@ class SharedWeights(tf.keras.Model):
             mode, fraction: which statistics batch normalization uses and updates, see `BatchNorm`.
         """
         if sample is None:
-            sample = hard_sample(self.logits, Choices(0.0, 0.0, 0.0))
+            sample = self.most_probable_sample()
         check_images(images, self.image_shape)
         images = tf.ensure_shape(images, (None, *self.image_shape))  # a shape that those of generators get here
         images = tf.cast(images, self.compute_dtype)

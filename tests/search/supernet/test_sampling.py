@@ -5,6 +5,7 @@ import pytest
 from small_spaces import TINY_NASB
 
 from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet import relaxation
 from bars_tf.search.supernet.sampling import STREAMS, stream_seed
 from bars_tf.search.supernet.supernet import Supernet
 
@@ -37,3 +38,28 @@ def test_weight_steps_that_draw_uniformly(share, sampling):
             found.append(bool((draw(update).numpy()[..., 1] != 1).any()))
     assert np.mean(differ["weights"]) == pytest.approx(share, abs=0.15) and not any(differ["alphas"])
     assert net.draw("weights").computed is not None
+
+
+@pytest.mark.parametrize("sampling", ["gumbel_hard", "gumbel"])
+def test_a_node_draws_no_more_inputs_than_it_keeps(sampling, rng):
+    """And each edge, if sampled, as often as the expected cost says."""
+    space = TINY_NASB.replace(num_nodes=3, max_inputs=2)
+    net = Supernet(space, (8, 8, 1), 3)
+    net.compile("adam", "adam", sampling=sampling)
+    net.arch_variables[2].assign(rng.normal(size=net.arch_variables[2].shape))
+    targets = np.array(space.edges)[:, 1]
+
+    @tf.function
+    def draw(update):
+        return net.draw(update, tf.constant(8)).choices.edges
+
+    expected = relaxation.limit_inputs(space, net.probabilities().edges).numpy()
+    for update in ("weights", "alphas"):
+        drawn = []
+        for step in range(400):
+            net.search_step.assign(step)
+            drawn.append(draw(update).numpy())
+            inputs = 1 - drawn[-1][..., 0]
+            assert all(inputs[:, targets == node].sum(-1).max() < 2 + 1e-5 for node in (1, 2, 3))
+        if sampling == "gumbel_hard":
+            np.testing.assert_allclose(np.mean(drawn, axis=0), expected, atol=0.1)

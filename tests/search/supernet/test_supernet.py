@@ -75,15 +75,14 @@ def test_a_second_path_has_the_gradient_of_its_branch_alone(rng):
     def gradient(make):
         with tf.GradientTape() as tape:
             logits = supernet.logits
-            noise = Choices(*map(tf.zeros_like, logits))
-            value = supernet.compiled_loss(labels, supernet(images, make(logits, noise), mode="arch"))
+            hard = Choices(*(tf.one_hot(tf.argmax(a, -1), a.shape[-1]) for a in logits))
+            sample = make(hard, Choices(*map(tf.nn.softmax, logits)), Choices(*map(tf.zeros_like, logits)))
+            value = supernet.compiled_loss(labels, supernet(images, sample, mode="arch"))
         return tape.gradient(value, supernet.arch_variables, unconnected_gradients="zero")
 
-    second = gradient(lambda logits, noise: relaxation.straight_through_sample(
-        logits, noise, noise[1:], 1.0, costly, fraction=0.25))
-    whole = gradient(lambda logits, noise: Sample(Choices(*map(
-        relaxation.straight_through, relaxation.hard_sample(logits, noise).choices,
-        relaxation.soft_sample(logits, noise, 1.0).choices))))
+    second = gradient(lambda hard, soft, noise: relaxation.straight_through_sample(
+        hard, soft, noise[1:], costly, fraction=0.25))
+    whole = gradient(lambda hard, soft, _: Sample(Choices(*map(relaxation.straight_through, hard, soft))))
     for mine, other in zip(second, whole):
         assert np.abs(other).max() > 1e-3
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
