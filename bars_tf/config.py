@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,26 @@ from bars_tf.errors import InputError
 
 # A run that gets one of these saves and ends. When it gets another one, it ends at once, but for those that come again
 # by themselves: shells and services send SIGHUP twice or after SIGTERM, the system SIGXCPU each second beyond a limit.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGQUIT)
 REPEATED = (signal.SIGHUP, signal.SIGXCPU)
+
+
+class _Clock:
+    last, stopped = time.monotonic(), 0.0  # the time of the last look, and seconds between a look and a continuation
+
+    def look(self) -> float:
+        self.last = time.monotonic()
+        return self.last - self.stopped
+
+    def resume(self, *_: object) -> None:
+        before, now = self.last, time.monotonic()
+        self.last, self.stopped = now, self.stopped + now - before
+
+
+_clock = _Clock()
+# Seconds without those in which the process was stopped, as by Ctrl-Z, from the last look before the stop: one looks at
+# each step. So neither the time left nor the times of a run count them. Handlers of `stop_signals` see the stop.
+running_seconds = _clock.look
 
 
 @contextlib.contextmanager
@@ -23,7 +42,8 @@ def stop_signals(handler: Callable | signal.Handlers) -> Iterator[None]:
     """A context with this handler of `STOP_SIGNALS`, but for those that the process was started to ignore, as by nohup.
     Threads beside the main one have none."""
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS
+    handlers = {**dict.fromkeys(STOP_SIGNALS, handler), signal.SIGCONT: _clock.resume}
+    before = {number: signal.signal(number, handlers[number]) for number in handlers
               if main and signal.getsignal(number) not in (signal.SIG_IGN, None)}
     try:
         yield

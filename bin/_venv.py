@@ -128,6 +128,8 @@ class Environment:
     def set_up(self, extras: list[str], base: str) -> str:
         """Makes it with the Python `base`, or completes it, and returns its Python. Raises: Failed."""
         try:
+            if not self.directory.is_absolute():  # as ~ is for users without a home directory
+                raise OSError("its path must be absolute")
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             # Held by pip too: should this process be killed, the next one waits until pip has ended and starts afresh.
             with open(ROOT / "setup.cfg", "r+") if self.directory.parent == ROOT else open(

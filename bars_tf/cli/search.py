@@ -5,7 +5,7 @@ from bars_tf.cli.finish import finish
 from bars_tf.cli.settings import Settings
 from bars_tf.data.splits import load_splits
 from bars_tf.search.workflow import run_search
-from bars_tf.training import environment
+from bars_tf.training import distribution, environment
 
 
 def main(settings: Settings) -> None:
@@ -18,5 +18,6 @@ def main(settings: Settings) -> None:
     _ = search.steps
     inputs.check_training(settings, images, strategy, batch_size=settings.search.batch_size)
     workdir.keep(settings, "search", images.train.sha256)
-    genotype, found = run_search(search, strategy)
-    finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits, **found)
+    with distribution.all_workers():
+        genotype, found = run_search(search, strategy)
+        finish(settings.training, settings.run, images, genotype, directory, strategy, search.limits, **found)

@@ -10,7 +10,7 @@ from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
-from bars_tf.training import environment
+from bars_tf.training import distribution, environment
 
 
 def main(settings: Settings) -> None:
@@ -41,6 +41,7 @@ def main(settings: Settings) -> None:
     workdir.keep(settings, "train", images.train.sha256)
     if settings.run.is_chief:
         network.save(trained, images.image_shape, images.num_classes)
-    finish(settings.training, settings.run, images, network, directory, strategy,
-           limits if values["network"] else settings.limits,
-           **({"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}))
+    found = {"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}
+    with distribution.all_workers():
+        finish(settings.training, settings.run, images, network, directory, strategy,
+               limits if values["network"] else settings.limits, **found)

@@ -82,7 +82,8 @@ def claim(settings: Settings, program: str = "search") -> Path:
         except FileExistsError:
             raise ValueError("exists, and is not a directory") from None
         if not _lock(directory):
-            raise ValueError("another run is working there; wait for its end, or choose another directory")
+            raise ValueError("another run is working there, or has been stopped there by Ctrl-Z; wait for its end, or "
+                             "choose another directory")
         if not any((directory / name).exists() for name in COMPUTED):
             return directory  # a run that was refused before it computed anything does not own it
         if path.exists():

@@ -1,7 +1,6 @@
 """Trainings of a comparison: the same for all networks, each in a directory of its own, and resumable."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from bars_tf.compare import tables
 from bars_tf.compare.contenders import RANDOM, REFERENCE, SEARCHED, Contender
 from bars_tf.compare.differences import Row, best_by_validation, hand_made, selected_random
 from bars_tf.compare.rank_correlation import MIN_NETWORKS, Scores
-from bars_tf.config import RunSettings
+from bars_tf.config import RunSettings, running_seconds
 from bars_tf.cost.budget import Budget
 from bars_tf.data.splits import ImageSplits, reading
 from bars_tf.errors import InputError
@@ -64,7 +63,7 @@ def run(comparison: Comparison) -> None:
         seed = comparison.run.seed + number
         directory = results / NETWORKS / f"{contender.name}_seed{seed}"
         _keep_genotype(contender, directory, comparison.images)
-        summary, started = finished_summary(directory, comparison.training.train_epochs), time.monotonic()
+        summary, started = finished_summary(directory, comparison.training.train_epochs), running_seconds()
         left = f", about {console.duration(np.mean(seconds) * (len(jobs) - len(rows)))} left" if seconds else ""
         console.say(f"compare  network {len(rows) + 1} of {len(jobs)}: {contender.name}, seed {seed}, "
                     f"{'is trained' if summary else 'begins'}{left}")
@@ -75,7 +74,7 @@ def run(comparison: Comparison) -> None:
                 comparison.images, contender.network, directory, comparison.budget, kind=contender.kind,
                 **({"reference": contender.baseline} if contender.baseline else {}))
             tf.keras.backend.clear_session()
-            seconds.append(time.monotonic() - started)
+            seconds.append(running_seconds() - started)
         discard_states(directory)
         rows.append(_row(contender, number, summary, directory))
         is_last = len(rows) == len(jobs)

@@ -76,7 +76,7 @@ def from_folder(directory: str | os.PathLike, image_size: int | None = None, see
             sizes vary without `image_size`.
         OSError: a directory can't be read.
     """
-    top = Path(directory).expanduser()
+    top = Path(os.path.expanduser(directory))
     train, test, names = find_images(top, seed)
     shape, varying = _shape_of([path for path, _ in [*train, *test]])
     digest = _digest(top, [path for path, _ in [*train, *test]])

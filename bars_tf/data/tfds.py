@@ -28,7 +28,10 @@ def _directory(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
     """The TFDS directory of a data set: that of the package for the data sets in it."""
     if name in {path.name for path in EMBEDDED.iterdir() if path.is_dir()}:
         return EMBEDDED
-    return pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    directory = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
+    if directory.startswith("~"):
+        raise ValueError(f"{directory} needs a home directory, and there is none: name a directory with --data_dir")
+    return pathlib.Path(directory)
 
 
 def find_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:

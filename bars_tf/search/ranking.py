@@ -1,13 +1,13 @@
 """The ranking of candidates by their scores under the supernet's shared weights, for one budget or for a family."""
 
 import functools
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bars_tf import console
+from bars_tf.config import running_seconds
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.part_costs import cost_of
 from bars_tf.files import read_json, write_json
@@ -42,9 +42,9 @@ class SavedScores:
 
     def __call__(self, genotype: Genotype) -> tuple[float, float]:
         if genotype not in self.known:
-            started = time.monotonic()
+            started = running_seconds()
             accuracy, loss = self.known[genotype] = self._make()(genotype)
-            seconds = time.monotonic() - started
+            seconds = running_seconds() - started
             self.seconds += seconds
             self._rows.append({"genotype": genotype.to_dict(), "accuracy": accuracy, "loss": loss, "seconds": seconds})
             write_json(self.path, self._rows)

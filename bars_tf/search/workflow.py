@@ -6,12 +6,12 @@ Every step resumes where an earlier start was stopped.
 """
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bars_tf import console
+from bars_tf.config import running_seconds
 from bars_tf.data.splits import reading
 from bars_tf.files import read_json, write_json
 from bars_tf.legacy_keras import tf
@@ -61,7 +61,7 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
     batches = inputs.validation_batches(search.images, search.run.max_steps)
     scores = SavedScores(search.directory / "search" / "scored.json", lambda: functools.partial(
         Scorer(supernet).score, batches=batches))
-    started = time.monotonic() - scores.seconds
+    started = running_seconds() - scores.seconds
     with reading(search.images.validation):
         console.say("derive  finding candidates within the budget")
         ranking = functools.partial(rank, supernet, None, search.settings.num_candidates - 1, score=scores,
@@ -72,7 +72,7 @@ def derive_genotype(search: Search, candidates_file: Path) -> None:
         best.setdefault(candidate.origin, candidate.accuracy)
     console.say("derive  best candidate by origin, accuracy by the supernet: " + ", ".join(
         f"{origin} {accuracy:.2%}" for origin, accuracy in best.items()))
-    seconds, winner = seconds + time.monotonic() - started, {}
+    seconds, winner = seconds + running_seconds() - started, {}
     if search.settings.num_finalists:
         candidates, winner["winner_of_finals"], took = run_halving(search, candidates)
         seconds += took

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars_tf import console
-from bars_tf.config import REPEATED, stop_signals
+from bars_tf.config import REPEATED, running_seconds, stop_signals
 from bars_tf.errors import InputError, one_line
 from bars_tf.legacy_keras import tf
 from bars_tf.training.checkpoint_files import damage_of, number_of, repair_list, without_patterns
@@ -76,7 +75,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         if not writes:
             self._discarded = tempfile.TemporaryDirectory()
             self._saver = tf.train.CheckpointManager(self._checkpoint, self._discarded.name, max_to_keep=1)
-        self._counted = self._saved = time.monotonic()
+        self._counted = self._saved = running_seconds()
         self.first = Position(0, 0)
 
     @property
@@ -140,7 +139,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
             if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
                 raise FloatingPointError(f"{variable.name} is not finite {position}; earlier checkpoints remain. A "
                                          "lower learning rate or limit of the gradient norm may help")
-        now = time.monotonic()
+        now = running_seconds()
         self._progress.values = {"epoch": epoch, "step": step, "logs": logs,
                                  "seconds": self.seconds + now - self._counted}
         try:
@@ -149,7 +148,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
             if self.writes:
                 self._remove_incomplete()
             raise OSError(0, f"the checkpoint can't be saved, earlier ones remain: {one_line(error)}") from None
-        self._counted, self._saved = now, time.monotonic()
+        self._counted, self._saved = now, running_seconds()
         if self.requested:
             raise KeyboardInterrupt(f"saved {position}")
 
@@ -158,7 +157,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         step = batch + 1 + (self.first.step if self.epoch == self.first.epoch else 0)
-        due = self.requested or time.monotonic() - self._saved >= self.save_seconds
+        due = self.requested or running_seconds() - self._saved >= self.save_seconds
         if self.single_process and due and step < self.steps:  # after the last step, the end of the epoch saves
             self._save(self.epoch, step, self.epoch_means({k: float(v) for k, v in logs.items()}, step))
 

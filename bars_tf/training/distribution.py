@@ -4,12 +4,13 @@ A step on n replicas equals the step on one device: image i of a batch goes to r
 seed and step on all replicas, and gradients and sums of batch normalization are added.
 """
 
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bars_tf import console
 from bars_tf.config import stop_signals
-from bars_tf.errors import InputError, one_line
+from bars_tf.errors import Failure, InputError, one_line
 from bars_tf.legacy_keras import tf
 
 
@@ -38,6 +39,22 @@ def make_strategy(strategy: str) -> tf.distribute.Strategy:
         if len(devices) > 1:
             return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+@contextlib.contextmanager
+def all_workers() -> Iterator[None]:
+    """A context of what workers do together. TensorFlow says the end of another one in half a minute, by pages.
+
+    Raises: Failure if another worker has ended.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
+            tf.errors.CancelledError, tf.errors.InternalError) as error:
+        if not isinstance(error, tf.errors.InternalError) or "ollective" in str(error):
+            raise Failure("another worker of TF_CONFIG has ended or cannot be reached; start all workers again, and "
+                          "they resume after the last epoch that was saved") from None
+        raise
 
 
 def distribute_batches(strategy: tf.distribute.Strategy, batch_size: int,

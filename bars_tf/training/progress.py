@@ -1,10 +1,10 @@
 """The progress of a training on stderr: epoch, step, time left and metrics."""
 
 import math
-import time
 from collections.abc import Callable
 
 from bars_tf import console
+from bars_tf.config import running_seconds
 from bars_tf.console import duration
 from bars_tf.legacy_keras import tf
 
@@ -31,7 +31,7 @@ class Progress(tf.keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
+        now = running_seconds()
         before = self.first[1] if self.epoch == self.first[0] else 0  # the run began in the middle of that epoch
         self.steps_done = self.epoch * self.steps + before + batch + 1
         if self.started is None:  # the first step is traced, so that its time says nothing about the others
@@ -48,7 +48,7 @@ class Progress(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.epochs
         if not console.is_terminal() or last:
-            self._show(logs, "done" if last else f"done, {duration(self._seconds_left(time.monotonic()))} left")
+            self._show(logs, "done" if last else f"done, {duration(self._seconds_left(running_seconds()))} left")
             console.close()
 
     def _seconds_left(self, now: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sample_images import random_images, write_dataset
 
+from bars_tf.data.folder import from_folder
 from bars_tf.data.image_data import load
 from bars_tf.data.tfds import tfds
 
@@ -39,6 +40,22 @@ def test_missing_set_says_so_at_once(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="Not A Name"):
         load("Not A Name", tmp_path)
     assert time.monotonic() - start < 10
+
+
+def test_a_user_without_a_home_directory(monkeypatch):
+    """As `docker run --user` makes one."""
+    def no_entry(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", "~/tensorflow_datasets")  # read at its import
+    assert load("fashion_mnist_small")[0].num_images > 0
+    for data_dir in (None, "~/images"):
+        with pytest.raises(ValueError, match="~.* needs a home directory, and there is none: .*--data_dir"):
+            load("mnist", data_dir)
+    with pytest.raises(OSError, match="~/images"):
+        from_folder("~/images")
 
 
 def test_set_of_another_kind(tmp_path):

@@ -33,6 +33,9 @@ EPOCHS, STEPS = 2, 3
 
 def test_killed_three_times(tmp_path):
     whole = start(tmp_path / "whole", *SMALL)
+    # The one that it must equal is stopped for a while, as by Ctrl-Z, which asks for a terminal.
+    subprocess.Popen(["sh", "-c", f"sleep 25; kill -STOP {whole.pid} && sleep 2 && kill -CONT {whole.pid}"],
+                     stderr=subprocess.DEVNULL)
     assert killed_run(tmp_path / "killed", 3, 4, SMALL) == 3
     errors = whole.stderr.read()
     assert whole.wait() == 0, errors

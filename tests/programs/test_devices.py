@@ -87,3 +87,24 @@ def test_a_search_in_two_processes(tmp_path):
     ports = free_ports(2)
     ended(*(start(1, "multi_worker", tmp_path / "work", *SHORT, task=task, ports=ports) for task in range(2)))
     whole_way(tmp_path / "work")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_that_is_killed(victim, tmp_path):
+    """The other one ends in one line within a minute; all started again, they resume."""
+    ports, flags = free_ports(2), (*SHORT, "--max_steps=20")
+    workers = [start(1, "multi_worker", tmp_path / "work", *flags, task=task, ports=ports) for task in range(2)]
+    while "search  epoch 2" not in (line := workers[0].stderr.readline()):
+        assert line
+    workers[victim].kill()
+    errors = workers[1 - victim].communicate(timeout=60)[1]
+    assert workers[1 - victim].returncode == 1
+    end = "search: another worker of TF_CONFIG has ended or cannot be reached; start all workers again"
+    assert errors.splitlines()[-1].startswith(end), errors
+    workers[victim].communicate()
+    ports = free_ports(2)
+    workers = [start(1, "multi_worker", tmp_path / "work", *flags, task=task, ports=ports) for task in range(2)]
+    (_, errors), _ = [worker.communicate(timeout=500) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0] and (tmp_path / "work" / "model.h5").exists(), errors
+    assert "search  epoch 2/2" in errors and "search  epoch 1/2" not in errors

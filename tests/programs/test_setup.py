@@ -198,6 +198,8 @@ def test_checkout_that_cannot_be_written(checkout, environ, tmp_path):
     assert call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout)).stderr == ""
     result = call(checkout, environ, "-c", "", wrapper=read_only(checkout), HOME="/dev/null")
     assert result.returncode == 1 and result.stderr.count("\n") == 1 and "XDG_CACHE_HOME" in result.stderr
+    result = call(checkout, environ, "-c", "", wrapper=read_only(checkout), XDG_CACHE_HOME="~/.cache")
+    assert result.returncode == 1 and "its path must be absolute; set XDG_CACHE_HOME" in result.stderr
     assert call(checkout, environ, "-c", "").returncode == 0
     result = call(checkout, environ, "-c", PRINT, wrapper=read_only(checkout), HOME="/dev/null")
     assert result.stdout.startswith(f"{checkout}/.venv ") and result.stderr == ""

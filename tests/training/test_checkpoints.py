@@ -29,7 +29,7 @@ def test_a_signal_after_the_last_save_ends_the_program(number, tmp_path):
 
 @pytest.mark.parametrize("first, second, at_once", [
     ("SIGINT", "SIGINT", True), ("SIGTERM", "SIGTERM", True), ("SIGHUP", "SIGTERM", True), ("SIGHUP", "SIGHUP", False),
-    ("SIGTERM", "SIGHUP", False), ("SIGXCPU", "SIGXCPU", False)])
+    ("SIGTERM", "SIGHUP", False), ("SIGXCPU", "SIGXCPU", False), ("SIGINT", "SIGQUIT", True)])
 def test_a_second_signal_ends_the_program_at_once_if_a_user_sent_it(first, second, at_once, tmp_path):
     reached = False
     with pytest.raises(KeyboardInterrupt), saving(tmp_path):

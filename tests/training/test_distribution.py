@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from bars_tf.errors import Failure
 from bars_tf.legacy_keras import tf
 from bars_tf.training import distribution
 
@@ -27,3 +28,13 @@ def test_one_worker_and_one_device_need_no_strategy(monkeypatch):
     for name in ("multi_worker", "mirrored"):
         strategy = distribution.make_strategy(name)
         assert strategy is tf.distribute.get_strategy() and not distribution.is_distributed(strategy)
+
+
+@pytest.mark.parametrize("kind, text, wanted", [
+    (tf.errors.UnavailableError, "failed to connect to all addresses", Failure),
+    (tf.errors.InternalError, "Collective ops is aborted by ...", Failure),
+    (tf.errors.InternalError, "Failed copying input tensor", tf.errors.InternalError)])
+def test_the_end_of_another_worker_is_one_line(kind, text, wanted):
+    with pytest.raises(wanted) as caught, distribution.all_workers():
+        raise kind(None, None, text)
+    assert wanted is not Failure or "start all workers again" in str(caught.value)

@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 def seconds(monkeypatch):
     """A clock that the test sets."""
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     return clock
 
 

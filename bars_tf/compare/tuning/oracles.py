@@ -3,7 +3,6 @@
 The results do not depend on the number of processes that run the trials.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import keras_tuner
 from keras_tuner import HyperParameters, oracles
 from keras_tuner.engine.trial import Trial
 
+from bars_tf.config import running_seconds
 from bars_tf.errors import Failure, InputError, one_line
 from bars_tf.files import read_json, write_json
 
@@ -31,12 +31,12 @@ class BudgetedOracle:
         super().__init__(objective=keras_tuner.Objective(OBJECTIVE, "max"), max_consecutive_failed_trials=10**9,
                          **options)
         self.feasible, self.limit = feasible, seconds
-        self.infeasible, self._seconds, self._started = 0, 0.0, time.monotonic()
+        self.infeasible, self._seconds, self._started = 0, 0.0, running_seconds()
 
     @property
     def seconds(self) -> float:
         """Time since the first start, without the time between starts."""
-        return self._seconds + time.monotonic() - self._started
+        return self._seconds + running_seconds() - self._started
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if self.limit is not None and self.seconds > self.limit:
