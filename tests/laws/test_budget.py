@@ -44,7 +44,7 @@ def test_budget_law_most_probable_is_brute_force(enumerated, rng):
 def test_budget_law_never_exceeded(rng):
     space = BARS_PAPER
     tables = cost_tables(space, (32, 32, 3), 10)
-    for i in range(70):
+    for i in range(28):
         budget = (Budget(bops=3e6), Budget(bops=2e7, flops=1e6), Budget(ops=1.1e6), Budget(size_bytes=12e3),
                   Budget(ops=3e6, size_bytes=1e5), Budget(params=2e5),
                   Budget(bops=2e7, peak_bytes=4e5))[i % 7]

@@ -29,8 +29,10 @@ from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 
 
-@pytest.fixture(scope="module", params=[(SMALL, 16), (FULL_WIDTH, 10), (TRANSITION, 8), (NASB, 10), (TWO_PATHS, 8)],
-                ids=["bars", "full_width", "transition", "nasb", "two_paths"])
+@pytest.fixture(scope="module", params=[
+    pytest.param((SMALL, 16), id="bars"), pytest.param((FULL_WIDTH, 10), id="full_width", marks=pytest.mark.long),
+    pytest.param((TRANSITION, 8), id="transition"), pytest.param((NASB, 10), id="nasb"),
+    pytest.param((TWO_PATHS, 8), id="two_paths")])
 def supernet(request):
     """A supernet, and how many of its genotypes the tests look at."""
     space, number = request.param
@@ -80,7 +82,7 @@ def test_one_hot_law_of_other_spaces(changes, rng):
         np.testing.assert_allclose(supernet(images, supernet.sample_of(genotype)), model(images), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["sensor16", "dilated"])
+@pytest.mark.parametrize("name", ["sensor16", pytest.param("dilated", marks=pytest.mark.long)])
 def test_laws_hold(name, rng):
     """One-hot law, cost law, and what a genotype file tells."""
     space = SearchSpace.from_dict(json.loads((ROOT / "configs" / "spaces" / f"{name}_space.json").read_text()))

@@ -35,6 +35,7 @@ def used():
     return count
 
 
+@pytest.mark.long
 def test_the_steps_of_a_search_leak_no_memory(used, tmp_path):
     class Watch(tf.keras.callbacks.Callback):
         found = []

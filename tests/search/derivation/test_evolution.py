@@ -48,6 +48,7 @@ def test_uniform_draws_move_to_the_budget(space, budget, rng):
     assert inside[0] < 0.5 and inside[1] >= 0.9 and len({genotype.canonical() for genotype in moved}) >= 36
 
 
+@pytest.mark.long
 def test_children_of_the_best_score_higher_than_random_networks_that_cost_as_much(rng):
     """By a score that needs no training, whose rounding depends on the machine: the share of skips."""
     space, budget = BARS_PAPER, Budget(bops=15e6)
