@@ -24,7 +24,8 @@ def main(settings: Settings) -> None:
     resume = shlex.join([f"bin/{program_of(directory)}", f"--flagfile={flagfile}"])
     run = package.read_run(directory, resume)
     data = _data_of(settings, flagfile)
-    chosen = [f"--format={','.join(export.format)}"] if export.format else []
+    chosen = [*([f"--format={','.join(export.format)}"] if export.format else []),
+              *([f"--c_activations={export.c_activations}"] if export.c_activations != "float32" else [])]
     package.export(export, run, data.name, load_splits(data).test, (resume, shlex.join(
         ["bin/export", f"--workdir={directory}", f"--name={export.name}", f"--output={export.output}", *chosen])))
     files = sorted(path.name for path in Path(export.output).glob(f"{export.name}*"))

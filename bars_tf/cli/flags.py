@@ -14,7 +14,7 @@ from bars_tf.compare.settings import BASELINES, MOST_BLOCKS, TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity, parse_time
 from bars_tf.cost.device import shipped
 from bars_tf.data.settings import CLASS_WEIGHTS, USER_IMAGES
-from bars_tf.export.settings import FORMATS
+from bars_tf.export.settings import ACTIVATIONS, FORMATS
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
 from bars_tf.space.presets import NASB, SPACES
@@ -320,6 +320,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "format": Flag(list_of(one_of(*FORMATS), f"must be some of {', '.join(FORMATS)}"),
                        "What is written: zoo, a Larq Zoo model; tflite, a file for the Larq Compute Engine; c, plain C "
                        "for microcontrollers.", "zoo,tflite,c; without tflite where the engine is not installed"),
+        "c_activations": Flag(one_of(*ACTIVATIONS), "How plain C holds activations: float16 takes half the RAM and "
+                              "rounds; it is refused where less than 98 % of test images keep their class."),
         "overwrite": Flag(boolean, "Write into a directory that has files, over those of the same names."),
         "allow_float_fallback": Flag(boolean, "Write, with a warning, a deployment file that does not run binary or "
                                      "does not compute the trained network."),

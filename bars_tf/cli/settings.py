@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
                      "references", "trial_epochs")),
     "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
     "quick": False, "split": "test", "layers": False, "directory": "runs", "sort": "run", "overwrite": False,
-    "allow_float_fallback": False}
+    "allow_float_fallback": False, "c_activations": "float32"}
 
 
 def budget_flag(measure: str) -> str:

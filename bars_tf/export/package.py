@@ -81,11 +81,12 @@ def export(settings: ExportSettings, run: FinishedRun, dataset: str, test: Image
     """
     name, facts = settings.name, facts_of(run, dataset, test)
     some = dataclasses.replace(test, indices=test.indices[:PROOF_IMAGES])
-    images = np.concatenate([x.numpy() for x, _ in pipeline.batches(some, 128)])
+    images, labels = (np.concatenate(parts) for parts in zip(
+        *((x.numpy(), y.numpy()) for x, y in pipeline.batches(some, 128))))
     with _beside(settings.output) as directory:
         logits = predict(run.model, images)
         proven = _deploy(settings, run, directory, images, logits) if "tflite" in settings.formats else None
-        plain_c = _write_c(name, run, directory, facts, images, logits) if "c" in settings.formats else None
+        plain_c = _write_c(settings, run, directory, facts, images, labels, logits) if "c" in settings.formats else None
         if "zoo" in settings.formats:
             zoo_files.write(directory, name, run.genotype, run.model, facts)
             _require_equal(directory, name, logits, images)
@@ -108,7 +109,8 @@ def facts_of(run: FinishedRun, dataset: str, test: ImageData) -> Facts:
     cost = cost_of(run.genotype, cost_tables(run.genotype.space, shape, classes, device))
     return Facts(dataset, shape, test.class_names, tuple(map(float, test.mean)), tuple(map(float, test.std)),
                  float(run.summary["test_accuracy"]), int(run.summary["test_images"]), cost,
-                 test.records.shape[:2] if test.records.shape != shape else None)
+                 test.records.shape[:2] if test.records.shape != shape else None,
+                 f"{device.name} ({device.description})" if device else "")
 
 
 def _require_equal(directory: Path, name: str, logits: np.ndarray, images: np.ndarray) -> None:
@@ -152,11 +154,13 @@ def _deploy(settings: ExportSettings, run: FinishedRun, directory: Path, images:
     return found
 
 
-def _write_c(name: str, run: FinishedRun, directory: Path, facts: Facts, images: np.ndarray, logits: np.ndarray
-             ) -> PlainC:
+def _write_c(settings: ExportSettings, run: FinishedRun, directory: Path, facts: Facts, images: np.ndarray,
+             labels: np.ndarray, logits: np.ndarray) -> PlainC:
     """Writes the network as C and proves it, where there is a compiler."""
     _say("writing C")
-    found = write_and_prove(directory, name, run.genotype, run.model, facts, images, logits)
+    name = settings.name
+    found = write_and_prove(directory, name, run.genotype, run.model, facts, settings.c_activations, images, labels,
+                            logits)
     _say(f"{name}.c: {found}")
     if found.proof is None:
         _say(f"{name}.c is not proven: there is no C compiler (gcc, clang, or $CC); `make test` checks it elsewhere")

@@ -14,6 +14,7 @@ from bars_tf.errors import InputError
 
 # A Larq Zoo model, a file of the Larq Compute Engine, plain C.
 FORMATS = ("zoo", "tflite", "c")
+ACTIVATIONS = ("float32", "float16")  # in memory, between the layers of plain C
 C_KEYWORDS = frozenset((
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
@@ -29,6 +30,7 @@ class ExportSettings:
     name: str  # of the model, of its Python function and of its files; in C its functions begin with it
     output: str  # directory that the files are written to
     format: tuple[str, ...] | None = None  # of `FORMATS`; None: all but what cannot be made here
+    c_activations: str = "float32"  # of `ACTIVATIONS`
     overwrite: bool = False  # whether `output` may hold files already; those of the same names are replaced
     allow_float_fallback: bool = False  # whether a file that is not proven to be the binary network is written
 
@@ -36,6 +38,8 @@ class ExportSettings:
         path = Path(self.output)
         if problem := name_problem(self.name, self.formats):
             raise InputError.of("name", self.name, problem)
+        if self.c_activations != "float32" and "c" not in self.formats:
+            raise InputError.of("c_activations", self.c_activations, "needs c in --format")
         if path.exists() and not path.is_dir():
             raise InputError.of("output", self.output, "is a file; name a directory")
         if path.is_dir() and any(path.iterdir()) and not self.overwrite:

@@ -29,6 +29,7 @@ class Facts(NamedTuple):
         mean, std: one value a channel, in units of 255.
         accuracy: fraction of the `images` test images that is classified correctly.
         resized: (height, width) to which images of varying sizes were brought before the middle was cut out.
+        device: whose time `cost` estimates, if any.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class Facts(NamedTuple):
     images: int
     cost: Cost
     resized: tuple[int, int] | None = None
+    device: str = ""
 
 
 def module_text(name: str, genotype: Genotype, facts: Facts, sha256: Sequence[str] = ("", "")) -> str:

@@ -1,6 +1,7 @@
 """The export of a run: unfinished runs, refusals, and what is written then."""
 
 import dataclasses
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import needs_engine
 
+from bars_tf.cost import device
 from bars_tf.data import pipeline
 from bars_tf.errors import Failure, InputError
 from bars_tf.export import agreement, conversion, package, plain_c
@@ -83,7 +85,10 @@ def test_a_file_of_another_network_is_refused_and_leaves_nothing(tmp_path, run, 
 
 
 @needs_engine
-def test_disagreement_is_refused_or_reported(tmp_path, run, converted, test_images, monkeypatch, capsys):
+def test_disagreement_is_refused_or_reported(tmp_path, tmp_path_factory, run, converted, test_images, monkeypatch,
+                                             capsys):
+    run = run._replace(directory=tmp_path_factory.mktemp("with_device"))
+    device.load("rpi4b").save(run.directory / "device.json")
     monkeypatch.setattr(agreement, "TOLERANCE", -1.0)  # no image is close enough
     with pytest.raises(Failure, match="refused: the file does not compute what was trained: 0 of 32 images"):
         export(run, tmp_path / "out", test_images)
@@ -92,7 +97,9 @@ def test_disagreement_is_refused_or_reported(tmp_path, run, converted, test_imag
     (tmp_path / "out" / "notes.txt").write_text("mine")
     export(run, tmp_path / "out", test_images, overwrite=True, allow_float_fallback=True)
     assert "warning: the file does not compute" in capsys.readouterr().err
-    assert "**Not proven:**" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "**Not proven:**" in card
+    assert re.search(r"Estimated, not measured: [\d.]+ ms an image on rpi4b \\\(Raspberry Pi 4B ", card)
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine" and (tmp_path / "out" / "tiny_net.tflite").exists()
 
 

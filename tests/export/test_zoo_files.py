@@ -49,8 +49,10 @@ def test_card_of_an_export(exported):
     files = [path for path in output.iterdir() if path.name != "README.md"]
     assert len(files) == 10 and all(f"| `{path.name}` |" in card and sha256(path) in card for path in files)
     assert "12.50% of 2,000" in card and "fashion\\_mnist\\_small" in card and "9. Ankle boot" in card
+    assert "lce_benchmark_model --graph=tiny_net.tflite" in card and "compute-engine/issues/633" in card
+    assert "Estimated" not in card
     assert "Binary convolutions: 12. Float convolutions: 2 (stem\\_0, stem\\_1)." in card
-    assert "## Plain C" in card and ("512 have the same class." in card or not compiler())
+    assert "## Plain C" in card and ("512 have the same class;" in card or not compiler())
     assert "bin/export --workdir=" in card and "{" not in card and "\n\n\n" not in card
 
 

@@ -4,6 +4,7 @@ import pytest
 from c_networks import check, needs_compiler
 from sample_networks import NASB, WIDE
 
+from bars_tf.export.settings import ACTIVATIONS
 from bars_tf.network.layer_list import layers_of
 from bars_tf.network.layers import peak_activation_bytes
 from bars_tf.space.encoding import random_genotype
@@ -18,6 +19,11 @@ BARE = WIDE.replace(layout="NR", primitives=("bare", "no_relu"), own_primitives=
     "no_relu": {"branch": "bin_conv", "kernel": 5, "dilation": 2, "shortcut": False, "activation": "none"}})
 
 
+def _forms(i, number):
+    """Activations of the i-th of some genotypes: of a few the first one alone has both."""
+    return ACTIVATIONS[:2 if number == 10 or i == 0 else 1]
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_random_genotypes(rng, tmp_path, number):
     stems = [name for name in STEMS if name != "imagenet_7x7"]
@@ -27,7 +33,7 @@ def test_random_genotypes(rng, tmp_path, number):
                              reduction_kernel=(3, 1, 0)[i % 3], reduction_shortcut=("average", "transition")[i % 2],
                              head_activation=("relu", "none")[i % 2])
         genotype, shape = random_genotype(space, rng), (20 + 13 * (i % 2), 18 + 17 * (i % 2), 1 + i % 2 * 2)
-        network = check(tmp_path, genotype, rng, shape)
+        network = check(tmp_path, genotype, rng, shape, forms=_forms(i, number))
         assert network.ram_bytes < 1.15 * peak_activation_bytes(layers_of(genotype, shape, 7))
 
 
@@ -37,14 +43,14 @@ def test_random_genotypes_of_a_backbone(rng, tmp_path, number):
         paths = {"num_paths": 2, "kernel_quantizer": "magnitude_aware_sign"} if i % 2 else {}
         space = NASB.replace(**paths, stem=("conv_3x3", "resnet")[i % 2],
                              backbone=(NASB.backbone, ((16, 1, 1), (40, 1, 1)), ((16, 1, 1), (33, 2, 1)))[i % 3])
-        check(tmp_path, random_genotype(space, rng), rng, (32, 30, 1 + i % 2 * 2))
+        check(tmp_path, random_genotype(space, rng), rng, (32, 30, 1 + i % 2 * 2), forms=_forms(i, number))
 
 
 @pytest.mark.parametrize("number", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_batch_norms_that_become_thresholds(rng, tmp_path, number):
     limits = 0
     for _ in range(number):
-        network = check(tmp_path, random_genotype(BARE, rng), rng, (19, 16, 1))
+        network = check(tmp_path, random_genotype(BARE, rng), rng, (19, 16, 1), forms=ACTIVATIONS)
         limits += sum(table.endswith("_limits") for table in network.tables)
     assert limits
 

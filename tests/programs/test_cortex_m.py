@@ -13,6 +13,7 @@ from helpers import ROOT
 from sample_networks import random_model
 
 from bars_tf.export.plain_c.proof import run
+from bars_tf.export.settings import ACTIVATIONS
 from bars_tf.space.genotype import Genotype
 
 pytestmark = pytest.mark.long
@@ -50,12 +51,13 @@ def emulate(directory, sources, arguments=(), options=(), emulator=(), board=M4)
     return done.stdout
 
 
+@pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_microcontroller_computes_the_network(name, tmp_path, rng, capsys):
+def test_a_microcontroller_computes_the_network(name, activations, tmp_path, rng, capsys):
     """And what it needs: flash, RAM, and instructions an image, in the table of docs/guide/export.md."""
     shape, classes = NETWORKS[name]
     genotype = Genotype.load(ROOT / "configs" / "genotypes" / f"{name}.json")
-    network, _ = written(tmp_path, random_model(genotype, rng, shape, classes), genotype)
+    network, _ = written(tmp_path, random_model(genotype, rng, shape, classes), genotype, activations=activations)
     images = rng.normal(size=(4, *shape)).astype(np.float32)
     images.tofile(tmp_path / "images")
     sources = (tmp_path / "net.c", tmp_path / "net_test.c")
@@ -75,5 +77,6 @@ def test_a_microcontroller_computes_the_network(name, tmp_path, rng, capsys):
     flash, data, ram = map(int, size.splitlines()[1].split()[:3])
     assert data == 0 and ram == network.ram_bytes and 0 < flash - network.flash_bytes < 10000 and stack < 1000
     with capsys.disabled():
-        print(f"\n{name}: " + json.dumps({"flash": flash, "constants": network.flash_bytes, "ram": ram, "stack": stack,
-                                          "instructions": instructions}))
+        print(f"\n{name}, {activations}: " + json.dumps({
+            "flash": flash, "constants": network.flash_bytes, "ram": ram, "stack": stack,
+            "instructions": instructions}))

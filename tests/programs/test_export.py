@@ -10,6 +10,8 @@ from bars_tf.cli import evaluate, export, summary
 from bars_tf.cli.command_line import parse
 from bars_tf.data import pipeline
 from bars_tf.errors import InputError
+from bars_tf.export import package
+from bars_tf.export.plain_c.proof import compiler
 from bars_tf.network.model_files import load_model
 from bars_tf.training.evaluation import accuracy, as_classifier
 
@@ -27,6 +29,21 @@ def test_export_writes_all_files(exported):
     names = {f"tiny_net{end}" for end in (".py", ".h5", "_weights.h5", "_weights_notop.h5", ".json", ".tflite",
                                           ".c", ".h", "_test.c")}
     assert {path.name for path in output.iterdir()} == {*names, "Makefile", "README.md"}
+
+
+@pytest.mark.skipif(not compiler(), reason="needs a C compiler")
+def test_activations_of_16_bits(untrained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(package, "PROOF_IMAGES", 64)
+    done = []
+    for flags in ([], ["--c_activations=float16"]):
+        output = tmp_path / f"out{len(done)}"
+        export.main(parse("export", [f"--workdir={untrained}", "--name=tiny_net", f"--output={output}", "--format=c",
+                                     *flags]))
+        done.append(int(re.search(r"#define TINY_NET_RAM (\d+)", (output / "tiny_net.h").read_text())[1]))
+    card = (output / "README.md").read_text()
+    assert f"{done[1]:,} bytes of RAM for float16 activations" in card and "--c_activations=float16\n" in card
+    assert re.search(r"64 of 64 test images have to the last bit .* are right, \d+ in Keras", card)
+    assert "float16 activations" in capsys.readouterr().err and done[0] / 2 < done[1] < 0.6 * done[0]
 
 
 @needs_engine
@@ -71,6 +88,8 @@ def test_unfinished_run_names_the_command(tmp_path):
 @pytest.mark.parametrize("flags, words", [
     (["--format=zip"], "--format=zip: must be some of zoo, tflite, c"), (["--format="], "--format=: must be some of"),
     (["--format=c,,zoo"], "--format=c,,zoo: must be some of"), (["--name=2net"], "--name=2net: must be a letter"),
+    (["--c_activations=int16"], "--c_activations=int16: must be one of float32, float16"),
+    (["--c_activations=float16", "--format=zoo,tflite"], "--c_activations=float16: needs c in --format"),
     (["--name=void"], "--name=void: is a word of C"), (["--name=if", "--format=c"], "--name=if: is a word of C")])
 def test_formats_and_names_that_are_refused(tmp_path, flags, words):
     with pytest.raises(InputError, match=words):

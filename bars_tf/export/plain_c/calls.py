@@ -10,7 +10,7 @@ from bars_tf.network.layers import Layer, Layers
 
 
 class Tensor(NamedTuple):
-    """Memory of `size` floats, or of words of 32 signs if it is `packed`; one of the caller's has a name."""
+    """Memory of `size` activations, or of words of 32 signs if it is `packed`; one of the caller's has a name."""
 
     number: int
     size: int
@@ -77,12 +77,14 @@ class CallList:
 
     Attributes:
         affine: scale and offset of each batch norm, by name; a scale of the kernel is part of them.
+        held: names of the batch norms whose results are activations; of the others only signs are read.
     """
 
     def __init__(self, layers: Layers, weights: Mapping[str, Sequence[np.ndarray]], scaled: bool):
         self.layers, self.weights, self.scaled = layers, weights, scaled
         self.calls: list[Call] = []
         self.affine: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.held: set[str] = set()
         self._values: dict[int, Tensor] = {}  # by layer
         self._signs: dict[int, Tensor] = {}
         self._count = 0
@@ -134,12 +136,15 @@ class CallList:
         self.affine[layer.name] = values
         scale, offset = (Constant(f"{layer.name}_{name}", value) for name, value in zip(("scale", "offset"), values))
         only_signs = self._is_only_read_by(number, "binary_conv", "shift", "subsample")
+        if not only_signs:
+            self.held.add(layer.name)
         height, width, channels = layer.shape
         if kernels and not binary:
             conv = self.layers[convolutions[0]]
             x = conv.inputs[0]
-            self._make(number, "convolution", x, self._window(conv, self.layers[x]),
-                       Constant(f"{conv.name}_kernel", kernels[0]), scale, offset)
+            self._make(number, "convolution", x, int(self._values[x].name == "image"),
+                       self._window(conv, self.layers[x]), Constant(f"{conv.name}_kernel", kernels[0]),
+                       scale, offset)
             return
         if binary:
             self._values[number] = self._tensor(layer.elements)

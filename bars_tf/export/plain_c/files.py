@@ -24,13 +24,15 @@ class Network(NamedTuple):
         lines: of the C function that computes it.
         tables: its constants.
         windows: of its convolutions and poolings.
-        sizes: of its memories of floats and of words.
+        sizes: of its memories of activations and of words.
+        activations: of `settings.ACTIVATIONS`.
     """
 
     lines: tuple[str, ...]
     tables: Mapping[str, np.ndarray]
     windows: tuple[Window, ...]
     sizes: tuple[int, int]
+    activations: str
 
     @property
     def flash_bytes(self) -> int:
@@ -40,10 +42,10 @@ class Network(NamedTuple):
     @property
     def ram_bytes(self) -> int:
         """Bytes of the memory for activations."""
-        return 4 * sum(self.sizes)
+        return np.dtype(self.activations).itemsize * self.sizes[0] + 4 * self.sizes[1]
 
 
-def network_of(calls: Sequence[Call]) -> Network:
+def network_of(calls: Sequence[Call], activations: str) -> Network:
     """Plans the memory of the calls and writes them as lines of C."""
     calls = in_saving_order(without_copies(calls))
     found, sizes = places(calls)
@@ -52,7 +54,7 @@ def network_of(calls: Sequence[Call]) -> Network:
 
     def text(value: Any, first: int = 0) -> str:
         if isinstance(value, Tensor):
-            return value.name or _at("words" if value.packed else "floats", found[value] + first)
+            return value.name or _at("words" if value.packed else "values", found[value] + first)
         if isinstance(value, Constant):
             tables[value.name] = value.values
             return _at(value.name, value.first)
@@ -64,7 +66,7 @@ def network_of(calls: Sequence[Call]) -> Network:
 
     lines = [f"{call.function}({', '.join((text(call.output, call.first), *map(text, call.inputs + call.arguments)))});"
              for call in calls]
-    return Network(tuple(lines), tables, tuple(windows), sizes)
+    return Network(tuple(lines), tables, tuple(windows), sizes, activations)
 
 
 def _at(name: str, place: int) -> str:
@@ -107,8 +109,10 @@ def _float(value: float) -> str:
 def _source(name: str, network: Network) -> Iterable[str]:
     macro = name.upper()
     yield f'#include "{name}.h"\n'
+    if network.activations == "float16":
+        yield "#define FLOAT16_ACTIVATIONS\n"
     yield (TEMPLATES / "operations.c").read_text(encoding="utf-8")
-    for kind, size in zip(("float floats", "uint32_t words"), network.sizes):
+    for kind, size in zip(("value values", "uint32_t words"), network.sizes):
         if size:
             yield f"static {kind}[{size}];"
     yield ""

@@ -22,31 +22,35 @@ BATCH = 16
 class PlainC(NamedTuple):
     """Bytes of constants and of memory for activations; the proof is None where there is no compiler."""
 
+    activations: str  # of `settings.ACTIVATIONS`
     flash_bytes: int
     ram_bytes: int
     proof: CProof | None
 
     def __str__(self) -> str:
-        return f"{self.flash_bytes:,} bytes of constants in flash, {self.ram_bytes:,} bytes of RAM for activations"
+        return (f"{self.flash_bytes:,} bytes of constants in flash, {self.ram_bytes:,} bytes of RAM for "
+                f"{self.activations} activations")
 
     def to_dict(self) -> dict[str, Any]:
         return {**self._asdict(), "proof": self.proof and self.proof.to_dict()}
 
 
 def write_and_prove(directory: Path, name: str, genotype: Genotype, model: tf.keras.Model, facts: Facts,
-                    images: np.ndarray, logits: np.ndarray) -> PlainC:
+                    activations: str, images: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> PlainC:
     """Writes NAME.c, NAME.h, NAME_test.c and a Makefile for `model`, the trained network of `genotype`.
 
     Args:
-        images: [images, height, width, channels] of the proof.
+        activations: of `settings.ACTIVATIONS`.
+        images: [images, height, width, channels] of the proof, with their labels [images].
         logits: of the model for these, [images, classes].
     Raises: Failure if the C code does not compute the network.
     """
     calls = CallList(layers_of(genotype, facts.input_shape, logits.shape[1]),
                      {layer.name: layer.get_weights() for layer in model.layers if layer.weights},
                      scaled=genotype.space.kernel_quantizer == "magnitude_aware_sign")
-    network, ordered = files.network_of(calls.calls), reference(genotype, model, calls.affine)
+    network, ordered = files.network_of(calls.calls, activations), reference(genotype, model, calls, activations)
     files.write(directory, name, network, facts.input_shape, facts.mean, facts.std,
                 predict(ordered, noise(NOISE_IMAGES, facts.input_shape), BATCH))
-    return PlainC(network.flash_bytes, network.ram_bytes,
-                  prove(directory, name, images, logits, predict(ordered, images, BATCH)))
+    return PlainC(activations, network.flash_bytes, network.ram_bytes,
+                  prove(directory, name, images, labels, logits, predict(ordered, images, BATCH),
+                        activations))

@@ -1,13 +1,13 @@
-"""The Keras network that rounds as its C code does: every sum is added in the order of `templates/operations.c`.
+"""The Keras network that rounds as its C code does: every sum is added in the order of `templates/operations.c`, and
+activations are rounded to float16 where that does so.
 
 Where a sum rounds across 0 a sign flips, and the logits of an image differ visibly. Against this network a difference
 is a fault instead.
 """
 
-from collections.abc import Mapping
+import functools
 
-import numpy as np
-
+from bars_tf.export.plain_c.calls import CallList
 from bars_tf.legacy_keras import tf
 from bars_tf.network.builder import build
 from bars_tf.network.keras_network import KerasFactory
@@ -15,24 +15,37 @@ from bars_tf.space.genotype import Genotype
 
 
 @tf.autograph.experimental.do_not_convert  # as `build_network`
-def reference(genotype: Genotype, model: tf.keras.Model, affine: Mapping[str, tuple[np.ndarray, np.ndarray]]
-              ) -> tf.keras.Model:
+def reference(genotype: Genotype, model: tf.keras.Model, calls: CallList, activations: str) -> tf.keras.Model:
     """A model that computes what `model`, the trained network of `genotype`, does.
 
     Args:
-        affine: scale and offset of each batch norm, as C has them.
+        calls: of the C code.
+        activations: of `settings.ACTIVATIONS`.
     """
     image = tf.keras.layers.Input(model.input_shape[1:])
-    logits = build(_OrderedFactory(genotype, model.output_shape[-1]), image, image.shape[-1])
+    factory = _OrderedFactory(genotype, model.output_shape[-1], calls, activations)
+    logits = build(factory, image, image.shape[-1])
     ordered = tf.keras.Model(image, logits)
     for layer in ordered.layers:
         if layer.weights:
-            layer.set_weights(affine.get(layer.name) or model.get_layer(layer.name).get_weights())
+            layer.set_weights(calls.affine.get(layer.name) or model.get_layer(layer.name).get_weights())
     return ordered
 
 
 class _OrderedFactory(KerasFactory):
     """Layers that take their sums one term after the other, multiplication and addition rounded apart."""
+
+    def __init__(self, genotype: Genotype, num_classes: int, calls: CallList, activations: str):
+        super().__init__(genotype, num_classes)
+        self.calls, self.activations = calls, activations
+
+    def _held(self, x):
+        """What C reads back of a tensor."""
+        if self.activations == "float32":
+            return x
+        largest = tf.float16.max
+        return tf.keras.layers.Lambda(
+            lambda x: tf.cast(tf.cast(tf.clip_by_value(x, -largest, largest), tf.float16), tf.float32))(x)
 
     def kernel_quantizer(self):
         return "ste_sign"  # a scale of the kernel is in that of the batch norm; sums of signs are exact in any order
@@ -41,18 +54,23 @@ class _OrderedFactory(KerasFactory):
         return _Conv2D(self._count(target), kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
 
     def batch_norm(self, x, channels, name, scale=None):
-        return _Affine(name=name)(x)
+        if name in self.calls.held:
+            return self._held(_Affine(name=name)(x))
+        return _Affine(name=name)(self._held(x))
+
+    def _sum(self, terms):
+        return functools.reduce(lambda x, y: self._held(super(_OrderedFactory, self)._sum([x, y])), terms)
 
     def pool(self, x, kind, size, stride=1, scale=None):
         if kind == "max_pool":
             return super().pool(x, kind, size, stride)
-        return _AveragePooling2D(size, strides=stride, padding="same")(x)
+        return self._held(_AveragePooling2D(size, strides=stride, padding="same")(x))
 
     def average_pool(self, x):
         return self.pool(x, "avg_pool", 2, stride=2)
 
     def head(self, x, source):
-        return _Dense(self.num_classes, name="head")(_Mean()(x))
+        return _Dense(self.num_classes, name="head")(self._held(_Mean()(x)))
 
 
 def _sum(terms):

@@ -16,7 +16,8 @@ from bars_tf.space.encoding import random_genotype
 
 @needs_compiler
 @pytest.mark.parametrize("template, option", [
-    ("operations.c", "-O2"), ("operations.c", "-D__POPCNT__"), ("network_test.c", "-O2")])
+    ("operations.c", "-O2"), ("operations.c", "-D__POPCNT__"), ("operations.c", "-DFLOAT16_ACTIVATIONS"),
+    ("network_test.c", "-O2")])
 def test_templates_compile_as_they_stand(tmp_path, template, option):
     for compiler in COMPILERS:
         done = subprocess.run([compiler, *STRICT, option, "-c", TEMPLATES / template, "-o", tmp_path / "out.o"],
@@ -29,6 +30,31 @@ def test_floats_are_written_exactly():
     for value in (*values[np.isfinite(values)], 0, -0.0, 1, 1e6, 16777216, -3e38, 1e-45):
         text = _float(value)
         assert np.float32(text) == np.float32(value) and ("." in text or "e" in text)
+
+
+@needs_compiler
+def test_activations_of_16_bits_are_float16(tmp_path, rng):
+    """All of them are loaded exactly; what is stored is rounded as NumPy does, halves to even; the largest is kept."""
+    (tmp_path / "float16.c").write_text('''#define FLOAT16_ACTIVATIONS
+#include "operations.c"
+void load(float *y, const value *x, int n) { for (int i = 0; i < n; i++) y[i] = loaded(x[i]); }
+void store(value *y, const float *x, int n) { for (int i = 0; i < n; i++) y[i] = stored(x[i]); }
+''')
+    subprocess.run([COMPILERS[0], "-std=c99", "-shared", "-fPIC", "-I", TEMPLATES, "-o", tmp_path / "float16.so",
+                    tmp_path / "float16.c"], check=True)
+    library = ctypes.CDLL(str(tmp_path / "float16.so"))
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    loaded = np.empty(len(halves), np.float32)
+    library.load(loaded.ctypes, halves.ctypes, len(halves))
+    np.testing.assert_array_equal(loaded.view(np.uint32), halves.astype(np.float32).view(np.uint32))
+    middles = (loaded[:-1] + loaded[1:]) / 2
+    floats = np.concatenate([loaded, middles, *(np.nextafter(middles, np.float32(end)) for end in (-9, 9)),
+                             rng.normal(size=1000).astype(np.float32), np.float32([65519, -65519, 65520, -1e30])])
+    stored = np.empty(len(floats), np.uint16)
+    library.store(stored.ctypes, floats.ctypes, len(floats))
+    expected = np.clip(floats, -65504, 65504).astype(np.float16).view(np.uint16)
+    np.testing.assert_array_equal(stored, expected)
 
 
 @needs_compiler

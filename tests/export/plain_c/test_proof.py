@@ -23,13 +23,15 @@ def network(tmp_path_factory):
     model, directory = random_model(genotype, rng, SHAPE, 6), tmp_path_factory.mktemp("net")
     _, ordered = written(directory, model, genotype)
     images = rng.normal(size=(20, *SHAPE)).astype(np.float32)
-    return directory, images, predict(model, images), predict(ordered, images)
+    logits = predict(model, images)
+    return directory, images, logits.argmax(axis=1), logits, predict(ordered, images), "float32"
 
 
 @needs_compiler
 def test_a_proven_network(network):
     found = proof.prove(network[0], "net", *network[1:])
-    assert (found.equal, found.agreement.same_class) == (20, 20) and found.median < 1e-6
+    assert (found.equal, found.agreement.same_class, found.correct, found.correct_in_keras) == (20,) * 4
+    assert found.median < 1e-6
     assert str(found).startswith("20 of 20 test images have to the last bit the logits of Keras")
 
 
@@ -43,7 +45,7 @@ def test_a_proven_network(network):
     (r"return largest", lambda m: "returns largest"),
 ], ids=["signs", "scale", "bias", "nan", "add", "syntax"])
 def test_other_networks_are_refused(network, tmp_path, pattern, change):
-    directory, images, logits, ordered = network
+    directory, *arguments = network
     for path in directory.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     text = (directory / "net.c").read_text()
@@ -51,17 +53,18 @@ def test_other_networks_are_refused(network, tmp_path, pattern, change):
     assert changed != text
     (tmp_path / "net.c").write_text(changed)
     with pytest.raises(Failure, match="^refused: net.c does not") as error:
-        proof.prove(tmp_path, "net", images, logits, ordered)
+        proof.prove(tmp_path, "net", *arguments)
     assert "\n" not in str(error.value)
 
 
 @needs_compiler
 def test_logits_of_another_model_are_refused(network):
-    directory, images, logits, ordered = network
-    with pytest.raises(Failure, match="does not compute what was trained: 20 of 20 .* 0 have the same class"):
-        proof.prove(directory, "net", images, -logits, ordered)
+    directory, images, labels, logits, ordered, _ = network
+    for activations, end in (("float32", "in Keras$"), ("float16", "without --c_activations it may$")):
+        with pytest.raises(Failure, match=f"does not compute .*: 20 of 20 .* 0 have the same class.*{end}"):
+            proof.prove(directory, "net", images, labels, -logits, ordered, activations)
     with pytest.raises(Failure, match="does not compute what was trained: 0 of 20"):
-        proof.prove(directory, "net", images, logits, ordered + 0.01 * np.ptp(logits))
+        proof.prove(directory, "net", images, labels, logits, ordered + 0.01 * np.ptp(logits), "float32")
 
 
 def test_without_a_compiler(network, monkeypatch, tmp_path):
