@@ -159,4 +159,4 @@ def _operation(fields: Sequence) -> Operation:
 
 def _about(path: Path) -> dict[str, str]:
     text = path.read_text(encoding="utf-8", errors="replace")[:10_000] if path.is_file() else ""
-    return {name: value for line in text.splitlines() for name, sign, value in [line.partition("=")] if sign}
+    return {name: value.strip() for line in text.splitlines() for name, sign, value in [line.partition("=")] if sign}

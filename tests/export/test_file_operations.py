@@ -17,8 +17,9 @@ from bars_tf.space.presets import BARS_PAPER
 
 pytest.importorskip("larq_compute_engine")
 SHAPE, CLASSES = (16, 14, 3), 10
+# With 8 channels a kernel can have four signs: two may be equal, of which the converter leaves one out.
 SPACES = {
-    "small": SMALL.replace(layout="NR"), "plain": SMALL.replace(layout="NR", plain_convolutions=True),
+    "small": SMALL.replace(layout="NR", init_channels=16), "plain": SMALL.replace(layout="NR", plain_convolutions=True),
     "full_width": FULL_WIDTH.replace(layout="NR"),
     "transition": TRANSITION.replace(layout="NRN", head_activation="relu"),
     "nasb": NASB.replace(backbone=((8, 1, 1), (16, 2, 1), (24, 1, 1))), "two_paths": TWO_PATHS,
@@ -33,8 +34,8 @@ def check(space, count, rng):
         genotype = random_genotype(space, rng)
         model = build_network(genotype, SHAPE, CLASSES)
         for layer in model.layers:  # an addition of zero would be left out
-            if isinstance(layer, tf.keras.layers.BatchNormalization):
-                layer.set_weights([rng.uniform(0.5, 2, layer.gamma.shape) for _ in range(4)])
+            low = 0.5 if isinstance(layer, tf.keras.layers.BatchNormalization) else -2
+            layer.set_weights([rng.uniform(low, 2, values.shape) for values in layer.get_weights()])
         found = file_operations(conversion.convert(conversion.fusible(genotype, model)))
         assert Counter(found) == Counter(operations(layers_of(genotype, SHAPE, CLASSES), scales_kernels(space)))
         tf.keras.backend.clear_session()
