@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
+
 from bars_tf.cli.settings import Settings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError
 from bars_tf.export.conversion import load_tflite
 from bars_tf.network.model_files import load_model
-from bars_tf.training.evaluation import TFLITE, accuracy, as_classifier
+from bars_tf.training.evaluation import TFLITE, accuracy, as_classifier, by_class
 
 
 def main(settings: Settings) -> None:
@@ -18,8 +20,14 @@ def main(settings: Settings) -> None:
     if network.input_shape != images.image_shape or network.num_classes != images.num_classes:
         raise InputError.of("model", path, f"is for images {network.input_shape} of {network.num_classes} classes; "
                             f"{data.name} has {images.image_shape} of {images.num_classes}")
-    value, count = accuracy(network, images, data.eval_batch_size, settings.run.max_steps, split)
+    confusion = np.zeros((images.num_classes, images.num_classes), int)
+    value, count = accuracy(network, images, data.eval_batch_size, settings.run.max_steps, split, confusion)
+    classes = by_class(confusion)
     if settings.values["json"]:
-        print(json.dumps({"model": path, "dataset": data.name, "split": split, "accuracy": value, "images": count}))
+        print(json.dumps({"model": path, "dataset": data.name, "split": split, "accuracy": value, "images": count,
+                          **classes, "class_names": images.class_names}))
     else:
         print(f"{split} accuracy {value:.2%} on {count:,} images of {data.name}")
+        least, name = min((r, name) for r, name in zip(classes["recall"], images.class_names) if r is not None)
+        print(f"balanced accuracy {classes['balanced_accuracy']:.2%}, the mean over the classes; the least recall is "
+              f"{least:.2%}, of {name}")

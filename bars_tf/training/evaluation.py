@@ -1,7 +1,7 @@
 """Accuracy of a trained network."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,10 +47,11 @@ def accuracy(network: Classifier | tf.keras.Model, images: ImageData, batch_size
     return correct / total, total
 
 
-def recalls(confusion: np.ndarray) -> list[float | None]:
-    """The fraction of each class that is predicted correctly, of counts by (class, predicted class); None for a class
-    without images."""
-    return [float(row[i] / row.sum()) if row.sum() else None for i, row in enumerate(confusion)]
+def by_class(confusion: np.ndarray) -> dict[str, Any]:
+    """Entries of results, of counts by (class, predicted class): `recall`, the fraction of each class that is predicted
+    correctly (None for a class without images), and `balanced_accuracy`, its mean."""
+    recall = [float(row[i] / row.sum()) if row.sum() else None for i, row in enumerate(confusion)]
+    return {"recall": recall, "balanced_accuracy": float(np.mean([value for value in recall if value is not None]))}
 
 
 def as_classifier(model: tf.keras.Model) -> Classifier:

@@ -96,7 +96,6 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
     confusion = np.zeros((images.num_classes, images.num_classes), int)
     test_accuracy, test_images = evaluation.accuracy(model, images.test, images.settings.eval_batch_size,
                                                      run.max_steps, "test", confusion)
-    recall = evaluation.recalls(confusion)
     write_json(directory / "confusion.json", {"split": "test", "class_names": list(images.test.class_names),
                                               "counts": confusion.tolist()})
     cost = cost_at(network, images.image_shape, images.num_classes, budget.device)
@@ -111,8 +110,7 @@ def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSp
         "space": network.space.name, "dataset": images.settings.name, "seed": run.seed,
         "precision": settings.precision, "cost": cost.to_dict(), "search_accuracy": None, "search_seconds": None,
         "train_epochs": settings.train_epochs, "budget": {} if is_float else budget.limits(),  # of binary networks
-        **found, "test_accuracy": test_accuracy, "recall": recall,
-        "balanced_accuracy": float(np.mean([value for value in recall if value is not None])),
+        **found, "test_accuracy": test_accuracy, **evaluation.by_class(confusion),
         "class_names": list(images.train.class_names), "test_images": test_images,
         "train_seconds": sum(seconds.values()), "stage_seconds": seconds,
         "split_sha256": images.train.sha256, "versions": environment.versions(), "machine": environment.machine(),

@@ -14,7 +14,13 @@ def test_evaluate_and_summary_agree_with_the_run(finished, program_here):
     done = program_here("evaluate", f"--model={directory / 'model.h5'}", "--eval_batch_size=64", "--max_steps=3",
                         "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accuracy"] == pytest.approx(summary["test_accuracy"])
+    found = json.loads(done.stdout)
+    assert found["accuracy"] == pytest.approx(summary["test_accuracy"])
+    assert {name: found[name] for name in ("recall", "balanced_accuracy", "class_names")}.items() <= summary.items()
+    done = program_here("evaluate", f"--model={directory / 'model.h5'}", "--eval_batch_size=64", "--max_steps=3")
+    least = min(value for value in summary["recall"] if value is not None)
+    assert done.stdout.splitlines()[1].startswith(f"balanced accuracy {summary['balanced_accuracy']:.2%}, ")
+    assert f"the least recall is {least:.2%}, of " in done.stdout
     done = program_here("summary", f"--genotype={directory / 'genotype.json'}", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["cost"] == summary["cost"]

@@ -25,4 +25,5 @@ def test_accuracy_and_confusion():
 
 
 def test_recall_of_each_class():
-    assert evaluation.recalls(np.array([[8, 1, 1], [0, 0, 0], [0, 3, 1]])) == [0.8, None, 0.25]
+    assert evaluation.by_class(np.array([[8, 1, 1], [0, 0, 0], [0, 3, 1]])) == {
+        "recall": [0.8, None, 0.25], "balanced_accuracy": 0.525}

@@ -3,7 +3,7 @@
 All is checked when a step is traced, because Keras and TensorFlow name what is wrong by operations of theirs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,10 +26,11 @@ class Batch(NamedTuple):
 def batch_of(data: Any) -> Batch:
     """The batch in what Keras hands to a step. Raises FieldError for other data, such as labels that are one-hot."""
     if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3 or not all(hasattr(t, "shape") for t in data):
-        raise FieldError("batch", _kind(data), "must be (images, labels) or (images, labels, weights)")
+        raise FieldError("batch", kind_of(data), "must be (images, labels) or (images, labels, weights)")
     batch = Batch(*data)
+    _check_dtype("labels", batch.labels)
     shape = tf.TensorShape(batch.labels.shape)
-    if shape.rank is not None and (shape.rank > 2 or shape.rank == 2 and shape[-1] not in (1, None)):
+    if shape.rank is not None and (shape.rank not in (1, 2) or shape.rank == 2 and shape[-1] not in (1, None)):
         raise FieldError("shape of the labels", tuple(shape), "must be [B], numbers of classes; of one-hot labels "
                          "tf.argmax(labels, -1) gives them")
     return batch
@@ -38,8 +39,8 @@ def batch_of(data: Any) -> Batch:
 def halves_of(data: Any, class_weights: Sequence[float] | None = None) -> tuple[Batch, Batch]:
     """The batches for the weights and for the alphas; `class_weights` multiply the weights of their images."""
     if not isinstance(data, (tuple, list)) or len(data) != 2 or any(hasattr(half, "shape") for half in data):
-        raise FieldError("batch", _kind(data), f"must be {HALVES}: bars_tf.bilevel, tf.data.Dataset.zip and fit of two "
-                         "arrays make such")
+        raise FieldError("batch", kind_of(data), f"must be {HALVES}: bars_tf.bilevel, tf.data.Dataset.zip and fit of "
+                         "two arrays make such")
     weights, alphas = map(batch_of, data)
     if class_weights is not None:
         weights, alphas = (_weighted(batch, class_weights) for batch in (weights, alphas))
@@ -53,9 +54,10 @@ def _weighted(batch, class_weights):
     return batch._replace(weights=weights)
 
 
-def _kind(data):
+def kind_of(data: Any) -> str:
+    """The types in what should be a batch, for messages."""
     if isinstance(data, (tuple, list)):
-        return f"({', '.join(map(_kind, data))})"
+        return f"({', '.join(map(kind_of, data[:3]))}{', ...' * (len(data) > 3)})"
     return "tensor" if tf.is_tensor(data) else type(data).__name__
 
 
@@ -66,38 +68,34 @@ def check_arrays(images: Any, labels: Any, shape: tuple[int, int, int], num_clas
         return
     check_images(images, shape)
     if labels is not None:
-        labels = batch_of((images, np.asarray(labels))).labels
-        if labels.dtype.kind not in "iufb":
-            raise FieldError("dtype of the labels", labels.dtype.name, "must be a number: that of the class")
-        least, most = np.min(labels, initial=0), np.max(labels, initial=0)
-        if least < 0 or most >= num_classes:
-            raise FieldError("labels", int(least if least < 0 else most), f"must be 0 to {num_classes - 1}, of "
-                             f"num_classes={num_classes}")
+        labels = np.asarray(batch_of((images, np.asarray(labels))).labels)
+        wrong = labels[~((labels >= 0) & (labels < num_classes) & (labels == np.floor(labels)))]
+        if wrong.size:
+            raise FieldError("labels", wrong[0].item(), labels_remedy(num_classes))
+
+
+def labels_remedy(num_classes: int) -> str:
+    """What labels must be."""
+    return f"must be 0 to {num_classes - 1} and whole, for num_classes={num_classes}"
+
+
+def _check_dtype(name, array):
+    try:
+        dtype = tf.as_dtype(array.dtype)
+    except TypeError:  # one of NumPy that TensorFlow has not, such as dates
+        dtype = tf.string
+    if not (dtype.is_integer or dtype.is_floating or dtype.is_bool):
+        raise FieldError(f"dtype of the {name}", array.dtype.name, "must be one of numbers")
 
 
 def check_images(images: Any, shape: tuple[int, int, int]) -> None:
     """Raises FieldError for all but images [B, *shape], or of a shape that is not known yet."""
+    if hasattr(images, "dtype"):
+        _check_dtype("images", images)
     given = tf.TensorShape(getattr(images, "shape", ()))
     if not given.is_compatible_with((None, *shape)):
         raise FieldError("shape of the images", tuple(given), f"must be (B, {', '.join(map(str, shape))}): the "
                          "supernet was made for such images")
-
-
-def read_again(batches: Iterable, shape: tuple[int, int, int], num_classes: int) -> Iterable:
-    """Batches (images, labels) as they were given, or of two arrays, if they can be read again and again; else raises
-    FieldError."""
-    if isinstance(batches, tuple) and len(batches) == 2 and all(hasattr(t, "shape") for t in batches):
-        batches = tf.data.Dataset.from_tensor_slices(batches).batch(256)
-    if not isinstance(batches, Iterable) or iter(batches) is batches:
-        raise FieldError("batches", _kind(batches), "can be read once only, and every candidate reads them: must be a "
-                         "tf.data.Dataset, a list or a Sequence")
-    if isinstance(batches, tf.data.Dataset) and batches.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise FieldError("batches", _kind(batches), "never end: batches.take(n) does")
-    first = next(iter(batches), None)
-    if first is None:
-        raise FieldError("batches", _kind(batches), "are empty: must have one batch or more")
-    check_arrays(*batch_of(first)[:2], shape, num_classes)
-    return batches
 
 
 def halves_of_arrays(images: Any, labels: Any, batch_size: int, supernet: Any, *, sample_weight: Any = None,

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bars_tf.cost.budget import Budget
@@ -29,6 +29,13 @@ def check(budget: Any, sampling: Any, cost_exponent: Any, uniform_share: Any, op
         raise FieldError("cost_exponent", cost_exponent, "must be a number of at least 0")
     if not isinstance(uniform_share, numbers.Real) or not 0 <= uniform_share <= 1:
         raise FieldError("uniform_share", uniform_share, "must be a number from 0 to 1")
+
+
+def check_config(name: str, config: Any, keys: Collection[str]) -> None:
+    """Raises FieldError for a configuration without one of the keys, or with others."""
+    if not isinstance(config, Mapping) or set(config) != set(keys):
+        given = sorted(config) if isinstance(config, Mapping) else config
+        raise FieldError(name, given, f"must be a dictionary of {', '.join(keys)}, as get_{name} returns it")
 
 
 def optimizers(weight_optimizer: Any, arch_optimizer: Any, scaled: bool) -> list[tf.keras.optimizers.Optimizer]:

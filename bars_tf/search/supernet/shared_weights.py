@@ -13,7 +13,9 @@ from bars_tf.cost.tables import cost_tables
 from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
 from bars_tf.network.builder import build, check_arguments
-from bars_tf.search.supernet.batches import check_arrays, check_images
+from bars_tf.search.supernet.batches import check_images
+from bars_tf.search.supernet.checks import Checks
+from bars_tf.search.supernet.compile_options import check_config
 from bars_tf.search.supernet.factory import SupernetFactory
 from bars_tf.search.supernet.relaxation import Sample, limit_inputs, one_hot_sample
 from bars_tf.space.channels import Channels
@@ -108,13 +110,22 @@ class SharedWeights(tf.keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Keras's `predict`: the logits under the most probable choices."""
-        check_arrays(x, None, self.image_shape, self.num_classes)
-        return super().predict(x, *args, **kwargs)
+        with self._checks("images") as checks:
+            return super().predict(checks.of(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Keras's `evaluate`: loss and accuracy under the most probable choices."""
-        check_arrays(x, y, self.image_shape, self.num_classes)
-        return super().evaluate(x, y, *args, **kwargs)
+        with self._checks() as checks:
+            x = x if "_use_cached_eval_dataset" in kwargs else checks.of(x, y)  # that is of `fit`
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Keras's `test_on_batch`."""
+        with self._checks() as checks:
+            return super().test_on_batch(checks.of(x, y), y, *args, **kwargs)
+
+    def _checks(self, form: str = "batches") -> Checks:
+        return Checks(self.image_shape, self.num_classes, form)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments as plain data, from which `from_config` makes a model with weights of its own."""
@@ -123,8 +134,8 @@ class SharedWeights(tf.keras.Model):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> SharedWeights:
-        return cls(SearchSpace.from_dict(config["space"]), tuple(config["input_shape"]), config["num_classes"],
-                   config["seed"])
+        check_config("config", config, ("space", "input_shape", "num_classes", "seed"))
+        return cls(SearchSpace.from_dict(config["space"]), config["input_shape"], config["num_classes"], config["seed"])
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Writes a `.keras` file, which `tf.keras.models.load_model` reads; raises FieldError for the older formats."""

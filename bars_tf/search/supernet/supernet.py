@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.device import Device
 from bars_tf.cost.tables import cost_tables
@@ -10,7 +12,8 @@ from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.optimum import check_budget
 from bars_tf.search.supernet import compile_options, objective
-from bars_tf.search.supernet.batches import batch_of, check_images, halves_of, halves_of_arrays, read_again
+from bars_tf.search.supernet.batches import batch_of, halves_of, halves_of_arrays
+from bars_tf.search.supernet.checks import read_again
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.sampling import Sampler
 from bars_tf.search.supernet.shared_weights import SharedWeights, no_autograph
@@ -20,6 +23,8 @@ from bars_tf.training.distribution import replicas
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
+
+COMPILED = ("weight_optimizer", "arch_optimizer", "budget", "device", "sampling", "cost_exponent", "uniform_share")
 
 
 class Mean(tf.keras.metrics.Mean):
@@ -109,11 +114,14 @@ class Supernet(SharedWeights):
                 "uniform_share": self.sampler.uniform_share}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        optimizers = {name: tf.keras.optimizers.deserialize(config[name])
-                      for name in ("weight_optimizer", "arch_optimizer")}
-        options = {name: value for name, value in config.items() if name != "device"}
-        device = config["device"] and Device.from_dict(config["device"])
-        self.compile(**{**options, **optimizers, "budget": Budget(**config["budget"], device=device)})
+        compile_options.check_config("compile_config", config, COMPILED)
+        try:
+            optimizers = {name: tf.keras.optimizers.deserialize(config[name]) for name in COMPILED[:2]}
+            device = config["device"] and Device.from_dict(config["device"])
+            budget = Budget(**config["budget"], device=device)
+        except (TypeError, KeyError) as error:
+            raise FieldError("compile_config", config, f"is damaged: {error}") from None
+        self.compile(**optimizers, budget=budget, **{name: config[name] for name in COMPILED[4:]})
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, *,
             class_weight: Mapping[int, float] | None = None, **options: Any) -> tf.keras.callbacks.History:
@@ -125,16 +133,24 @@ class Supernet(SharedWeights):
                 half the alphas; `batch_size` (32) of each make a step.
             batch_size, epochs, class_weight, **options: as in `tf.keras.Model.fit`.
         """
+        checks, validation = self._checks("pairs"), self._checks()
         if y is not None:
             x, options = halves_of_arrays(x, y, batch_size or 32, self, **options)
             batch_size = None
-        elif isinstance(x, tf.data.Dataset):  # a step that is traced already would say it by operations
-            for half in halves_of(x.element_spec):
-                check_images(half.images, self.image_shape)
+        else:
+            x = checks.of(x)
         weights = tuple(class_weight.get(i, 1.0) for i in range(self.num_classes)) if class_weight else None
         if weights != self.class_weights:
             self.class_weights, self.train_function = weights, None  # has the step traced anew
-        return super().fit(x, batch_size=batch_size, epochs=epochs, **options)
+        # Keras reads these without `evaluate`, and after a `fit` that broke off those of that one.
+        options["validation_data"], self._eval_data_handler = validation.of(options.get("validation_data")), None
+        with checks, validation:
+            return super().fit(x, batch_size=batch_size, epochs=epochs, **options)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **options: Any) -> Any:
+        """Keras's `train_on_batch`, of a pair of batches."""
+        x, y = self._checks("pairs").check((x, y))
+        return super().train_on_batch(x, y, *args, **options)
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -214,6 +230,9 @@ class Supernet(SharedWeights):
         """Returns the best genotype within the budget: candidates from the alphas, scored on `batches` (see `rank`)."""
         from bars_tf.search.ranking import rank  # late, because `search.ranking` stands above the supernet
 
+        if not all(np.isfinite(alphas.numpy()).all() for alphas in self.arch_variables):
+            raise FieldError("alphas", np.nan, "the search has diverged: a lower learning rate may help, and images "
+                             "must be finite")
         return rank(self, read_again(batches, self.image_shape, self.num_classes), num_samples)[0].genotype
 
 

@@ -211,7 +211,84 @@ def test_all_callbacks_of_keras_are_tested():
     assert {name for name in dir(callbacks) if not name.startswith("_")} == CALLBACKS.keys() | OTHERS
 
 
+def then(*elements):
+    """A generator, or of a Sequence the items: one good element, then the wrong one."""
+    return lambda wrong: iter([*elements, wrong, wrong])
+
+
+class Items(Sequence):
+    def __getitem__(self, index):
+        return self.element[index]
+
+
+HALF, FRACTIONS = (IMAGES[:8], LABELS[:8]), np.where(LABELS == 1, 0.5, LABELS)
+# Batches that are wrong from the second one on, and what is said of them.
+WRONG = {
+    "too large": ((IMAGES[:8], LABELS[:8] + 1), "labels=3: must be 0 to 2"),
+    "negative": ((IMAGES[:8], LABELS[:8] - 1), "labels=-1: must be 0 to 2"),
+    "fractions": ((IMAGES[:8], FRACTIONS[:8]), "labels=0.5: must be 0 to 2 and whole"),
+    "not a number": ((IMAGES[:8], FRACTIONS[:8] * np.nan), "labels=nan: must be 0 to 2"),
+    "names": ((IMAGES[:8], LABELS[:8].astype(str)), "dtype of the labels=.*must be one of numbers"),
+    "one-hot": ((IMAGES[:8], ONE_HOT[:8]), "of one-hot labels tf.argmax"),
+    "no batch of labels": ((IMAGES[:8], np.int64(1)), r"shape of the labels=\(\): must be"),
+    "fewer labels": ((IMAGES[:8], LABELS[:4]), r"batch=\[8, 4\]: must be equally many"),
+    "no images": ((IMAGES[:0], LABELS[:0]), r"batch=\[0, 0\]: must be equally many .* one or more"),
+    "no labels": ((IMAGES[:8], None), "batch=.*must be .images, labels"),
+    "other sizes": ((IMAGES[:8, :6, :6], LABELS[:8]), "shape of the images=.8, 6, 6, 1.: must be"),
+    "no channels": ((IMAGES[:8, ..., 0], LABELS[:8]), "shape of the images=.8, 8, 8.: must be"),
+    "paths": ((IMAGES[:8].astype(str), LABELS[:8]), "dtype of the images=.*must be one of numbers"),
+    "objects": ((IMAGES[:8].astype(object), LABELS[:8]), "dtype of the images='object': must be"),
+    "complex": ((IMAGES[:8].astype(np.complex64), LABELS[:8]), "dtype of the images='complex64': must be"),
+    "of other lengths": ((IMAGES[:8], [[1], [2, 3]]), "batch='lists': must be arrays"),
+}
+READERS = {
+    "fit of a generator": lambda net, batch: net.fit(then((HALF, HALF))((HALF, batch)), steps_per_epoch=2, verbose=0),
+    "fit of a Sequence": lambda net, batch: net.fit(Items([(HALF, HALF), (batch, HALF)]), verbose=0),
+    "evaluate of a generator": lambda net, batch: net.evaluate(then(HALF)(batch), steps=2, verbose=0),
+    "evaluate of a Sequence": lambda net, batch: net.evaluate(Items([HALF, batch]), verbose=0),
+    "validation_data": lambda net, batch: net.fit(pairs(), validation_data=Items([HALF, batch]), verbose=0),
+    "derive": lambda net, batch: net.derive([HALF, batch], num_samples=1),
+    "train_on_batch": lambda net, batch: net.train_on_batch(HALF, batch),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_wrong_batches_are_refused_wherever_they_come(reader, net):
+    for batch, message in [*WRONG.values()][::6 if reader == "derive" else 1]:  # that takes a second each
+        with pytest.raises(ValueError, match=message) as error:
+            READERS[reader](net, batch)
+        assert len(str(error.value).splitlines()) == 1
+
+
+def unknown(images):
+    """A data set that does not say the sizes of its images."""
+    spec = tf.TensorSpec((None,) * images.ndim, tf.float32), tf.TensorSpec((None,), tf.int64)
+    batches = tf.data.Dataset.from_generator(lambda: iter([(images, LABELS[:8])]), output_signature=spec)
+    return tf.data.Dataset.zip((batches, batches))
+
+
+CONFIG = {"space": SPACE.to_dict(), "input_shape": list(SHAPE), "num_classes": CLASSES, "seed": 0}
 REFUSED = {
+    "labels of no class, data set": (lambda net: net.fit(pairs(IMAGES, LABELS + 1), verbose=0), "labels=3: must be"),
+    "fractions, data set": (lambda net: net.evaluate(data(IMAGES, FRACTIONS), verbose=0), "labels=0.5: must be"),
+    "labels that are nan, data set": (lambda net: net.evaluate(data(IMAGES, FRACTIONS * np.nan)), "labels=nan: must"),
+    "names of classes, data set": (lambda net: net.fit(pairs(IMAGES, LABELS.astype(str))), "dtype of the labels='str"),
+    "sizes that show late": (lambda net: net.fit(unknown(IMAGES[:8, :6]), verbose=0), "images=.None, 6, 8, 1.: "),
+    "fewer labels, evaluate": (lambda net: net.evaluate(IMAGES, LABELS[1:]), r"batch=\[16, 15\]: must be equally"),
+    "labels of no class, test_on_batch": (lambda net: net.test_on_batch(IMAGES, LABELS + 1), "labels=3: must be"),
+    "other images, predict of a generator": (lambda net: net.predict(then(IMAGES)(IMAGES[:, 1:])), "images=.*7, 8, 1"),
+    "a dictionary, predict": (lambda net: net.predict(iter([{"x": IMAGES}])), "batch='dict': must be images"),
+    "an empty config": (lambda net: Supernet.from_config({}), r"config=\[\]: must be a dictionary of space, "),
+    "no config": (lambda net: Supernet.from_config(None), "config=None: must be a dictionary of space, "),
+    "an unknown key": (lambda net: Supernet.from_config({**CONFIG, "x": 1}), "config=.*'x'.*: must be"),
+    "a config of another shape": (lambda net: Supernet.from_config({**CONFIG, "input_shape": 3}), "input_shape=3: m"),
+    "a config without a space": (lambda net: Supernet.from_config({**CONFIG, "space": None}), "search space: expected"),
+    "a config of another space": (lambda net: Supernet.from_config({**CONFIG, "space": {"y": 1}}), "unknown field 'y'"),
+    "an empty compile_config": (lambda net: net.compile_from_config({}), "compile_config=.*: must be a dictionary of"),
+    "a damaged compile_config": (lambda net: net.compile_from_config({**net.get_compile_config(), "budget": {"y": 1}}),
+                                 "compile_config=.*is damaged: .*'y'"),
+    "a damaged optimizer": (lambda net: net.compile_from_config({**net.get_compile_config(), "arch_optimizer": {}}),
+                            "arch_optimizer=|compile_config=.*is damaged"),
     "batches without pairs": (lambda net: net.fit(data(IMAGES, LABELS), verbose=0), "must be .*images, labels"),
     "Sequence without pairs": (lambda net: net.fit(Sequence(BATCHES[0]), verbose=0), "must be .*images, labels"),
     "train_on_batch": (lambda net: net.train_on_batch(IMAGES, LABELS), "must be .*images, labels"),
@@ -227,7 +304,7 @@ REFUSED = {
     "other images, derive": (lambda net: net.derive([(IMAGES[..., [0, 0]], LABELS)]), "images=.*8, 8, 2"),
     "labels of no class": (lambda net: net.evaluate(IMAGES, LABELS + 1), "labels=3: must be 0 to 2"),
     "labels of no class, derive": (lambda net: net.derive([(IMAGES, LABELS - 1)]), "labels=-1: must be 0 to 2"),
-    "names of classes": (lambda net: net.evaluate(IMAGES, LABELS.astype(str)), "dtype of the labels=.*number"),
+    "names of classes": (lambda net: net.evaluate(IMAGES, LABELS.astype(str)), "dtype of the labels=.*numbers"),
     "averaged variables": (lambda net: made(weight_optimizer=tf.keras.optimizers.Adam(use_ema=True)), "use_ema=True"),
     "a large batch": (lambda net: net.fit(IMAGES, LABELS, verbose=0), "batch_size=32: must be 1 to 8"),
     "fewer labels": (lambda net: net.fit(IMAGES, LABELS[1:]), "x, y=.*equally many"),
@@ -269,6 +346,14 @@ def test_a_supernet_refuses(what, net):
     with pytest.raises(ValueError, match=message) as error:
         call(net)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_search_that_has_diverged_says_so(net):
+    alphas = net.arch_variables[0].numpy()
+    net.arch_variables[0].assign(alphas * np.nan)
+    with pytest.raises(ValueError, match="alphas=nan: the search has diverged"):
+        net.derive(data(IMAGES, LABELS))
+    net.arch_variables[0].assign(alphas)
 
 
 def test_layers_that_do_not_train_are_refused(eager):
