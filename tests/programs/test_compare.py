@@ -63,6 +63,16 @@ def test_flags_of_networks(tmp_path):
 
 
 @pytest.mark.long
+def test_a_comparison_within_a_time(program, tmp_path):
+    done = program("compare", *TINY, "--budget_bops=none", "--budget_ops=none", "--device=rpi4b",
+                   "--budget_latency=250us", "--references=quicknet", "--train_seeds=1", f"--workdir={tmp_path}")
+    assert done.returncode == 0 and "budget 250 µs, estimated" in done.stdout, done.stderr
+    networks = json.loads((tmp_path / "compare.json").read_text())["networks"]
+    assert {network["kind"] for network in networks} == {"random", "reference"}
+    assert all(0 < network["cost"]["latency_us"] <= 250 for network in networks)
+
+
+@pytest.mark.long
 def test_a_killed_comparison_ends_as_one_that_was_not(program, tmp_path):
     flags = [*TINY, "--num_random=2", "--references=none", "--train_epochs=4", "--max_steps=10", "--deterministic"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -38,6 +38,15 @@ def test_training_settings(program, tmp_path):
 
 
 @pytest.mark.long
+def test_architectures_within_a_time(program, tmp_path):
+    done = program("tune", *TINY, "--what=architecture", "--tuner=random", "--max_trials=2", "--budget_ops=none",
+                   "--device=rpi4b", "--budget_latency=250us", f"--workdir={tmp_path / 'work'}")
+    assert done.returncode == 0 and "of 250" in done.stdout and "µs, estimated" in done.stdout, done.stderr
+    assert 0 < json.loads((tmp_path / "work" / "summary.json").read_text())["cost"]["latency_us"] <= 250
+    assert json.loads((tmp_path / "work" / "device.json").read_text())["name"] == "rpi4b"
+
+
+@pytest.mark.long
 def test_architectures_after_a_kill(program, tmp_path):
     """Killed in its second trial, the same command resumes with that one."""
     flags = [*TINY, "--what=architecture", "--tuner=random", "--max_trials=3", f"--workdir={tmp_path / 'work'}"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.features import Features
-from bars_tf.cost.measures import MEASURES, PEAK, Cost
+from bars_tf.cost.measures import MEASURES, PEAK, UNITS, Cost
 from bars_tf.cost.tables import CellCosts, CostTables
 from bars_tf.errors import FieldError
 from bars_tf.search.derivation.pareto import Front, group_front, join
@@ -134,7 +134,7 @@ def check_budget(tables: CostTables, budget: Budget) -> None:
         smallest, largest = cost_range(tables, name)
         if limit < smallest:
             raise FieldError(name, limit, "is below the smallest network of the space: it reaches from "
-                             f"{smallest:.6g} to {largest:.6g}")
+                             f"{smallest:.6g} to {largest:.6g} {UNITS[name]}")
     if len(budget.limits()) > 1:
         most_probable(Choices(*map(np.zeros, shapes(tables.space))), tables, budget)
 
