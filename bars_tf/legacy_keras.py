@@ -40,8 +40,7 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
         try:
             import larq
         except ModuleNotFoundError as error:
-            raise ImportError(f"{error.name} is not installed; on Python 3.13 pip does so by: pip install --no-deps "
-                              "larq larq-zoo zookeeper") from None
+            raise ImportError(f"{error.name} is not installed: pip install --no-deps larq larq-zoo zookeeper") from None
     return tensorflow, larq
 
 

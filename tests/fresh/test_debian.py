@@ -6,7 +6,6 @@ Needs root, debootstrap and a network; `bin/test --long -s -k debian` prints tim
 import os
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
@@ -51,18 +50,3 @@ def test_debian(release, has_engine, tmp_path):
     if has_engine:
         call("bin/evaluate", "--model=tiny_net/tiny_net.tflite", "--max_steps=2")
     call("bin/test")
-
-
-@pytest.mark.parametrize("minor", [10, 11, 12, 13])
-def test_cuda_packages_fit_together(minor, tmp_path):
-    """Nothing is downloaded but what the packages say of themselves; no GPU is needed."""
-    python = subprocess.run([ROOT / "bin" / "_python", "--find", f">=3.{minor},<3.{minor + 1}"], capture_output=True,
-                            text=True, check=False).stdout.strip()
-    if not python:
-        pytest.skip(f"no Python 3.{minor}")
-    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    done = subprocess.run([sys.executable, "-m", "pip", "--python", tmp_path / "venv" / "bin" / "python", "install",
-                           "--quiet", "--dry-run", "--report", tmp_path / "report.json", f"{ROOT}[gpu]"], text=True,
-                          capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "nvidia-cudnn" in (tmp_path / "report.json").read_text()
