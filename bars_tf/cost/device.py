@@ -50,6 +50,7 @@ class Device:
         measured: microseconds of single operations, by their texts; they go before the constants.
         description, engine, date, source: for people: the device, version of the engine, when and by whom measured.
         threads: of the interpreter.
+        origin: the file that it was read from, for messages.
     """
 
     name: str
@@ -60,14 +61,15 @@ class Device:
     threads: int = 1
     date: str = ""
     source: str = ""
+    origin: str = dataclasses.field(default="", compare=False)
 
     def time_us(self, operation: Operation) -> float:
         """The time of an operation in microseconds; raises InputError if the device does not say it."""
         time = self._measured.get(str(operation))
         if time is None:
             if operation.kind not in self._constants:
-                raise InputError.of("device", self.name, f"has no constants of {operation.kind}, which networks of "
-                                    f"this space need ({operation})")
+                raise InputError.of("device", self.origin or self.name, f"has no constants of {operation.kind}, which "
+                                    f"networks of this space need ({operation})")
             time = self._constants[operation.kind].time_us(operation)
         return round(time / GRID_US) * GRID_US
 
@@ -142,4 +144,4 @@ def load(name_or_path: str) -> Device:
         return Device.from_dict(read_json(SHIPPED / f"{name_or_path}.json"))
     if not name_or_path.endswith(".json"):
         raise ValueError(f"must be one of {', '.join(shipped())}, or a file NAME.json, as bin/device writes it")
-    return Device.from_dict(read_json(name_or_path))
+    return dataclasses.replace(Device.from_dict(read_json(name_or_path)), origin=name_or_path)

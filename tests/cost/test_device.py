@@ -62,12 +62,15 @@ def test_a_wrong_file_is_one_clear_line(values, message, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_name_and_a_missing_kind_are_refused():
+def test_an_unknown_name_and_a_missing_kind_are_refused(tmp_path):
     with pytest.raises(ValueError, match="must be one of pixel1, rpi4b, or a file"):
         devices.load("rpi5")
     without = Device("board", tuple(c for c in DEVICE.constants if c[0] != "LceBconv2d"))
     with pytest.raises(InputError, match="--device=board: has no constants of LceBconv2d, which networks"):
         cost_tables(SMALL, (16, 16, 3), 10, without)
+    without.save(tmp_path / "mine.json")
+    with pytest.raises(InputError, match="--device=.*mine.json: has no constants of LceBconv2d"):
+        cost_tables(SMALL, (16, 16, 3), 10, devices.load(str(tmp_path / "mine.json")))
 
 
 def test_times_are_multiples_of_an_eighth():
