@@ -3,7 +3,7 @@
 All is checked when a step is traced, because Keras and TensorFlow name what is wrong by operations of theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,17 @@ def halves_of(data: Any, class_weights: Sequence[float] | None = None) -> tuple[
     if class_weights is not None:
         weights, alphas = (_weighted(batch, class_weights) for batch in (weights, alphas))
     return weights, alphas
+
+
+def weights_of_classes(given: Mapping[int, float] | None, num_classes: int) -> tuple[float, ...] | None:
+    """The weight of each class by Keras's `class_weight`, where those that are not named have 1; None without any."""
+    if not given:
+        return None
+    if not isinstance(given, Mapping) or not set(given) <= set(range(num_classes)) or not all(
+            isinstance(weight, (int, float, np.number)) and 0 <= weight < np.inf for weight in given.values()):
+        raise FieldError("class_weight", given, f"must be a dictionary of classes 0 to {num_classes - 1} and weights "
+                         "of at least 0")
+    return tuple(given.get(i, 1.0) for i in range(num_classes))
 
 
 def _weighted(batch, class_weights):
@@ -110,6 +121,8 @@ def halves_of_arrays(images: Any, labels: Any, batch_size: int, supernet: Any, *
     check_arrays(*arrays[:2], supernet.image_shape, supernet.num_classes)
     if len({array.shape[:1] for array in arrays}) != 1:
         raise FieldError("x, y", [array.shape for array in arrays], "must be arrays of equally many images and labels")
+    if not 0 <= validation_split < 1:
+        raise FieldError("validation_split", validation_split, "must be a fraction from 0 to below 1")
     count = int(len(arrays[0]) * (1 - validation_split))
     if validation_split:
         validation_data = tuple(array[count:] for array in arrays)

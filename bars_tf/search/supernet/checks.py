@@ -51,6 +51,8 @@ class Checks:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception) and self.error:
             raise self.error from None
+        if isinstance(error, StopIteration):
+            raise FieldError("batches", "generator", "are none: it has ended already") from None
         found = isinstance(error, tf.errors.InvalidArgumentError) and re.search(
             rf"\[{MARK}\] \[(.*?)\] \[(.*?)\] \[(.*?)\]", str(error))
         if found:

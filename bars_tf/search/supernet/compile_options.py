@@ -15,6 +15,9 @@ OWN = {name: "a supernet has its own; optimizers are weight_optimizer and arch_o
        for name in ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics")} | {
     "jit_compile": "XLA cannot compile a supernet, whose step computes other shapes for every sample"}
 
+# The entries of a supernet's `compile_config`.
+COMPILED = ("weight_optimizer", "arch_optimizer", "budget", "device", "sampling", "cost_exponent", "uniform_share")
+
 
 def check(budget: Any, sampling: Any, cost_exponent: Any, uniform_share: Any, options: Mapping[str, Any]) -> None:
     """Raises FieldError for values that an argument cannot have, and for `options` of Keras that a supernet has not."""

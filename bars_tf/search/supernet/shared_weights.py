@@ -137,6 +137,9 @@ class SharedWeights(tf.keras.Model):
         check_config("config", config, ("space", "input_shape", "num_classes", "seed"))
         return cls(SearchSpace.from_dict(config["space"]), config["input_shape"], config["num_classes"], config["seed"])
 
+    def _updated_config(self) -> dict[str, Any]:  # of `to_json`, which has the class without its package
+        return {**super()._updated_config(), "class_name": tf.keras.saving.get_registered_name(type(self))}
+
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Writes a `.keras` file, which `tf.keras.models.load_model` reads; raises FieldError for the older formats."""
         if not str(filepath).endswith(".keras"):

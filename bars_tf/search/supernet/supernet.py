@@ -12,7 +12,7 @@ from bars_tf.errors import FieldError
 from bars_tf.legacy_keras import tf
 from bars_tf.search.derivation.optimum import check_budget
 from bars_tf.search.supernet import compile_options, objective
-from bars_tf.search.supernet.batches import batch_of, halves_of, halves_of_arrays
+from bars_tf.search.supernet.batches import batch_of, halves_of, halves_of_arrays, weights_of_classes
 from bars_tf.search.supernet.checks import read_again
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.sampling import Sampler
@@ -23,8 +23,6 @@ from bars_tf.training.distribution import replicas
 
 METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
            "width_entropy", "depth_entropy", "micro_entropy")
-
-COMPILED = ("weight_optimizer", "arch_optimizer", "budget", "device", "sampling", "cost_exponent", "uniform_share")
 
 
 class Mean(tf.keras.metrics.Mean):
@@ -114,14 +112,14 @@ class Supernet(SharedWeights):
                 "uniform_share": self.sampler.uniform_share}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        compile_options.check_config("compile_config", config, COMPILED)
+        compile_options.check_config("compile_config", config, compile_options.COMPILED)
         try:
-            optimizers = {name: tf.keras.optimizers.deserialize(config[name]) for name in COMPILED[:2]}
+            optimizers = {name: tf.keras.optimizers.deserialize(config[name]) for name in compile_options.COMPILED[:2]}
             device = config["device"] and Device.from_dict(config["device"])
             budget = Budget(**config["budget"], device=device)
         except (TypeError, KeyError) as error:
             raise FieldError("compile_config", config, f"is damaged: {error}") from None
-        self.compile(**optimizers, budget=budget, **{name: config[name] for name in COMPILED[4:]})
+        self.compile(**optimizers, budget=budget, **{name: config[name] for name in compile_options.COMPILED[4:]})
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, *,
             class_weight: Mapping[int, float] | None = None, **options: Any) -> tf.keras.callbacks.History:
@@ -139,7 +137,7 @@ class Supernet(SharedWeights):
             batch_size = None
         else:
             x = checks.of(x)
-        weights = tuple(class_weight.get(i, 1.0) for i in range(self.num_classes)) if class_weight else None
+        weights = weights_of_classes(class_weight, self.num_classes)
         if weights != self.class_weights:
             self.class_weights, self.train_function = weights, None  # has the step traced anew
         # Keras reads these without `evaluate`, and after a `fit` that broke off those of that one.
@@ -230,6 +228,8 @@ class Supernet(SharedWeights):
         """Returns the best genotype within the budget: candidates from the alphas, scored on `batches` (see `rank`)."""
         from bars_tf.search.ranking import rank  # late, because `search.ranking` stands above the supernet
 
+        if not isinstance(num_samples, (int, np.integer)) or num_samples < 0:
+            raise FieldError("num_samples", num_samples, "must be an integer of at least 0")
         if not all(np.isfinite(alphas.numpy()).all() for alphas in self.arch_variables):
             raise FieldError("alphas", np.nan, "the search has diverged: a lower learning rate may help, and images "
                              "must be finite")

@@ -154,6 +154,7 @@ WORKS = {
     "deepcopy": lambda net, path: is_same(net, copy.deepcopy(net)),
     "pickle": lambda net, path: is_same(net, pickle.loads(pickle.dumps(net))),
     "clone_model": lambda net, path: has_same_layers(net, tf.keras.models.clone_model(net)),
+    "to_json": lambda net, path: has_same_layers(net, tf.keras.models.model_from_json(net.to_json())),
     "from_config": lambda net, path: has_same_layers(net, Supernet.from_config(net.get_config())),
 }
 
@@ -278,6 +279,12 @@ REFUSED = {
     "labels of no class, test_on_batch": (lambda net: net.test_on_batch(IMAGES, LABELS + 1), "labels=3: must be"),
     "other images, predict of a generator": (lambda net: net.predict(then(IMAGES)(IMAGES[:, 1:])), "images=.*7, 8, 1"),
     "a dictionary, predict": (lambda net: net.predict(iter([{"x": IMAGES}])), "batch='dict': must be images"),
+    "a generator that has ended": (lambda net: net.fit(iter([]), steps_per_epoch=1), "batches='generator': are none"),
+    "class_weight": (lambda net: net.fit(pairs(), class_weight="balanced"), "class_weight='balanced': must be a dict"),
+    "weights of no class": (lambda net: net.fit(pairs(), class_weight={3: 1.0}), "class_weight={3: 1.0}: must"),
+    "negative weights": (lambda net: net.fit(pairs(), class_weight={0: -1}), "class_weight={0: -1}: must be a dict"),
+    "validation_split": (lambda net: net.fit(IMAGES, LABELS, validation_split=2), "validation_split=2: must be a frac"),
+    "num_samples": (lambda net: net.derive(data(IMAGES, LABELS), num_samples=-1), "num_samples=-1: must be an integer"),
     "an empty config": (lambda net: Supernet.from_config({}), r"config=\[\]: must be a dictionary of space, "),
     "no config": (lambda net: Supernet.from_config(None), "config=None: must be a dictionary of space, "),
     "an unknown key": (lambda net: Supernet.from_config({**CONFIG, "x": 1}), "config=.*'x'.*: must be"),
