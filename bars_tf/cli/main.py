@@ -25,6 +25,7 @@ from bars_tf.errors import Failure, InputError
 # A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
 # `~/.keras/keras.json`, which may ask for channels first, another float type or epsilon, or be damaged.
 FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
+UNREAD = "TQDM_"  # variables that TensorFlow Datasets would read, and fail at wrong values of: its bars are not shown
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
@@ -36,6 +37,8 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
     verbose = False
     console.prepare_streams()
     os.environ |= FOREIGN
+    for name in [name for name in os.environ if name.startswith(UNREAD)]:
+        del os.environ[name]
     try:
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))

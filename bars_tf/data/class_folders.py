@@ -109,11 +109,12 @@ def _is_image(file: str) -> bool:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones; each folder once, whatever links lead to it."""
+    """All files below a folder but hidden ones; each folder once, whatever links lead to it, and none above it."""
     def fail(error: OSError):
         raise error
 
-    found, seen = [], set()
+    above = map(os.stat, folder.absolute().parents)
+    found, seen = [], {(status.st_dev, status.st_ino) for status in above}
     for root, folders, files in os.walk(folder, onerror=fail, followlinks=True):
         status = os.stat(root)
         known = (status.st_dev, status.st_ino) in seen

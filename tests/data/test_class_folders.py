@@ -103,6 +103,7 @@ def test_links_to_folders(tmp_path):
     for name in "ab":
         (tmp_path / "top" / name).symlink_to(tmp_path / "store" / name)
     (tmp_path / "store" / "a" / "again").symlink_to(tmp_path / "store" / "a")  # a circle
+    (tmp_path / "store" / "a" / "above").symlink_to(tmp_path / "top")  # which would make images of b some of a
     assert sum(map(len, found(tmp_path / "top")[0])) == 4
 
 

@@ -33,7 +33,7 @@ def test_settings_of_other_programs(finished, program, tmp_path):
         "TFDS_DATA_DIR": str(place / "none"), "KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_IP": "192.0.2.1",
         "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONSTARTUP": str(place / "keras.py"),
         "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "TMPDIR": str(place / "none"),
-        "PYTHONPATH": ""}
+        "PYTHONPATH": "", "TQDM_MININTERVAL": "nonsense"}
     done = program("search", *TINY, "--strategy=mirrored", f"--workdir={work}", cwd=place, preexec_fn=surround,
                    **environment)
     assert done.returncode == 0, done.stderr
