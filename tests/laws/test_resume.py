@@ -24,6 +24,7 @@ SMALL = ("--flagfile=quickstart.flags", "--init_channels=2", "--stem_channels=2"
          "--width_choices=1", "--primitives=none,bin_conv_3x3", "--budget_ops=100k", "--max_steps=10",
          "--search_epochs=4", "--warmup_epochs=1", "--train_epochs=4", "--num_candidates=3", "--dropout=0.2",
          "--num_finalists=2", "--finalist_epochs=1", "--eval_batch_size=100",
+         "--arch_lr=0.01",  # no decision is made, so that there are several candidates
          "--save_minutes=0.0001", "--deterministic")
 
 SPACE = BARS_PAPER.replace(stem="cifar_2", layout="R", num_nodes=1, init_channels=2, width_choices=(1.0,))
