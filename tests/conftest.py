@@ -37,7 +37,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # A shell starts what runs in its background, and nohup what it starts, with signals ignored: so would be programs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     if config.getoption("--without-tensorflow"):
         sys.meta_path.insert(0, _Forbid)
         collect_ignore.extend(NEED_TENSORFLOW)

@@ -30,8 +30,8 @@ from bars_tf.space.search_space import SearchSpace
 
 
 @pytest.fixture(scope="module", params=[
-    pytest.param((SMALL, 16), id="bars"), pytest.param((FULL_WIDTH, 10), id="full_width", marks=pytest.mark.long),
-    pytest.param((TRANSITION, 8), id="transition"), pytest.param((NASB, 10), id="nasb"),
+    pytest.param((SMALL, 10), id="bars"), pytest.param((FULL_WIDTH, 10), id="full_width", marks=pytest.mark.long),
+    pytest.param((TRANSITION, 8), id="transition", marks=pytest.mark.long), pytest.param((NASB, 10), id="nasb"),
     pytest.param((TWO_PATHS, 8), id="two_paths")])
 def supernet(request):
     """A supernet, and how many of its genotypes the tests look at."""

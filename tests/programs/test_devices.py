@@ -38,17 +38,21 @@ def ended(*processes):
         assert process.returncode == 0, errors[-3000:]
 
 
-def test_two_devices_and_two_processes_are_one_device(tmp_path):
+@pytest.mark.parametrize("sizes", [(12,), pytest.param((12, 6), marks=pytest.mark.long)])
+def test_two_devices_and_two_processes_are_one_device(sizes, tmp_path):
     """20 steps in float64, the last ten of them with alphas, clipped gradients and live batch-norm statistics.
 
     Second candidates are computed on 3 of 12 images, two of them on one device, and on 1 of 6, on one device alone.
     """
     ports = free_ports(2)
-    ended(start(1, "one_device", tmp_path / "one", "--batches=12,6"),
-          start(2, "mirrored", tmp_path / "two", "--batches=12,6"), *(start(
+    batches = f"--batches={','.join(map(str, sizes))}"
+    ended(start(1, "one_device", tmp_path / "one", batches),
+          start(2, "mirrored", tmp_path / "two", batches), *(start(
               1, "multi_worker", tmp_path / f"worker{i}", "--batches=12", task=i, ports=ports) for i in range(2)))
     for run, size, replicas in (("two", 12, 2), ("two", 6, 2), ("worker0", 12, 2), ("worker1", 12, 2),
                                 ("one/strategy", 6, 1)):
+        if size not in sizes:
+            continue
         one, other = (np.load(tmp_path / name / f"{size}.npz") for name in ("one", run))
         assert len(one["drawn"]) == 20 and len(np.unique(one["drawn"], axis=0)) > 5
         assert (one["replicas"], other["replicas"]) == (1, replicas)

@@ -49,7 +49,7 @@ def installed(place, cwd, name, *arguments):
                           text=True, env={**os.environ, "PYTHONPATH": str(place)}, check=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wheel_away_from_the_checkout(tmp_path):
     """Console scripts work from an empty directory, with the shipped configurations."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]

@@ -171,6 +171,7 @@ def test_engine(checkout, environ, tmp_path):
     assert result.stdout.startswith("engine") and result.stderr == ""
 
 
+@pytest.mark.long
 def test_engine_without_packages_for_this_python(checkout, environ):
     (checkout / "setup.cfg").write_text(SETUP.format("bars-stub", f"; python_version < '{THIS}'"))
     result = program(checkout, environ, "export")
@@ -213,7 +214,9 @@ HARMFUL = {"PYTHONIOENCODING": "nonsense", "PYTHONHOME": "/nowhere", "PYTHONMALL
            "VIRTUAL_ENV": "/nowhere", "CONDA_PREFIX": "/nowhere", "PYTHONPERFSUPPORT": "no"}
 
 
-@pytest.mark.parametrize("names", [[name] for name in HARMFUL] + [[*HARMFUL]], ids=lambda names: "+".join(names)[:40])
+@pytest.mark.parametrize("names", [
+    [*HARMFUL], *(pytest.param([name], marks=pytest.mark.long) for name in HARMFUL)],
+    ids=lambda names: "+".join(names)[:40])
 def test_variables_of_other_pythons(names, checkout, environ):
     (checkout / "setup.cfg").write_text(SETUP.format("pip", ""))
     (checkout / "bars_tf" / "cli" / "main.py").write_text("import encodings\n\ndef search():\n    print('ran')\n")
@@ -244,6 +247,7 @@ PIP = {"user": "true", "target": "{0}", "prefix": "{0}", "root": "{0}", "constra
        "break-system-packages": "true", "isolated": "true", "ignore-installed": "true", "report": "{0}/report"}
 
 
+@pytest.mark.long
 def test_settings_of_pip(checkout, environ, tmp_path):
     """Those by which packages are reached hold, others do not; what hinders is named."""
     odd = {f"PIP_{name.upper().replace('-', '_')}": value.format(tmp_path / "none") for name, value in PIP.items()}
@@ -266,6 +270,7 @@ def test_settings_of_pip(checkout, environ, tmp_path):
         "pip follows your PIP_CONFIG_FILE, PIP_INDEX_URL, PIP_RETRIES"), result.stderr
 
 
+@pytest.mark.long
 def test_an_interrupted_set_up(checkout, environ):
     """One line, and nothing left that would keep the next call from working; Ctrl-C goes to pip too."""
     with socket.create_server(("127.0.0.1", 0)) as silent:  # of which pip gets no answer
@@ -287,7 +292,7 @@ def test_an_interrupted_set_up(checkout, environ):
             assert (process.returncode, end[-1]) == (130, "bars_tf: set-up interrupted; the next call repairs it"), end
             assert seen.startswith(f"bars_tf: {begins}"), seen
     result = call(checkout, environ, "-c", PRINT)
-    assert result.returncode == 0 and result.stderr.startswith("bars_tf: adding packages"), result.stderr
+    assert result.returncode == 0 and "adding packages" in result.stderr, result.stderr  # pip may have to end
 
 
 def test_any_directory_and_links(tmp_path):
