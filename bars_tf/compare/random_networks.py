@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bars_tf.cost import input_limit
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import CostTables, cost_of
 from bars_tf.search.derivation import candidates, evolution, optimum
@@ -171,7 +172,7 @@ class _TopologyCosts:
 def _picks(space: SearchSpace, rng: np.random.Generator) -> np.ndarray:
     """Uniform topologies as indices of primitives [BATCH, groups, edges]; "none" where a node has too many inputs."""
     picks = rng.integers(len(space.primitives), size=(BATCH, len(space.groups), len(space.edges)))
-    if space.most_inputs < space.num_nodes:
+    if input_limit.is_limited(space):
         none = space.primitives.index("none")
         order = np.where(picks == none, 2.0, rng.random(picks.shape))  # "none" behind all others
         for target in range(1, space.num_nodes + 1):

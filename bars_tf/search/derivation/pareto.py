@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bars_tf.cost import input_limit
 from bars_tf.cost.features import Features
 
 
@@ -54,7 +55,7 @@ class _Group:
         self.bounds = bounds
         if len(bounds):
             self.bounds = bounds - np.minimum(terms[features.num_edges:features.further].min(0), 0)
-        self.limited = space.most_inputs < space.num_nodes
+        self.limited = input_limit.is_limited(space)
         self.most = space.most_inputs if self.limited else 1  # without a limit, 1 stands for one or more
         self._options = functools.cache(self._options_of)
         first = features.further + 1

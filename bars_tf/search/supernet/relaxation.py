@@ -89,7 +89,9 @@ def entropy(probabilities: tf.Tensor) -> tf.Tensor:
 def limit_inputs(space: SearchSpace, edges: tf.Tensor, order: tf.Tensor | None = None) -> tf.Tensor:
     """Returns the coefficients of edges [groups, edges, primitives] where a node keeps `space.most_inputs` inputs.
 
-    What an edge loses goes to its candidate "none". Args:
+    What an edge loses goes to its candidate "none".
+
+    Args:
         order: which inputs of one-hot samples remain, [groups, edges]: the largest ones. None: of probabilities, the
             fraction of each edge that remains on average (see `cost.input_limit`).
     """

@@ -17,7 +17,7 @@ from bars_tf.search.supernet.batches import check_images
 from bars_tf.search.supernet.checks import Checks
 from bars_tf.search.supernet.compile_options import check_config
 from bars_tf.search.supernet.factory import SupernetFactory
-from bars_tf.search.supernet.relaxation import Sample, limit_inputs, one_hot_sample
+from bars_tf.search.supernet.relaxation import Sample, gumbel_max, limit_inputs, one_hot_sample
 from bars_tf.space.channels import Channels
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, shapes
 from bars_tf.space.genotype import Genotype
@@ -82,7 +82,7 @@ class SharedWeights(tf.keras.Model):
     def most_probable_sample(self) -> Sample:
         """Returns the sample of the most probable choices; of more inputs than a node keeps, the most probable ones."""
         logits = self.logits
-        hard = Choices(*(tf.one_hot(tf.argmax(a, axis=-1), a.shape[-1], dtype=a.dtype) for a in logits))
+        hard = Choices(*(gumbel_max(a, 0.0) for a in logits))
         likeliest = tf.reduce_max(tf.math.log_softmax(logits.edges), axis=-1)
         return one_hot_sample(hard._replace(edges=limit_inputs(self.space, hard.edges, likeliest)))
 
