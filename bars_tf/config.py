@@ -15,7 +15,8 @@ from bars_tf.errors import InputError
 
 # A run that gets one of these saves and ends. When it gets another one, it ends at once, but for those that come again
 # by themselves: shells and services send SIGHUP twice or after SIGTERM, the system SIGXCPU each second beyond a limit.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGQUIT)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGQUIT, signal.SIGUSR1,
+                signal.SIGUSR2)
 REPEATED = (signal.SIGHUP, signal.SIGXCPU)
 
 
@@ -52,6 +53,7 @@ def stop_signals(handler: Callable | signal.Handlers) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
+ADDRESS = re.compile(r"(\[[\da-fA-F:.]+\]|[^\s\[\]:]+):[1-9]\d{0,4}")
 CLUSTER = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -97,7 +99,7 @@ def _task(text: str) -> tuple[str, int, bool]:
     try:
         cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
         addresses = [address for job in cluster.values() for address in job if isinstance(job, list)]
-        wrong = [address for address in addresses if not re.fullmatch(r"\S+:[1-9]\d{0,4}", address)]
+        wrong = [address for address in addresses if not ADDRESS.fullmatch(address)]
     except (KeyError, TypeError, AttributeError):
         raise ValueError("it has another form") from None
     if other := set(cluster) - {"chief", "worker"}:

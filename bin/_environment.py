@@ -6,9 +6,13 @@ extras of setup.cfg, for bin/test. What a set-up took goes to the program in BAR
 in BARS_DOWNLOAD_SECONDS.
 """
 
+import signal
+
+if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the other imports: no trace
+
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time

@@ -24,7 +24,7 @@ from bars_tf.errors import Failure, InputError
 
 # A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
 # `~/.keras/keras.json`, which may ask for channels first, another float type or epsilon, or be damaged.
-FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
+FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "AUTOGRAPH_VERBOSITY": "0"}
 UNREAD = "TQDM_"  # variables that TensorFlow Datasets would read, and fail at wrong values of: its bars are not shown
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 

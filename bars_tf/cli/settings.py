@@ -163,7 +163,8 @@ def _usual_workdir(values: Mapping[str, Any]) -> str:
     if values["backbone"] and not values["genotype"]:
         subject += f"_{values['backbone']}"
     data = next((os.path.basename(path) for name in USER_IMAGES if (path := values[name])), values["dataset"])
-    return "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part) for part in (data, subject, *twin, str(values["seed"])))
+    parts = (data, subject, *twin, str(values["seed"]))
+    return "runs/" + "_".join(re.sub(r"[^\w.-]", "_", part)[:64] for part in parts)
 
 
 def _named_space(values: Mapping[str, Any]) -> tuple[str, SearchSpace]:

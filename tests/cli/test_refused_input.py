@@ -185,6 +185,7 @@ def task_of(cluster, kind="worker", index=0):
     (task_of({"worker": ["host1:2222"] * 2}), "addresses that differ"),
     (task_of({"worker": ["host1", "host2"]}), "'host1' is not an address HOST:PORT"),
     (task_of({"worker": ["host1:port"]}), "'host1:port' is not an address HOST:PORT"),
+    (task_of({"worker": ["[::1]:1", "[::2"]}), "'[::2' is not an address HOST:PORT"),
     (task_of({"worker": WORKERS, "ps": ["host3:2222"]}, "ps"), "not ps"),
     (task_of({"worker": WORKERS, "chief": ["host3:2222", "host4:2222"]}), "there is one chief"),
     (task_of({"worker": WORKERS}, "ps"), "no task 'ps' of index 0"),
