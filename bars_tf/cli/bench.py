@@ -10,7 +10,7 @@ from bars_tf.search.benchmark import Benchmark, run_benchmark
 from bars_tf.training import environment
 
 # What `--quick` changes, where no flag does.
-QUICK = {"init_channels": 8, "layout": "NR", "num_nodes": 2}
+QUICK = {"init_channels": 16, "layout": "NR", "num_nodes": 2}
 
 
 def main(settings: Settings) -> None:

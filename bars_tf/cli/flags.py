@@ -230,7 +230,7 @@ FLAGS: dict[str, dict[str, Flag]] = {
     "Search": {
         "search_epochs": Flag(COUNT, "Epochs of the search, warm-up included."),
         "warmup_epochs": Flag(COUNT_OR_0, "First epochs, in which only the weights are trained.",
-                              "a tenth of the epochs"),
+                              "half of the epochs"),
         "sampling": Flag(one_of(*SAMPLING), "Relaxation of the choices: softmax, gumbel (soft), gumbel_hard "
                          "(straight-through; computes only the sampled operations)."),
         "uniform_share": Flag(FRACTION_OR_ALL, "Fraction of the weight steps that train uniformly drawn networks near "
@@ -244,12 +244,14 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "cost_exponent": Flag(POSITIVE_OR_0, "Strength of the budget in the loss of the alphas, as an exponent of the "
                               "cost factor; 0 ignores the budget."),
         "clip_norm": Flag(POSITIVE_OR_0, "Limit of the global norm of the weights' gradient; 0 for no limit."),
-        "num_candidates": Flag(COUNT, "Genotypes that the supernet scores at the end, the most probable one included; "
-                               "the best one is the result."),
-        "num_finalists": Flag(COUNT_OR_0, "Successive halving: this many candidates start training; the better half by "
-                              "validation accuracy continues every --finalist_epochs, the last one is the result. Not "
-                              "with a teacher or pre-training. 0 takes the best candidate by the supernet."),
-        "finalist_epochs": Flag(COUNT, "Training epochs between two halvings."),
+        "num_candidates": Flag(COUNT, "Genotypes that the supernet scores at the end, the most probable one included, "
+                               "beside the uniform networks that one would make by hand."),
+        "num_finalists": Flag(COUNT_OR_0, "Successive halving: this many candidates start training, half of them "
+                              "uniform networks; the better half by validation accuracy continues every "
+                              "--finalist_epochs, the last one is the result. Not with a teacher or pre-training. 0 "
+                              "takes the best candidate by the supernet.",
+                              "4; 0 with --budgets, --pretrain_epochs or a teacher"),
+        "finalist_epochs": Flag(COUNT, "Training epochs between two halvings.", "two fifths of --train_epochs"),
     },
     "Training of the derived network": {
         "train_epochs": Flag(COUNT, "Training epochs."),

@@ -29,12 +29,14 @@ from bars_tf.training.settings import TWIN, TrainingSettings
 SPACE_FIELDS = tuple(name for name in SPACE if name not in ("space", "backbone", "width_multiplier"))
 _ROOMS = {"run": RunSettings, "data": DataSettings, "search": SearchSettings, "training": TrainingSettings,
           "comparison": ComparisonSettings, "tuning": TuningSettings}
+# Finals train candidates of one budget, in one stage.
+WITHOUT_FINALS = ("budgets", "pretrain_epochs", "teacher")
 # The value of every flag that is not given. None: the program finds it, as `_resolved` says, or there is none.
 DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(ALL),
     **{field.name: field.default for room in _ROOMS.values() for field in dataclasses.fields(room)},
     **dict.fromkeys(("split_seed", "warmup_epochs", "train_warmup_epochs", "distillation", "repeat_random",
-                     "references", "trial_epochs")),
+                     "references", "trial_epochs", "num_finalists", "finalist_epochs")),
     "verbosity": 0, "json": False, "blocks": USUAL_BLOCKS, "space": "bars", "measure": MEASUREMENTS, "rounds": 7,
     "quick": False, "split": "test", "layers": False, "directory": "runs", "sort": "run", "overwrite": False,
     "allow_float_fallback": False, "c_activations": "float32"}
@@ -88,7 +90,7 @@ class Settings:
 
         refuse(values["budgets"] and given.get("max_overhead") not in (None, "none"), "budgets",
                "takes the place of the overhead: give --max_overhead=none with it")
-        other = next((name for name in ("budgets", "pretrain_epochs", "teacher") if values[name]), None)
+        other = next((name for name in WITHOUT_FINALS if values[name]), None)
         refuse(values["num_finalists"] and other, "num_finalists",
                f"trains candidates of one budget in one stage: leave out --{other}")
         if values["what"] == "training" and not values["genotype"]:
@@ -144,8 +146,10 @@ def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         space = named.replace(**{name: values[name] for name in SPACE_FIELDS if values[name] is not None})
     found = {
         "split_seed": values["seed"],
+        "num_finalists": 0 if any(values[name] for name in WITHOUT_FINALS) else SearchSettings.num_finalists,
+        "finalist_epochs": -(-2 * values["train_epochs"] // 5),
         "repeat_random": values["num_random"] // 4,
-        "warmup_epochs": values["search_epochs"] // 10,
+        "warmup_epochs": values["search_epochs"] // 2,
         "trial_epochs": max(1, values["train_epochs"] // 5),
         "train_warmup_epochs": min(5, values["train_epochs"] // 10),
         "distillation": 0.5 if values["teacher"] else None,

@@ -153,6 +153,8 @@ def differences(path: str | os.PathLike, settings: Settings, program: str = "sea
              if program == "tune" and (here[name] or math.inf) > (there[name] or math.inf)}
     free |= grown
     in_finals = (directory / "finals").exists() and not (directory / GENOTYPE).exists()
+    if not in_finals:
+        free.add("finalist_epochs")
     if here["train_epochs"] > there["train_epochs"] and program != "compare" and not in_finals:
         free |= {"train_epochs", "train_warmup_epochs"}  # the default of the one depends on the other
         if (directory / TRIALS).exists() and not grown:  # likewise, and no trial is left

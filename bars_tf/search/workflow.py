@@ -6,6 +6,7 @@ Every step resumes where an earlier start was stopped.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,21 @@ def derive_family(search: Search, ranking: Callable[..., list[Candidate]]) -> li
     return list(found.values())[-1]
 
 
+def finalists(candidates: Sequence[Candidate], number: int) -> list[int]:
+    """The indices of the candidates that are trained: the best that the alphas propose and the best uniform ones, in
+    turn, as far as there are any (our choice).
+
+    Shared weights are those of what the alphas sample, so that they are no judge between these two kinds.
+    """
+    proposed, uniform = ([i for i, c in enumerate(candidates) if (c.origin == "uniform") == is_uniform]
+                         for is_uniform in (False, True))
+    in_turn = [i for pair in itertools.zip_longest(proposed, uniform) for i in pair if i is not None]
+    return in_turn[:number]
+
+
 def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[Candidate], int, float]:
-    """Trains the first `num_finalists` candidates; every `finalist_epochs` the better half by validation accuracy
-    continues, until one is left. Resumes the training at which it was stopped.
+    """Trains `num_finalists` candidates (see `finalists`). Every `finalist_epochs` the better half by validation
+    accuracy continues, until one is left. Resumes the training at which it was stopped.
 
     Supernet scores of candidates that differ little are mostly noise, which their training is not. The trainings are
     the beginning of full ones: short ones, whose learning rate falls to 0, would prefer networks that learn fast.
@@ -107,7 +120,7 @@ def run_halving(search: Search, candidates: Sequence[Candidate]) -> tuple[list[C
     trainings took, those of earlier starts included.
     """
     settings, training = search.settings, search.training
-    remaining, epochs, seconds = list(range(min(settings.num_finalists, len(candidates)))), 0, {}
+    remaining, epochs, seconds = finalists(candidates, settings.num_finalists), 0, {}
     while len(remaining) > 1:
         epochs, accuracies = min(epochs + settings.finalist_epochs, training.train_epochs), {}
         for i in remaining:

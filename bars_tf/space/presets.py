@@ -8,9 +8,9 @@ BARS_PAPER = SearchSpace(name="bars_paper")
 # The space whose networks came out best here at equal cost (docs/results): our choice.
 BARS = SearchSpace(
     name="bars", layout="NNNNRNNNNRNNNN", init_channels=32, num_nodes=1, full_width_nodes=True,
-    reduction_shortcut="transition", reduction_kernel=0,
+    reduction_shortcut="transition", reduction_kernel=0, head_activation="relu",
     primitives=("none", "bin_conv_1x1", "bin_conv_3x3", "bin_conv_5x5"),
-    width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0))
+    width_choices=(0.25, 0.3125, 0.375, 0.5, 0.5625, 0.75, 1.0))
 # For small grey images and minutes: a stem of stride 2, one reduction.
 BARS_SMALL = SearchSpace(name="bars_small", stem="cifar_2", layout="NNRNN")
 SPACES = {space.name: space for space in (BARS, BARS_PAPER, BARS_SMALL)}

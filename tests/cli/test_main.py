@@ -51,7 +51,7 @@ WRONG = {
     "--depth_choices=-1,0": "--depth_choices=-1,0: must be integers of at least 0",
     "--depth_choices=2,1": "--depth_choices=2,1: must increase",
     "--image_size=7": "--image_size=7: must be 8 to 224",
-    "--warmup_epochs=50": "--warmup_epochs=50: must be below --search_epochs=50",
+    "--warmup_epochs=50": "--warmup_epochs=50: must be below --search_epochs=48",
     "--final_temperature=2": "--final_temperature=2: must be at most --temperature=1",
     "--flagfile=nowhere": "--flagfile=nowhere: no such file; by name there are",
 }

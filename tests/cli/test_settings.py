@@ -37,7 +37,7 @@ def test_space_and_budget():
     assert config.limits.device.name == "rpi4b"
     assert parse("search", ["--budgets=latency:8ms,12ms", "--device=pixel1"]).values["budgets"].limits == (8e3, 12e3)
     # The named space and an override may disagree on a field that was not given.
-    with pytest.raises(InputError, match="--width_choices=0.25,0.375,0.5,0.625,0.75,1: .*change init_channels"):
+    with pytest.raises(InputError, match="--width_choices=0.25,0.3125,0.375,0.5,0.5625,0.75,1: .*change init_channels"):
         parse("search", ["--init_channels=6"])
 
 
@@ -49,3 +49,17 @@ def test_the_home_directory_in_paths(tmp_path, monkeypatch):
     config = parse("train", ["--space=~/own.json", "--genotype=~/found.json", "--data_dir=~/data"])
     assert (config.values["space"], config.values["genotype"]) == (f"{tmp_path}/own.json", f"{tmp_path}/found.json")
     assert config.data.data_dir == f"{tmp_path}/data"
+
+
+def test_finals_are_usual_but_where_they_cannot_be():
+    def finals(*arguments):
+        search = parse("search", ["--space=bars_small", "--budget_ops=1M", *arguments]).search
+        return search.num_finalists, search.finalist_epochs
+
+    assert finals("--train_epochs=12") == (4, 5) and finals("--train_epochs=1") == (4, 1)
+    assert finals("--num_finalists=2", "--finalist_epochs=3") == (2, 3)
+    for other in ("--pretrain_epochs=1", "--teacher=twin"):
+        assert finals(other)[0] == 0
+        with pytest.raises(InputError, match="--num_finalists=4: .*leave out"):
+            finals(other, "--num_finalists=4")
+    assert parse("search", ["--space=bars_small", "--budgets=400k,600k"]).search.num_finalists == 0

@@ -116,7 +116,7 @@ def test_a_space_file_may_move_but_not_change(tmp_path):
     assert claimed(again) == directory
     second.rename(first)
     assert workdir.settings_of(directory / "config.flags").search_space == BARS  # for reports, and for its supernet
-    second.write_text(json.dumps(BARS.replace(init_channels=8).to_dict()))
+    second.write_text(json.dumps(BARS.replace(init_channels=16).to_dict()))
     with pytest.raises(InputError, match="second.json: has changed since this run began with .*run/space.json says"):
         claimed([f"--space={second}", f"--workdir={tmp_path}/run"])
     # What a start left that was refused before it computed anything is no part of the run that came after it.

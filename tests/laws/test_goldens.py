@@ -40,7 +40,8 @@ PRESETS = {
 }
 # Small ones, whose networks are built and searched.
 BUILT = {
-    "bars": BARS.replace(init_channels=8, layout="NNRNRN"),
+    "bars": BARS.replace(init_channels=8, layout="NNRNRN", width_choices=(0.25, 0.375, 0.5, 0.625, 0.75, 1.0),
+                         head_activation="none"),
     "bars_paper": BARS_PAPER.replace(init_channels=4, layout="NRN", num_nodes=3),
     "bars_small": BARS_SMALL.replace(init_channels=4, num_nodes=2),
     "nasb": nasb("resnet20", 0.25).replace(backbone=((4, 1, 2), (8, 2, 2), (8, 1, 2))),

@@ -18,7 +18,7 @@ from bars_tf.training import fit as training
 
 
 @pytest.mark.parametrize("space", [
-    TINY.replace(layout="RR", stem="cifar_2"), BARS.replace(init_channels=8, layout="RR", stem="conv_3x3_2"),
+    TINY.replace(layout="RR", stem="cifar_2"), BARS.replace(init_channels=16, layout="RR", stem="conv_3x3_2"),
     nasb("resnet20", 0.25)], ids=["bars_paper", "bars", "nasb"])
 def test_images_are_large_enough_where_networks_can_be_built(space, rng):
     """Known before a search, whose supernet takes what its result could not."""

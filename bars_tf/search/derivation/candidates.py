@@ -4,6 +4,7 @@ The most probable network can lie well below the budget, and shared weights do n
 the loss of probability alone it would grow by many small convolutions where one large one is better.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Candidate(NamedTuple):
 
     genotype: Genotype
     cost: Cost
-    origin: str  # "most probable", "sampled", "grown" (from a smaller budget) or "evolved"
+    origin: str  # "most probable", "sampled", "uniform", "grown" (from a smaller budget) or "evolved"
     accuracy: float | None = None
     loss: float | None = None
 
@@ -36,7 +37,8 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
     A sample is the most probable genotype within the budget under alphas with Gumbel noise added (perturb and MAP, our
     choice): always within the budget, whatever fraction of the space is.
 
-    Fewer than `num_samples` samples come where 4 times as many draws have no more different networks.
+    Fewer than `num_samples` samples come where 4 times as many draws have no more different networks. Those of
+    `uniform_networks` follow, grown too, so that a search knows what one would make without it.
 
     Raises: ValueError if no genotype keeps the budget.
     """
@@ -52,7 +54,38 @@ def candidates(alphas: Choices, tables: CostTables, budget: Budget, num_samples:
         if len(found) > num_samples:
             break
         add(Choices(*(a + rng.gumbel(size=a.shape) for a in alphas)), "sampled")
+    for uniform in uniform_networks(tables, budget):
+        genotype = grow_to_budget(uniform, alphas, tables, budget)
+        found.setdefault(genotype.canonical(), Candidate(genotype, cost_of(genotype, tables), "uniform"))
     return list(found.values())
+
+
+def uniform_networks(tables: CostTables, budget: Budget) -> Iterator[Genotype]:
+    """The networks that one would make by hand: for each depth the same convolution on every edge of each normal cell,
+    as wide as the budget allows in stages whose width choices are equal or neighbours (our choice).
+
+    Cells that open a stage have the convolution too, unless a transition does their work. Spaces of a backbone have no
+    such networks.
+    """
+    space, usual = tables.space, "bin_conv_3x3"
+    if space.backbone or not space.convolutions():
+        return
+    primitive = usual if usual in space.convolutions() else space.convolutions()[0]
+    normal = tuple(tuple((source, primitive) for source in range(target)[-space.most_inputs:])
+                   for target in range(1, space.num_nodes + 1))
+    has_transition = space.reduction_shortcut == "transition" and "none" in space.primitives
+    opening = ((),) * space.num_nodes if has_transition else normal
+    topologies = {p.group: opening if p.opens_stage else normal for p in space.cells()}
+    pairs = itertools.pairwise((*space.width_choices, space.width_choices[-1]))
+    widths = {w for pair in pairs for w in itertools.product(pair, repeat=space.num_stages)}
+    for depth in range(1, max(len(space.chain(stage)) for stage in range(space.num_stages)) + 1):
+        depths = tuple(min(depth, len(space.chain(stage))) for stage in range(space.num_stages))
+        if all(d in space.depths(stage) for stage, d in enumerate(depths)):
+            made = [Genotype(space, w, depths, tuple(topologies[group] for group in space.groups)) for w in widths]
+            found = [(budget.used(cost), cost.ops, genotype.widths, genotype) for genotype in made
+                     if budget.allows(cost := cost_of(genotype, tables))]
+            if found:
+                yield max(found, key=lambda entry: entry[:3])[-1]
 
 
 def grow_to_budget(genotype: Genotype, alphas: Choices, tables: CostTables, budget: Budget,

@@ -9,11 +9,11 @@ from small_spaces import random_alphas
 from bars_tf.cost.budget import NEARLY_ALL, Budget
 from bars_tf.cost.measures import PEAK
 from bars_tf.cost.tables import cost_of, cost_tables
-from bars_tf.search.derivation.candidates import grow_to_budget
+from bars_tf.search.derivation.candidates import candidates, grow_to_budget, uniform_networks
 from bars_tf.search.derivation.optimum import cost_range, most_probable
 from bars_tf.space.encoding import Choices, one_hot
 from bars_tf.space.genotype import Genotype
-from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL
+from bars_tf.space.presets import BARS, BARS_PAPER, BARS_SMALL, NASB
 
 pytestmark = pytest.mark.slow
 
@@ -93,3 +93,35 @@ def test_a_shallow_network_grows_deeper(changes, rng):
         grown = grow_to_budget(small, alphas, tables, Budget(bops=0.8 * largest))
         assert 0.8 < cost_of(grown, tables).bops / (0.8 * largest) <= 1 and grown.depths != small.depths
         assert grow_to_budget(small, alphas, tables, Budget(bops=largest)) == small
+
+
+@pytest.mark.parametrize("space, budget", [
+    (BARS.replace(stem="conv_3x3_2"), Budget(bops=4e6, flops=2e5)), (BARS_PAPER, Budget(bops=15e6)),
+    (BARS_PAPER.replace(num_nodes=2, max_inputs=1, sharing="all"), Budget(ops=2e7))], ids=["bars", "paper", "inputs"])
+def test_uniform_networks_are_one_of_each_depth_and_as_wide_as_the_budget_allows(space, budget):
+    tables = cost_tables(space, (32, 32, 3), 10)
+    found = list(uniform_networks(tables, budget))
+    assert found and len({network.depths for network in found}) == len(found)
+    for network in found:
+        assert len(set(network.depths)) == 1 and budget.allows(cost_of(network, tables))
+        for position in network.active_cells():
+            names = {name for node in network.topology(position.group) for _, name in node}
+            assert names == (set() if position.opens_stage and space is not BARS_PAPER and budget.flops else
+                             {"bin_conv_3x3"})
+        picks = sorted(map(space.width_choices.index, network.widths))
+        assert picks[-1] - picks[0] <= 1
+        if picks[0] + 1 < len(space.width_choices):
+            wider = tuple(space.width_choices[max(picks[0] + 1, space.width_choices.index(w))] for w in network.widths)
+            larger = cost_of(dataclasses.replace(network, widths=wider), tables)
+            assert wider == network.widths or not budget.allows(larger)
+
+
+def test_candidates_have_the_networks_that_one_would_make_by_hand(rng):
+    space, budget = BARS.replace(stem="conv_3x3_2"), Budget(bops=4e6, flops=2e5)
+    tables = cost_tables(space, (32, 32, 3), 10)
+    origins = [c.origin for c in candidates(random_alphas(space, rng), tables, budget, 3, 0)]
+    assert origins == ["most probable", *["sampled"] * 3, *["uniform"] * 4]
+
+
+def test_a_backbone_has_no_uniform_networks():
+    assert not list(uniform_networks(cost_tables(NASB, (32, 32, 3), 10), Budget(ops=1e9)))
