@@ -26,7 +26,7 @@ _MODULES = {
     "backbones": "space.backbones", "genotype": "space.genotype", "spaces": "space.presets",
     "complexity": "cost.tables", "overhead": "cost.overhead", "data": "data", "own_data": "data.function",
     "schedules": "training.schedules", "callbacks": "search.phases", "derive": "search.derivation.candidates",
-    "conversion": "export.conversion", "tuning_spaces": "compare.tuning.hyperparameters"}
+    "conversion": "export.conversion", "zoo": "export.zoo", "tuning_spaces": "compare.tuning.hyperparameters"}
 
 __all__ = sorted([*_NAMES, *_MODULES])
 

@@ -19,9 +19,10 @@ from bars_tf.training.settings import TrainingSettings
 
 
 def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path,
-           strategy: tf.distribute.Strategy, budget: Budget, **found: object) -> None:
-    """Trains and tests, writes `model.h5`, `summary.json` (with the limits by measure of `budget`, and the entries
-    `found`) and the report, prints the closing table."""
+           strategy: tf.distribute.Strategy, budget: Budget, initial: tf.keras.Model | None = None, **found: object
+           ) -> None:
+    """Trains and tests, from random weights or those of `initial`. Writes `model.h5`, `summary.json` (with the limits
+    by measure of `budget`, and the entries `found`) and the report; prints the closing table."""
     earlier = finished_summary(directory, settings.train_epochs)
     if earlier and (directory / MODEL).exists():
         if run.is_chief and not (directory / page.PAGE).exists():  # stopped in the very end
@@ -30,9 +31,9 @@ def finish(settings: TrainingSettings, run: RunSettings, images: ImageSplits, ne
         return
     if distribution.is_distributed(strategy):
         with strategy.scope():
-            train_all(settings, run, images, network, directory)
+            train_all(settings, run, images, network, directory, initial)
     if run.is_chief:
-        summary = train_and_test(settings, run, images, network, directory, budget, **found)
+        summary = train_and_test(settings, run, images, network, directory, budget, initial, **found)
         _report(directory, run)
         print_closing_table(summary, network, directory, os.environ)
     distribution.barrier(strategy)

@@ -14,6 +14,7 @@ from bars_tf.compare.settings import BASELINES, MOST_BLOCKS, TUNED, TUNERS
 from bars_tf.cost.budget import parse_family, parse_overhead, parse_quantity, parse_time
 from bars_tf.cost.device import shipped
 from bars_tf.data.settings import CLASS_WEIGHTS, USER_IMAGES
+from bars_tf.export import named
 from bars_tf.export.settings import ACTIVATIONS, FORMATS
 from bars_tf.space.backbones import BACKBONES
 from bars_tf.space.fields import INPUT_QUANTIZERS, KERNEL_QUANTIZERS, REDUCTION_SHORTCUTS, SAMPLING, SHARING, STEMS
@@ -134,9 +135,11 @@ FLAGS: dict[str, dict[str, Flag]] = {
         "json": Flag(boolean, "Print JSON."),
     },
     "Input files": {
-        "genotype": Flag(text, "Genotype file, such as the genotype.json of a search."),
-        "network": among(BASELINES, "Baseline network to train in place of a genotype file, as large as the budget "
-                         "allows"),
+        "genotype": Flag(text, "Genotype file, such as the genotype.json of a search; or zoo:NAME, a network that "
+                         "comes with this package, whose training bin/train continues on your data."),
+        "network": Flag(one_of(*BASELINES, *named.names()), "A network by its name. bin/train: a baseline as large as "
+                        f"the budget allows, one of {', '.join(BASELINES)}. bin/evaluate and bin/export: a trained one "
+                        f"of this package, one of {', '.join(named.names())}."),
         "blocks": Flag(checked(int, lambda n: 1 <= n <= MOST_BLOCKS, f"must be from 1 to {MOST_BLOCKS}"),
                        "Blocks of each stage of the --network."),
         "model": Flag(text, "Trained network: the model.h5 of a run, or a .tflite file of bin/export."),
@@ -317,8 +320,8 @@ FLAGS: dict[str, dict[str, Flag]] = {
                     "of networks of the Larq Zoo, into --output=NAME.json. Takes minutes.", "none"),
     },
     "Export": {
-        "name": Flag(text, "Name of the model in Python, in C and in its files."),
-        "output": Flag(text, "Directory for the files, new or empty; a file NAME.json for a device."),
+        "name": Flag(text, "Name of the model in Python, in C and in its files.", "that of --network"),
+        "output": Flag(text, "Directory for the files, new or empty; a file NAME.json for a device.", "--name"),
         "format": Flag(list_of(one_of(*FORMATS), f"must be some of {', '.join(FORMATS)}"),
                        "What is written: zoo, a Larq Zoo model; tflite, a file for the Larq Compute Engine; c, plain C "
                        "for microcontrollers.", "zoo,tflite,c; without tflite where the engine is not installed"),
@@ -369,8 +372,8 @@ PROGRAMS = {
         "Prints the accuracy of a trained network.",
         ("bin/evaluate --model=runs/NAME/model.h5 --flagfile=quickstart.flags",
          "bin/evaluate --model=my_net/my_net.tflite --flagfile=runs/NAME/config.flags --json"),
-        ("model", "split", "dataset", "data_dir", *USER_IMAGES, "image_size", "validation_split", "split_seed",
-         "eval_batch_size", "seed", "max_steps", "verbosity", "json"), ("model",)),
+        ("model", "network", "split", "dataset", "data_dir", *USER_IMAGES, "image_size", "validation_split",
+         "split_seed", "eval_batch_size", "seed", "max_steps", "verbosity", "json"), one_of=("model", "network")),
     "summary": Program(
         "Prints the layers and costs of a genotype file, or the contents of a model file.",
         ("bin/summary --genotype=runs/NAME/genotype.json", "bin/summary --model=my_net/my_net.tflite"),
@@ -405,6 +408,6 @@ PROGRAMS = {
     "export": Program(
         "Writes a trained network as a Larq Zoo model, a deployment file and plain C, and proves that all compute it.",
         ("bin/export --workdir=runs/NAME --name=my_net --output=my_net",
-         "bin/export --workdir=runs/NAME --name=my_net --output=my_net_c --format=c"),
-        ("workdir", *EXPORT, "data_dir", *USER_IMAGES, "verbosity"), ("workdir", "name", "output")),
+         "bin/export --network=fashion_mnist_1m --format=c"),
+        ("workdir", "network", *EXPORT, "data_dir", *USER_IMAGES, "verbosity"), one_of=("workdir", "network")),
 }

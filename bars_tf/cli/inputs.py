@@ -9,6 +9,7 @@ from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import cost_tables
 from bars_tf.data.splits import ImageSplits
 from bars_tf.errors import FieldError, InputError, as_text, blame
+from bars_tf.export import named
 from bars_tf.legacy_keras import tf
 from bars_tf.search.task import Search, check_budget, check_family
 from bars_tf.space.genotype import Genotype
@@ -64,7 +65,7 @@ def read_genotype(settings: Settings) -> Genotype:
     """The genotype of `--genotype`. Says which flags of the space ask for another one."""
     path = settings.values["genotype"]
     with blame("genotype", path):
-        genotype = Genotype.load(path)
+        genotype = Genotype.load(named.genotype_path(path))
     if others := [f"--{name}={as_text(value)}" for name, value in settings.space_overrides.items()
                   if getattr(genotype.space, name) != value]:
         console.say(f"note: the network is that of --genotype: no effect of {', '.join(others)}")

@@ -17,6 +17,7 @@ from bars_tf.cost.budget import BUDGETS, Budget
 from bars_tf.cost.measures import LATENCY
 from bars_tf.data.settings import USER_IMAGES, DataSettings
 from bars_tf.errors import InputError, blame, blame_field
+from bars_tf.export import named
 from bars_tf.export.settings import ExportSettings
 from bars_tf.files import absolute, read_json
 from bars_tf.search.settings import SearchSettings
@@ -101,8 +102,6 @@ class Settings:
         for name in ("max_overhead", "train_backbone"):
             refuse(given.get(name) and not self.search_space.backbone and not values["genotype"], name,
                    f"--space={values['space']} has no backbone; --space={NASB.name} does")
-        refuse(values["network"] and not self.has_budget, "network",
-               "needs a budget: --budget_bops=15M, say, or another measure")
 
     @property
     def has_budget(self) -> bool:
@@ -131,6 +130,9 @@ def _limits(values: Mapping[str, Any]) -> Budget:
 def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
     """The value of every flag, and the search space: paths made absolute, missing values filled in."""
     values = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+    if values["network"] in named.names():
+        values |= {"dataset": given.get("dataset") or named.dataset(values["network"]),
+                   "name": values["name"] or values["network"]}
     # No shell expands what stands behind "=", and in flagfiles there is none.
     for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory", "device", "read"):
         if values[name]:
@@ -141,9 +143,9 @@ def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         if values[name]:
             values[name] = absolute(values[name])
     values["genotypes"] = tuple(map(absolute, values["genotypes"]))
-    name_or_path, named = _named_space(values)
+    name_or_path, preset = _named_space(values)
     with blame_field():  # may name another field than was given, where two do not agree
-        space = named.replace(**{name: values[name] for name in SPACE_FIELDS if values[name] is not None})
+        space = preset.replace(**{name: values[name] for name in SPACE_FIELDS if values[name] is not None})
     found = {
         "split_seed": values["seed"],
         "num_finalists": 0 if any(values[name] for name in WITHOUT_FINALS) else SearchSettings.num_finalists,
@@ -153,7 +155,7 @@ def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         "trial_epochs": max(1, values["train_epochs"] // 5),
         "train_warmup_epochs": min(5, values["train_epochs"] // 10),
         "distillation": 0.5 if values["teacher"] else None,
-        "workdir": _usual_workdir(values),
+        "workdir": _usual_workdir(values), "output": values["name"],
         "max_overhead": "0.1" if space.backbone and not values["budgets"] else None,
         "references": ("backbone", "widened") if space.backbone else ("resnet", "quicknet", "bars_uniform")}
     missing = {name: value for name, value in found.items() if values[name] in (None, "")}

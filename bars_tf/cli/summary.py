@@ -16,6 +16,7 @@ from bars_tf.cost.device import Device
 from bars_tf.cost.measures import LATENCY
 from bars_tf.cost.tables import cost_by_cell, cost_of, cost_tables
 from bars_tf.errors import blame
+from bars_tf.export import named
 from bars_tf.files import read_json
 from bars_tf.report.text_table import print_table
 from bars_tf.space.genotype import Genotype, made_for
@@ -34,6 +35,7 @@ def main(settings: Settings) -> None:
 
 def _summarize_genotype(path: str, image_size: int, device: Device | None, as_json: bool) -> None:
     with blame("genotype", path):
+        path = named.genotype_path(path)
         content = read_json(path)
         genotype = Genotype.from_dict_of(path, content)
         shape, classes = made_for(content) or ((32, 32, 3), 10)

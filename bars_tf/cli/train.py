@@ -8,6 +8,8 @@ from bars_tf.compare import baselines
 from bars_tf.cost.tables import cost_at
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import InputError, as_text, blame
+from bars_tf.export import named, zoo
+from bars_tf.legacy_keras import tf
 from bars_tf.report.run_files import GENOTYPE
 from bars_tf.space.genotype import Genotype
 from bars_tf.training import distribution, environment
@@ -15,6 +17,11 @@ from bars_tf.training import distribution, environment
 
 def main(settings: Settings) -> None:
     values = settings.values
+    if values["network"] in named.names():
+        raise InputError.of("network", values["network"], "is trained already; --genotype="
+                            f"{named.PREFIX}{values['network']} trains it further")
+    if values["network"] and not settings.has_budget:
+        raise InputError.of("network", values["network"], "needs a budget: --budget_bops=15M, say, or another measure")
     genotype = inputs.read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
     trained = directory / GENOTYPE
@@ -41,7 +48,13 @@ def main(settings: Settings) -> None:
     workdir.keep(settings, "train", images.train.sha256)
     if settings.run.is_chief:
         network.save(trained, images.image_shape, images.num_classes)
+    initial = None
+    if (values["genotype"] or "").startswith(named.PREFIX):
+        tf.keras.utils.set_random_seed(settings.run.seed)  # of a classifier for other classes
+        with blame("genotype", values["genotype"]):
+            initial = zoo.load(values["genotype"].removeprefix(named.PREFIX), num_classes=images.num_classes,
+                               input_shape=images.image_shape)
     found = {"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}
     with distribution.all_workers():
         finish(settings.training, settings.run, images, network, directory, strategy,
-               limits if values["network"] else settings.limits, **found)
+               limits if values["network"] else settings.limits, initial, **found)

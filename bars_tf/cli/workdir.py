@@ -10,6 +10,7 @@ from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.cli.settings import Settings
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text, blame
+from bars_tf.export import named
 from bars_tf.files import absolute, read_json, write_bytes, write_json
 from bars_tf.report.run_files import (
     CONFIG,
@@ -40,7 +41,7 @@ def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "
     for group, flags in FLAGS.items():
         values = {name: settings.values[name] for name in flags if name in PROGRAMS[program].flags}
         values |= {name: absolute(values[name]) for name in ("workdir", "data_dir", "genotype")  # for a start elsewhere
-                   if values.get(name) and "://" not in values[name]}
+                   if values.get(name) and "://" not in values[name] and not values[name].startswith(named.PREFIX)}
         given = [f"--{name}={_quoted(as_text(value))}" for name, value in values.items() if value is not None]
         lines += ["", f"# {group}", *given] if given else []
     write_bytes(path, ("\n".join(lines) + "\n").encode())

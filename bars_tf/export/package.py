@@ -16,7 +16,7 @@ from bars_tf.cost.tables import cost_of, cost_tables
 from bars_tf.data import pipeline
 from bars_tf.data.pipeline import ImageData
 from bars_tf.errors import Failure, InputError, blame
-from bars_tf.export import conversion, proof, zoo_files
+from bars_tf.export import conversion, named, proof, zoo, zoo_files
 from bars_tf.export.agreement import predict
 from bars_tf.export.plain_c.package import PlainC, write_and_prove
 from bars_tf.export.proof import Proof
@@ -61,6 +61,12 @@ def read_run(directory: Path, resume: str) -> FinishedRun:
         if _layers(model) != _layers(build_network(genotype, model.input_shape[1:], model.output_shape[-1])):
             raise ValueError(f"{MODEL} is not the network of {GENOTYPE}")
     return FinishedRun(directory, genotype, model, summary)
+
+
+def named_run(name: str) -> FinishedRun:
+    """A named network as a finished run. Raises: FieldError for another name."""
+    directory = named.directory(name)
+    return FinishedRun(directory, Genotype.load(directory / GENOTYPE), zoo.load(name), read_json(directory / SUMMARY))
 
 
 def _layers(model: tf.keras.Model) -> list[tuple]:

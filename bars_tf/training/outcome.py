@@ -36,15 +36,16 @@ def finished_summary(directory: Path, train_epochs: int) -> dict[str, Any] | Non
 
 
 def train_stages(settings: TrainingSettings, run: RunSettings, images: ImageSplits, genotype: Genotype,
-                 directory: Path, teacher: tf.keras.Model | None = None) -> tuple[tf.keras.Model, dict[str, float]]:
+                 directory: Path, teacher: tf.keras.Model | None = None, initial: tf.keras.Model | None = None
+                 ) -> tuple[tf.keras.Model, dict[str, float]]:
     """Trains a network, first with float kernels if the settings ask for it; returns it and the seconds by stage."""
-    pretrained, seconds = None, {}
+    seconds = {}
     if settings.pretrain_epochs:
         stage = fit.Stage("pretrain", settings.pretrain_epochs, "float_kernels")
-        pretrained, seconds["pretrain"] = fit.train_network(
-            settings, run, images, genotype, directory, stage, teacher=teacher)
+        initial, seconds["pretrain"] = fit.train_network(
+            settings, run, images, genotype, directory, stage, initial, teacher)
     network, seconds["train"] = fit.train_network(
-        settings, run, images, genotype, directory, initial=pretrained, teacher=teacher)
+        settings, run, images, genotype, directory, initial=initial, teacher=teacher)
     return network, seconds
 
 
@@ -69,9 +70,10 @@ def read_teacher(settings: TrainingSettings, images: ImageSplits) -> tf.keras.Mo
     return model
 
 
-def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path
-              ) -> tuple[Trained, Trained | None]:
-    """Trains a network through all stages, and the backbone of its space if the settings ask for it (else None)."""
+def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype, directory: Path,
+              initial: tf.keras.Model | None = None) -> tuple[Trained, Trained | None]:
+    """Trains a network through all stages, from the weights of `initial` or random ones, and the backbone of its space
+    if the settings ask for it (else None)."""
     backbone = backbones.backbone(network.space) if settings.train_backbone else None
     if settings.teacher == TWIN:
         twin, seconds = backbones.backbone(network.space) if network.space.backbone else network, {}
@@ -80,18 +82,19 @@ def train_all(settings: TrainingSettings, run: RunSettings, images: ImageSplits,
     else:
         teacher, seconds = read_teacher(settings, images), {}
     other = train_stages(settings, run, images, backbone, directory / "backbone", teacher) if backbone else None
-    model, own_seconds = train_stages(settings, run, images, network, directory, teacher)
+    model, own_seconds = train_stages(settings, run, images, network, directory, teacher, initial)
     return (model, seconds | own_seconds), other
 
 
 def train_and_test(settings: TrainingSettings, run: RunSettings, images: ImageSplits, network: Genotype,
-                   directory: Path, budget: Budget, **found: object) -> dict[str, Any]:
+                   directory: Path, budget: Budget, initial: tf.keras.Model | None = None, **found: object
+                   ) -> dict[str, Any]:
     """Trains a network on one device, or restores a finished training of several, and tests it.
 
     Writes `confusion.json`, `model.h5` and `summary.json`, whose content it returns: costs in multiply-accumulates,
     times in seconds, limits and device of `budget` and the further entries `found`.
     """
-    (model, seconds), other = train_all(settings, run, images, network, directory)
+    (model, seconds), other = train_all(settings, run, images, network, directory, initial)
     # The only use of the test images: no choice depends on them.
     confusion = np.zeros((images.num_classes, images.num_classes), int)
     test_accuracy, test_images = evaluation.accuracy(model, images.test, images.settings.eval_batch_size,

@@ -10,7 +10,9 @@ from bars_tf.errors import InputError
 
 
 def test_missing_flag():
-    with pytest.raises(InputError, match="--model: is needed"):
+    with pytest.raises(InputError, match="--what: is needed"):
+        parse("tune", [])
+    with pytest.raises(InputError, match="--model, --network: exactly one of them is needed"):
         parse("evaluate", [])
 
 

@@ -56,7 +56,7 @@ def test_flags_of_networks(tmp_path):
         with pytest.raises(InputError, match="--genotype, --network: exactly one of them is needed"):
             command_line.parse("train", flags)
     with pytest.raises(InputError, match="--network=quicknet: needs a budget"):
-        command_line.parse("train", ["--network=quicknet"])
+        train.main(command_line.parse("train", ["--network=quicknet"]))
     with pytest.raises(InputError, match="--network=bars_uniform: its smallest"):
         train.main(command_line.parse("train", [*TINY[:-2], "--network=bars_uniform", "--budget_bops=500",
                                                 f"--workdir={tmp_path}"]))
