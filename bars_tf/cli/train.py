@@ -22,6 +22,10 @@ def main(settings: Settings) -> None:
                             f"{named.PREFIX}{values['network']} trains it further")
     if values["network"] and not settings.has_budget:
         raise InputError.of("network", values["network"], "needs a budget: --budget_bops=15M, say, or another measure")
+    is_named = (values["genotype"] or "").startswith(named.PREFIX)
+    if is_named and settings.training.precision != "binary":
+        raise InputError.of("precision", settings.training.precision, "a named network has binary weights; "
+                            "save its genotype as a file, by bars.zoo.genotype")
     genotype = inputs.read_genotype(settings) if values["genotype"] else None
     directory = workdir.claim(settings, "train")
     trained = directory / GENOTYPE
@@ -45,15 +49,15 @@ def main(settings: Settings) -> None:
         for name, limit in settings.limits.exceeded(cost).items():
             console.say(f"note: the network of --genotype has {getattr(cost, name):,.0f} {name}, above "
                         f"--{budget_flag(name)}={as_text(limit)}")
-    workdir.keep(settings, "train", images.train.sha256)
-    if settings.run.is_chief:
-        network.save(trained, images.image_shape, images.num_classes)
     initial = None
-    if (values["genotype"] or "").startswith(named.PREFIX):
+    if is_named:
         tf.keras.utils.set_random_seed(settings.run.seed)  # of a classifier for other classes
         with blame("genotype", values["genotype"]):
             initial = zoo.load(values["genotype"].removeprefix(named.PREFIX), num_classes=images.num_classes,
                                input_shape=images.image_shape)
+    workdir.keep(settings, "train", images.train.sha256)
+    if settings.run.is_chief:
+        network.save(trained, images.image_shape, images.num_classes)
     found = {"reference": values["network"], "blocks": values["blocks"]} if values["network"] else {}
     with distribution.all_workers():
         finish(settings.training, settings.run, images, network, directory, strategy,

@@ -37,7 +37,7 @@ from bars_tf.space.presets import BARS_PAPER
     (["--depth_choices="], ["--depth_choices"]),
     (["--depth_choices=2,1"], ["--depth_choices", "increase"]),
     (["--depth_choices=-1,1"], ["--depth_choices", "at least 0"]),
-    (["--batch_size=5000"], ["--batch_size=5000", "1575"]),
+    (["--batch_size=5000"], ["--batch_size=5000", "3150"]),
     (["--train_batch_size=50000"], ["--train_batch_size=50000", "6300"]),
 ])
 def test_bad_flags_get_one_line(program_here, tmp_path, flags, words):

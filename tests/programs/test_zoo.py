@@ -77,6 +77,7 @@ def test_another_classifier_is_new_and_all_else_is_kept(program_here, image_dir,
 @pytest.mark.parametrize(("arguments", "words"), [
     (["train", f"--network={NAME}", DATA], "is trained already; --genotype=zoo:fashion_mnist_1m trains it further"),
     (["train", "--genotype=zoo:fashion_mnist_1n", DATA], "did you mean fashion_mnist_1m?"),
+    (["train", f"--genotype=zoo:{NAME}", DATA, "--precision=float"], "a named network has binary weights"),
     (["evaluate", f"--network={NAME}", "--model=x.h5"], "exactly one of them"),
     (["evaluate", "--network=quicknet"], "must be one of"),
     (["export", "--network=resnet"], "must be one of"),
