@@ -1,10 +1,12 @@
 """Reading of `.tflite` files."""
 
 import pytest
+from helpers import needs_engine
 
 from bars_tf.export import tflite_file
 
 
+@needs_engine
 def test_contents_of_an_export(exported):
     contents = tflite_file.read(exported[0] / "tiny_net.tflite")
     assert (contents.input_shape, contents.output_shape) == ((1, 28, 28, 1), (1, 10))
@@ -16,6 +18,7 @@ def test_contents_of_an_export(exported):
     assert contents.to_dict()["params"] == contents.params
 
 
+@needs_engine
 def test_damaged_data(exported):
     data = (exported[0] / "tiny_net.tflite").read_bytes()
     for content, words in ((b"", "not a .tflite file"), (b"hello world", "not a .tflite"), (data[:3000], "damaged"),

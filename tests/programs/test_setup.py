@@ -220,6 +220,7 @@ HARMFUL = {"PYTHONIOENCODING": "nonsense", "PYTHONHOME": "/nowhere", "PYTHONMALL
 def test_variables_of_other_pythons(names, checkout, environ):
     (checkout / "setup.cfg").write_text(SETUP.format("pip", ""))
     (checkout / "bars_tf" / "cli" / "main.py").write_text("import encodings\n\ndef search():\n    print('ran')\n")
+    program(checkout, environ, "search")  # sets up, where the system's Python has no pip
     result = program(checkout, environ, "search", **{name: HARMFUL[name] for name in names})
     assert (result.stdout, result.stderr, result.returncode) == ("ran\n", "", 0)
 
