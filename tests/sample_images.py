@@ -54,3 +54,11 @@ def arrays(dataset, count):
 
 def equal(a, b):
     return all(np.array_equal(x, y) for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True))
+
+
+def golden_images(dataset):
+    """The first test images uint8 [500, H, W, C] of a data set and their labels [500]."""
+    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+    rows = [tf.io.parse_single_example(record, features)
+            for record in tf.data.TFRecordDataset(str(Path(__file__).parent / "golden_images" / f"{dataset}.tfrecord"))]
+    return np.stack([tf.io.decode_image(row["image"]) for row in rows]), np.array([row["label"] for row in rows])

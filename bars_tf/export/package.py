@@ -66,7 +66,7 @@ def read_run(directory: Path, resume: str) -> FinishedRun:
 def named_run(name: str) -> FinishedRun:
     """A named network as a finished run. Raises: FieldError for another name."""
     directory = named.directory(name)
-    return FinishedRun(directory, Genotype.load(directory / GENOTYPE), zoo.load(name), read_json(directory / SUMMARY))
+    return FinishedRun(directory, zoo.genotype(name), zoo.load(name), read_json(directory / SUMMARY))
 
 
 def _layers(model: tf.keras.Model) -> list[tuple]:

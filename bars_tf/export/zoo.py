@@ -13,7 +13,6 @@ from bars_tf.cost import device
 from bars_tf.cost.tables import cost_at
 from bars_tf.data.augmentation import prepare_for_evaluation
 from bars_tf.data.image_data import ImageData
-from bars_tf.data.pipeline import batches
 from bars_tf.data.settings import DataSettings
 from bars_tf.data.splits import load_splits
 from bars_tf.errors import FieldError
@@ -23,7 +22,9 @@ from bars_tf.legacy_keras import lq, tf
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
 from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
+from bars_tf.report.text_table import table_text
 from bars_tf.space.genotype import Genotype, made_for
+from bars_tf.training.evaluation import accuracy
 
 # The first test images: how many of them a network gives the right class is part of its summary, for a test.
 GOLDEN_IMAGES = 500
@@ -66,8 +67,7 @@ class Table(list[NamedNetwork]):
         rows = [COLUMNS, *((n.name, n.data, "x".join(map(str, n.input_shape)), f"{n.test_accuracy:.2%}",
                             f"{n.bops:,.0f}", f"{n.flops:,.0f}", f"{n.size_bytes:,.0f}", f"{n.peak_bytes:,.0f}",
                             f"{n.milliseconds:.2f}", str(n.seed), n.command) for n in self)]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+        return table_text(rows, left=range(len(COLUMNS)))
 
     __repr__ = __str__
 
@@ -139,9 +139,9 @@ def genotype(name: str) -> Genotype:
 
 
 def preprocess_input(name: str, images: Any) -> tf.Tensor:
-    """Prepares images [B, H, W, C] of values 0 to 255, of any size, for a named network: float32 [B, *input_shape].
+    """Prepares images [B, H, W, C] of values 0 to 255 for a named network: float32 [B, *input_shape].
 
-    Raises: FieldError for another name.
+    Of larger images the centre is taken. Raises: FieldError for another name.
     """
     summary, shape = read_json(directory(name) / SUMMARY), made_for(read_json(directory(name) / GENOTYPE))[0]
     return prepare_for_evaluation(images, shape[:2], summary["mean"], summary["std"])
@@ -171,11 +171,12 @@ def add(run: Path, name: str, command: str, data_dir: str) -> None:
     test = load_splits(DataSettings(dataset=summary["dataset"], data_dir=data_dir)).test
     kept = {key: summary[key] for key in ("space", "dataset", "seed", "precision", "cost", "train_epochs",
                                           "test_accuracy", "test_images", "class_names")}
-    write_json(place / SUMMARY, {**kept, "mean": test.mean, "std": test.std, "command": command})
+    kept |= {"mean": test.mean, "std": test.std, "command": command}
+    write_json(place / SUMMARY, kept)
     write_json(INDEX, {**read_json(INDEX), name: sha256(place / WEIGHTS)})
-    some, model = dataclasses.replace(test, indices=test.indices[:GOLDEN_IMAGES]), load(name)
-    correct = sum(int((model.predict(x, verbose=0).argmax(-1) == y.numpy()).sum()) for x, y in batches(some, 100))
-    write_json(place / SUMMARY, {**read_json(place / SUMMARY), "golden_correct": correct})
+    some = dataclasses.replace(test, indices=test.indices[:GOLDEN_IMAGES])
+    share, count = accuracy(load(name), some, 100, 0, "golden")
+    write_json(place / SUMMARY, {**kept, "golden_correct": round(share * count)})
 
 
 if __name__ == "__main__":

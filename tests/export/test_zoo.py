@@ -5,24 +5,16 @@ import shutil
 import numpy as np
 import pytest
 from helpers import ROOT
+from sample_images import golden_images
 
 import bars_tf as bars
 from bars_tf.errors import FieldError
 from bars_tf.export import named
 from bars_tf.export.zoo import GOLDEN_IMAGES, prepared_for
 from bars_tf.files import read_json, sha256
-from bars_tf.legacy_keras import tf
 from bars_tf.space.genotype import made_for
 
 NAMES = named.names()
-
-
-def golden_images(dataset):
-    """The first test images uint8 [500, H, W, C] of a data set and their labels [500]."""
-    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
-    rows = [tf.io.parse_single_example(record, features)
-            for record in tf.data.TFRecordDataset(str(ROOT / "tests" / "golden_images" / f"{dataset}.tfrecord"))]
-    return np.stack([tf.io.decode_image(row["image"]) for row in rows]), np.array([row["label"] for row in rows])
 
 
 @pytest.mark.parametrize("name", NAMES)

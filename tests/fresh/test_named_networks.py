@@ -10,12 +10,12 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from sample_images import golden_images
 
 from bars_tf.cost.tables import cost_at
 from bars_tf.export import named, zoo, zoo_files
 from bars_tf.export.zoo_module import Facts
 from bars_tf.files import read_json
-from tests.export.test_zoo import golden_images
 
 pytestmark = pytest.mark.long
 NEEDED = ("tensorflow", "tf-keras", "numpy", "tensorflow-datasets", "tensorflow-metadata", "protobuf")
