@@ -16,7 +16,8 @@ from bars_tf.data.image_files import EXTENSIONS, printable
 
 TRAIN_FOLDERS = ("train", "training")  # in any case of letters
 TEST_FOLDERS = ("test", "testing", "validation", "valid", "val")
-IGNORED_FOLDERS = ("__MACOSX", "@eaDir")  # written by archivers and file servers beside those of the user
+# Written by archivers, file servers and file systems beside those of the user.
+IGNORED_FOLDERS = ("__MACOSX", "@eaDir", "lost+found", "System Volume Information", "$RECYCLE.BIN")
 MAX_IMBALANCE = 10  # ratio of the largest class to the smallest one, above which a note is shown
 LAYOUT = "images belong in DIR/CLASS/, or in DIR/train/CLASS/ and DIR/test/CLASS/"
 
@@ -140,7 +141,8 @@ def _check_depth(directory: Path, inner: Sequence[Sequence[Path]]) -> None:
     if place.name.lower() in TRAIN_FOLDERS + TEST_FOLDERS:
         place = place.parent
     remedy = LAYOUT if _named(sorted(common), TRAIN_FOLDERS + TEST_FOLDERS) else (
-        f"name the directory whose folders are the classes, such as {place}")
+        f"name the directory whose folders are the classes, such as {place}"
+        + (", or name the folders of training and test images train and test" if len(inner) > 1 else ""))
     raise ValueError(f"images of {directory} lie one folder deeper than those of classes, such as {printable(file)}: "
                      f"{remedy}")
 

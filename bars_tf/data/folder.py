@@ -107,9 +107,11 @@ def _shape_of(paths: list[Path]) -> tuple[tuple[int, int, int], str]:
     """(height, width, channels) by the headers of the files, and an example of files that differ in size, if any do."""
     headers = [read_header(path) for path in paths]
     sizes = [header[:2] for header in headers]
-    if with_alpha := [path for path, header in zip(paths, headers) if header.has_alpha]:
-        console.say(f"note: {len(with_alpha)} images have transparency, which is ignored, such as "
-                    f"{printable(with_alpha[0])}")
+    for what, is_found in (("images have transparency, which is ignored", [header.has_alpha for header in headers]),
+                           ("images have 16 bits, of which the higher 8 are used", [h.is_deep for h in headers]),
+                           ("files have several images, of which the first is read", [h.is_first for h in headers])):
+        if any(is_found):
+            console.say(f"note: {sum(is_found)} {what}, such as {printable(paths[is_found.index(True)])}")
     varying = ""
     if other := next((i for i, size in enumerate(sizes) if size != sizes[0]), None):
         varying = ", ".join("{} has {}x{} pixels".format(printable(paths[i]), *sizes[i]) for i in (0, other))

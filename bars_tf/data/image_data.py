@@ -71,13 +71,20 @@ class ImageData:
         has_margin = self.records.shape != self.image_shape
         return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), has_margin)
 
+    def class_counts(self) -> np.ndarray:
+        """Number of images of each class. Raises: ValueError: a record is damaged."""
+        return np.bincount(self.records.read_labels()[self.indices], minlength=self.num_classes)
+
     def balanced_weights(self) -> tuple[float, ...]:
         """The weight of each class that makes all classes count alike: inverse to its number of images, 1 on average.
 
+        Classes without images have the weight 0: nothing can be learned of them.
+
         Raises: ValueError: a record is damaged.
         """
-        counts = np.bincount(self.records.read_labels()[self.indices], minlength=self.num_classes)
-        return tuple(map(float, self.num_images / (np.count_nonzero(counts) * np.maximum(counts, 1))))
+        counts = self.class_counts()
+        weights = self.num_images / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return tuple(map(float, np.where(counts, weights, 0)))
 
     def split(self, seed: int, fractions: Sequence[float]) -> tuple[ImageData, ...]:
         """Splits the images at random into disjoint subsets, one per fraction.

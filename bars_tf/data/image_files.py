@@ -10,7 +10,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from bars_tf.errors import one_line
 
@@ -19,12 +19,15 @@ EXTENSIONS = tuple(sorted(end for end, name in Image.registered_extensions().ite
 GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N")  # of Pillow; those with I have 16 bits
 COLOUR_MODES = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 ORIENTATION = 0x0112  # EXIF tag
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
          8: Image.Transpose.ROTATE_90}  # that undo an orientation
 
 # About metadata and sizes; what cannot be read is an error.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# Programs that generate images store long texts in them; they are not used here, and are no reason to refuse an image.
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 
 
 class Header(NamedTuple):
@@ -34,6 +37,8 @@ class Header(NamedTuple):
     height: int
     is_grey: bool
     has_alpha: bool
+    is_deep: bool  # 16 bits
+    is_first: bool  # of several images in the file
 
 
 def read_header(path: str | bytes | os.PathLike) -> Header:
@@ -48,8 +53,11 @@ def read_header(path: str | bytes | os.PathLike) -> Header:
             # Pillow turns TIFF files itself.
             turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
             width, height = image.size[::-1] if turned else image.size
+            # Beside their photograph, cameras store others in files of the format MPO: of its parts, or smaller ones.
+            is_first = image.format != "MPO" and getattr(image, "is_animated", False)
             return Header(width, height, image.mode in GREY_MODES,
-                          image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info)
+                          image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info, image.mode[0] == "I",
+                          is_first)
     except Exception as error:  # noqa: BLE001 - Pillow raises anything for damaged files
         raise _unreadable(path, error) from None
 
@@ -71,8 +79,7 @@ def read_pixels(path: str | bytes | os.PathLike, channels: int) -> np.ndarray:
             file.load()
             turn = TURNS.get(_orientation(file))
             file.info.pop("transparency", None)  # otherwise Pillow looks for a colour that stands for it
-            # Pillow would clip 16 bits to 8.
-            image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if file.mode[0] == "I" else file
+            image = _higher_bits(file) if file.mode[0] == "I" else file
             image = image.convert("L" if channels == 1 else "RGB")
         image = image if turn is None else image.transpose(turn)
         return np.asarray(image).reshape(image.height, image.width, channels)
@@ -94,11 +101,20 @@ def _open(path: str | bytes | os.PathLike) -> Image.Image:
     image = Image.open(os.fspath(path))
     if image.format not in FORMATS:
         raise ValueError(f"its format is {image.format}; {', '.join(FORMATS)} are supported")
-    is_deep = image.format == "TIFF" and image.mode[0] == "I" and image.tag_v2.get(258) != (16,)
-    if image.mode not in GREY_MODES + COLOUR_MODES or is_deep:
-        raise ValueError(f"its pixels are of Pillow's mode {image.mode}; 8 or 16 bits a channel of grey, RGB or CMYK "
-                         "are supported")
+    is_other = image.format == "TIFF" and image.mode[0] == "I" and (
+        image.tag_v2.get(BITS) != (16,) or image.tag_v2.get(SAMPLE_FORMAT, (1,)) != (1,))
+    if image.mode not in GREY_MODES + COLOUR_MODES or is_other:
+        raise ValueError(f"its pixels are of Pillow's mode {image.mode}; 8 or 16 bits a channel of grey, RGB or CMYK, "
+                         "without a sign, are supported")
     return image
+
+
+def _higher_bits(image: Image.Image) -> Image.Image:
+    """The higher 8 of 16 bits, to which Pillow would clip the values."""
+    pixels = (np.asarray(image) >> 8).astype(np.uint8)
+    if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0:  # white is 0; Pillow knows that of 8 bits only
+        pixels = 255 - pixels
+    return Image.fromarray(pixels)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -121,7 +137,22 @@ def _has_exif(path: str | bytes | os.PathLike) -> bool:
 
 def _unreadable(path: str | bytes | os.PathLike, error: Exception) -> ValueError:
     if isinstance(error, UnidentifiedImageError):
-        reason = f"not an image of a format that is supported ({', '.join(FORMATS)})"
+        reason = _why_unidentified(path)
     else:
         reason = getattr(error, "strerror", None) or one_line(error)
     return ValueError(f"file {printable(path)} can't be read: {reason}")
+
+
+def _why_unidentified(path: str | bytes | os.PathLike) -> str:
+    """What Pillow does not say: whether a file begins as one of a supported format, and what is wrong with it then."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+        for name in FORMATS:
+            factory, accept = Image.OPEN.get(name, (None, None))
+            if accept and accept(start.ljust(16, b"\0")) is True:
+                try:
+                    file.seek(0)
+                    factory(file, "")
+                except Exception as error:  # noqa: BLE001 - Pillow raises anything for damaged files
+                    return f"a damaged file of the format {name}: {one_line(error)}"
+    return f"not an image of a format that is supported ({', '.join(FORMATS)}): it begins with {start!r}"

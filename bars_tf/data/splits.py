@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bars_tf import console
 from bars_tf.data import function, pipeline
 from bars_tf.data.augmentation import Augmentation
 from bars_tf.data.image_data import ImageData
@@ -66,11 +67,19 @@ def load_splits(settings: DataSettings) -> ImageSplits:
     if not validation:
         with blame("validation_split", split):
             train, *validation = train.split(settings.split_seed, (1 - split, split))
-    if settings.class_weights == "balanced":
+    if settings.image_dir or settings.class_weights == "balanced":  # otherwise labels would be read for this alone
         with blame(*settings.source):
-            weights = train.balanced_weights()
+            _note_missing_classes(train)
+    if settings.class_weights == "balanced":
+        weights = train.balanced_weights()
         train, *validation = (dataclasses.replace(part, class_weights=weights) for part in (train, *validation))
     return ImageSplits(train, *validation, test, settings)
+
+
+def _note_missing_classes(train: ImageData) -> None:
+    if missing := [name for name, count in zip(train.class_names, train.class_counts()) if not count]:
+        console.say(f"note: {len(missing)} classes have no training images, such as {missing[0]!r}; validation images "
+                    "may have taken their last ones, others do by another --split_seed")
 
 
 @contextlib.contextmanager

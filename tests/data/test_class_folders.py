@@ -47,7 +47,7 @@ def test_names_of_the_folders_of_the_splits(tmp_path, train, test, capfd):
     (images("train/a", "train/b", "test/a"), 6, "test has no images of 'b'"),
     (images("train", "b"), 4, ""),  # a class of trains
     (images("a", "b") + [".hidden/0.png", "a/.ipynb_checkpoints/0.png", "a/._0.png", "__MACOSX/a/0.png",
-                         "a/@eaDir/0.png/SYNOPHOTO_THUMB.jpg"], 4, ""),
+                         "a/@eaDir/0.png/SYNOPHOTO_THUMB.jpg", "lost+found/", "$RECYCLE.BIN/desktop.ini"], 4, ""),
     (["a/0.PNG", "a/1.Jpeg", "b/0.tiff", "b/1.webp"], 4, ""),
     (images("a", "b") + ["a/x.jpg/2.png"], 5, "a/x.jpg/2.png"),
 ])
@@ -64,7 +64,8 @@ def test_what_is_read_and_what_is_said(tmp_path, paths, count, note, capfd):
     (images("train/a", "train/b") + ["test/0.png"], "test has 1 images and no folders of classes"),
     (images("train", "test"), "has a folder 'test'.*no folder 'train' with folders of classes"),
     (images("cat", "dog", "test/cat"), "has a folder 'test'.*no folder 'train'"),
-    (images("Learn/a", "Learn/b", "Exam/a", "Exam/b"), "deeper .*Exam/a/0.png: name the directory .*/Exam$"),
+    (images("Learn/a", "Learn/b", "Exam/a", "Exam/b"),
+     "deeper .*Exam/a/0.png: name the directory .*/Exam, or name the folders of .* train and test$"),
     (images("data/a", "data/b"), "deeper .*: name the directory whose folders are the classes, such as .*/data$"),
     (images("data/Train/a", "data/Train/b", "data/Test/a"), "deeper .* such as .*/data$"),
     (images("a/train", "a/test", "b/train", "b/test"), "deeper .*: images belong in DIR/CLASS/"),

@@ -1,6 +1,7 @@
 """Image files in one folder per class, and what is refused in them."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -167,3 +168,20 @@ def test_unbalanced_classes_and_other_files_are_reported(tmp_path, capfd):
     from_folder(tmp_path)
     notes = capfd.readouterr().err
     assert "unbalanced: 'a' has 30" in notes and "notes.txt" in notes
+
+
+@pytest.mark.parametrize("extension, options, mode, note", [
+    ("gif", {"save_all": True}, "L", "1 files have several images, of which the first is read, such as .*x.gif"),
+    ("tif", {"save_all": True}, "L", "1 files have several images"),
+    ("webp", {"save_all": True}, "L", "1 files have several images"),
+    ("mpo", {"save_all": True}, "RGB", "^$"),  # a photograph with its preview
+    ("png", {}, "I;16", "1 images have 16 bits, of which the higher 8 are used, such as .*x.png"),
+    ("png", {}, "LA", "1 images have transparency, which is ignored, such as .*x.png"),
+])
+def test_what_is_not_read_of_a_file_is_said(tmp_path, capfd, extension, options, mode, note):
+    write_folder(tmp_path, ["a", "b"], 4)
+    image = Image.open(tmp_path / "a" / "0.png").convert(mode)
+    more = {"append_images": [image.rotate(180)]} if options else {}
+    image.save(tmp_path / "a" / f"x.{extension}", **options, **more)
+    from_folder(tmp_path)
+    assert re.search(note, capfd.readouterr().err)

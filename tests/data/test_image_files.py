@@ -150,10 +150,51 @@ def test_a_file_that_was_cut_off_is_named(tmp_path, extension):
         assert "\n" not in str(caught.value) and "<_io" not in str(caught.value)
 
 
+def tiff_of_16_bits(values, photometric=1, sample_format=1):
+    """A TIFF file of one channel, written by hand because Pillow writes neither a sign nor white as 0."""
+    rows = values.astype("<i4").astype("<u2").tobytes()
+    tags = [(256, 4, 28), (257, 4, 20), (258, 3, 16), (259, 3, 1), (262, 3, photometric), (273, 4, 8), (277, 3, 1),
+            (279, 4, len(rows)), (339, 3, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(rows)) + rows + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_tiff_files_of_16_bits_may_have_white_as_0(tmp_path, photometric):
+    """As those of 8 bits; Pillow reads them as negatives."""
+    (tmp_path / "x.tif").write_bytes(tiff_of_16_bits(Y * 3000, photometric))
+    grey = Y * 3000 >> 8
+    assert np.array_equal(read_pixels(tmp_path / "x.tif", 1)[..., 0], grey if photometric else 255 - grey)
+
+
+def with_chunk(kind, content, checksum=None):
+    """A PNG file with a chunk before its pixels."""
+    png = encode(RGB, "png", {})
+    checksum = zlib.crc32(kind + content) if checksum is None else checksum
+    return png[:33] + struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum) + png[33:]
+
+
+@pytest.mark.parametrize("kind, content", [
+    (b"zTXt", b"prompt\0\0" + zlib.compress(bytes(3_000_000))),  # Pillow#8363, opencv#22551
+    (b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b"a" * 3_000_000)),
+    (b"iCCP", b"profile\0\0" + zlib.compress(bytes(3_000_000))), (b"iCCP", b"profile\0\0nonsense"),
+    (b"zTXt", b"text\0\0nonsense"), (b"eXIf", b"nonsense"),
+])
+def test_texts_and_profiles_do_not_keep_an_image_from_being_read(tmp_path, kind, content):
+    (tmp_path / "x.png").write_bytes(with_chunk(kind, content))
+    assert np.array_equal(read_pixels(tmp_path / "x.png", 3), np.asarray(RGB))
+
+
 def refused(directory):
     file = directory / "x.png"
     yield "empty", file.touch
-    yield "not an image of a format", lambda: file.write_text("<html>404</html>")
+    yield "not an image of a format.* begins with b'<html>404", lambda: file.write_text("<html>404</html>")
+    yield "not an image of a format.* begins with b'version https:", lambda: file.write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    yield "damaged file of the format PNG: .*tEXt", lambda: file.write_bytes(with_chunk(b"tEXt", b"x\0y", checksum=1))
+    yield "damaged file of the format WEBP|decoder", lambda: file.write_bytes(encode(RGB, "webp", {})[:40])
+    yield "truncated|Truncated", lambda: file.write_bytes(encode(RGB, "jpg", {})[:30])
+    yield "mode I;.*without a sign", lambda: file.write_bytes(tiff_of_16_bits(Y * 3000 - 30000, sample_format=2))
     yield "mode F", lambda: Image.new("F", (9, 9)).save(file, "tiff")
     yield "mode I;", lambda: Image.new("I", (9, 9)).save(file, "tiff")
     yield "mode LAB", lambda: Image.new("LAB", (9, 9)).save(file, "tiff")
@@ -167,7 +208,7 @@ def refused(directory):
         yield "no such file", lambda: os.mkfifo(file)
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(17))
 def test_what_is_refused(tmp_path, number):
     reason, write = list(refused(tmp_path))[number]
     write()

@@ -1,5 +1,7 @@
 """The images of a run, by its settings."""
 
+import dataclasses
+
 import pytest
 from sample_images import random_images, write_dataset, write_folder
 
@@ -78,3 +80,15 @@ def test_balanced_classes(tmp_path, monkeypatch, limit):
         assert sums == pytest.approx([splits.train.num_images / 3] * 3)
         (*_, first), (*_, second) = next(iter(bilevel(splits.train, 4)))
         assert first.shape == second.shape == (4,)
+
+
+def test_a_class_whose_last_training_images_became_validation_images(tmp_path, capfd):
+    """It is named, and has no weight: that of one image would decide the validation accuracy alone."""
+    write_folder(tmp_path, ["a", "b"], 10)
+    write_folder(tmp_path, ["c"], 2)
+    settings = DataSettings(image_dir=str(tmp_path), validation_split=0.4, class_weights="balanced")
+    found = [load_splits(dataclasses.replace(settings, split_seed=seed)) for seed in range(8)]
+    missing = [2 not in splits.train.records.labels[splits.train.indices] for splits in found]
+    assert 0 < sum(missing) < 8 and capfd.readouterr().err.count("no training images, such as 'c'") == sum(missing)
+    for splits, is_missing in zip(found, missing):
+        assert (splits.train.class_weights[2] == 0) == is_missing and min(splits.train.class_weights[:2]) > 0
