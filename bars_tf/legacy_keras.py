@@ -8,6 +8,7 @@ import contextlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -30,18 +31,32 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
         # By default, TensorFlow uses oneDNN's convolutions only on processors with AVX-512. With AVX2 they cut the time
         # of a training by a quarter, and runs on both kinds of processor use the same kernels.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with contextlib.nullcontext() if verbose else held_back():
+    with contextlib.nullcontext() if verbose else held_back(), _without_keras_json():
         import tensorflow
 
         _check_tensorflow(tensorflow)
         _route_imports(tensorflow)
-        # Whatever ~/.keras/keras.json says: images here have their channels last.
+        # Keras 2 may have read its file before: images here have their channels last.
         tensorflow.keras.backend.set_image_data_format("channels_last")
         try:
             import larq
         except ModuleNotFoundError as error:
             raise ImportError(f"{error.name} is not installed: pip install --no-deps larq larq-zoo zookeeper") from None
     return tensorflow, larq
+
+
+@contextlib.contextmanager
+def _without_keras_json() -> Iterator[None]:
+    """Hides `~/.keras/keras.json` from the Keras that are imported: it may be one of Keras 3, at which others fail."""
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        if home is None:
+            del os.environ["KERAS_HOME"]
+        else:
+            os.environ["KERAS_HOME"] = home
 
 
 def _check_tensorflow(tensorflow: ModuleType) -> None:

@@ -25,7 +25,9 @@ from bars_tf.errors import Failure, InputError
 # A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
 # `~/.keras/keras.json`, which may ask for channels first, another float type or epsilon, or be damaged.
 FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "AUTOGRAPH_VERBOSITY": "0"}
-UNREAD = "TQDM_"  # variables that TensorFlow Datasets would read, and fail at wrong values of: its bars are not shown
+# Beginnings of variables that are not read: TensorFlow Datasets fails at wrong values (its bars are not shown), HDF5
+# with a segmentation fault; XLA, as the default of all functions, does not compile those that read a data set.
+UNREAD = ("TQDM_", "TFDS_RETRY_", "HDF5_DRIVER", "TF_FUNCTION_JIT_COMPILE_DEFAULT")
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 

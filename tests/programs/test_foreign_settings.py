@@ -12,7 +12,8 @@ MATPLOTLIB = "text.usetex: True\nno.such.key: 3\nfont.family: Nowhere\nbackend: 
 NONSENSE = ("NPY_PROMOTION_STATE", "NUMPY_MADVISE_HUGEPAGE", "AUTOGRAPH_VERBOSITY", "TQDM_MININTERVAL",
             "SCIPY_ARRAY_API", "SKLEARN_ASSUME_FINITE", "PILLOW_BLOCK_SIZE", "HDF5_USE_FILE_LOCKING",
             "H5PY_DEFAULT_READONLY", "LOKY_MAX_CPU_COUNT", "TF_GPU_THREAD_MODE", "GRPC_VERBOSITY",
-            "MLFLOW_TRACKING_URI")
+            "MLFLOW_TRACKING_URI", "TFDS_RETRY_TRIES", "HDF5_DRIVER", "SOURCE_DATE_EPOCH", "COLUMNS", "EPATH_USE_TF",
+            "TF_NUM_INTEROP_THREADS", "HDF5_PLUGIN_PATH", "http_proxy", "TZ")
 MODULES = ("PIL", "absl", "json", "keras", "larq", "numpy", "random", "search", "tensorflow")
 
 
@@ -38,7 +39,7 @@ def test_settings_of_other_programs(finished, program, tmp_path):
         "TFDS_DATA_DIR": str(place / "none"), "KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_IP": "192.0.2.1",
         "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONSTARTUP": str(place / "keras.py"),
         "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "TMPDIR": str(place / "none"),
-        "PYTHONPATH": "", **dict.fromkeys(NONSENSE, "nonsense")}
+        "TF_FUNCTION_JIT_COMPILE_DEFAULT": "1", "PYTHONPATH": "", **dict.fromkeys(NONSENSE, "nonsense")}
     done = program("search", *TINY, "--strategy=mirrored", f"--workdir={work}", cwd=place, preexec_fn=surround,
                    **environment)
     assert done.returncode == 0, done.stderr

@@ -15,10 +15,12 @@ def test_bounds_are_those_of_the_requirements():
 
 def test_legacy_keras(tmp_path):
     """Whatever the user's file says about the order of axes."""
-    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
+    file = tmp_path / "keras.json"
+    file.write_text('{"image_data_format": "channels_first"}')
     assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")
-    code = ("import tensorflow as tf; {}; from bars_tf.legacy_keras import lq, tf; print("
-            "tf.keras.Model.__module__, tf.keras.backend.image_data_format())")
+    code = ("import os; {}; from bars_tf.legacy_keras import lq, tf; print("
+            "tf.keras.Model.__module__, tf.keras.backend.image_data_format(), tf.keras.backend.floatx(), "
+            "os.environ['KERAS_HOME'])")
     environ = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     environ["KERAS_HOME"] = str(tmp_path)
 
@@ -26,11 +28,14 @@ def test_legacy_keras(tmp_path):
         return subprocess.run([sys.executable, "-c", code.format(what)], cwd=ROOT, env=environ, capture_output=True,
                               text=True, check=False)
 
-    late = use_before("tf.keras.layers")
+    late = use_before("import tensorflow as tf; tf.keras.layers")
     assert late.returncode == 1
     assert late.stderr.splitlines()[-1].startswith("ImportError: bars_tf needs Keras 2, but this process already uses")
-    module, order = use_before("tf.zeros(())").stdout.split()
-    assert module.startswith("tf_keras.") and order == "channels_last"
+    module, *settings = use_before("import tensorflow as tf; tf.zeros(())").stdout.split()
+    assert module.startswith("tf_keras.") and settings == ["channels_last", "float32", str(tmp_path)]
+    file.write_text('{"backend": "torch", "floatx": "bfloat16", "image_data_format": "channels_first"}')  # of Keras 3
+    module, *settings = use_before("pass").stdout.split()
+    assert module.startswith("tf_keras.") and settings == ["channels_last", "float32", str(tmp_path)]
 
 
 def test_without_docstrings():
