@@ -6,6 +6,7 @@ unreadable files silently, and cannot split a folder into training and test imag
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,7 +80,9 @@ def _files(directory: Path, names: Sequence[str] | None = None) -> tuple[list[tu
     if not folders:
         raise ValueError(f"{directory} has {len(loose) or 'no'} images and no folders of classes: {LAYOUT}")
     if names is not None and (unknown := sorted(set(folders) - set(names))):
-        raise ValueError(f"class {unknown[0]!r} of {directory} has no training images")
+        near = next((name for name in names if _spelling(name) == _spelling(unknown[0])), None)
+        raise ValueError(f"class {unknown[0]!r} of {directory} has no training images"
+                         + (f"; {ascii(near)} differs in its spelling from {ascii(unknown[0])}" if near else ""))
     names = names or folders
     found, skipped, inner = [], [], []
     for name in folders:
@@ -103,6 +106,11 @@ def _files(directory: Path, names: Sequence[str] | None = None) -> tuple[list[tu
     if missing := sorted(set(names) - set(folders)):
         console.say(f"note: {directory} has no images of {', '.join(map(repr, missing))}")
     return found, names
+
+
+def _spelling(name: str) -> str:
+    """A name without what is hard to see: upper case, spaces around it, and how letters with accents are encoded."""
+    return unicodedata.normalize("NFC", name).casefold().strip()
 
 
 def _is_image(file: str) -> bool:
@@ -150,6 +158,10 @@ def _check_depth(directory: Path, inner: Sequence[Sequence[Path]]) -> None:
 def _check_classes(train: list[tuple[Path, int]], names: Sequence[str]) -> None:
     if len(names) < 2:
         raise ValueError(f"has only the class {names[0]!r}: two or more folders of classes are needed")
+    by_spelling = {}
+    for name in names:
+        if (other := by_spelling.setdefault(_spelling(name), name)) != name:
+            console.say(f"note: classes {ascii(other)} and {ascii(name)} differ in their spelling alone")
     counts = np.bincount([label for _, label in train], minlength=len(names))
     if counts.max() > MAX_IMBALANCE * counts.min():
         console.say(f"note: classes are unbalanced: {names[counts.argmax()]!r} has {counts.max()} training images, "

@@ -12,6 +12,7 @@ from bars_tf.legacy_keras import tf
 
 MEMORY_LIMIT = 2 * 10**9  # bytes; a split with more decoded images than this is streamed
 SHUFFLE_BUFFER = 4096  # records, where images are streamed (about 450 MB of ImageNet)
+MAX_ASPECT = 16  # ratio of the sides of an image, beyond which its ends are cut off before it is resized
 SAMPLE = 2048  # images from which the statistics of an unknown data set are computed
 
 
@@ -76,13 +77,19 @@ class Records:
     def resize(self, image: tf.Tensor) -> tf.Tensor:
         """Brings a uint8 image to `shape`."""
         if self.resizes:
-            image = tf.ensure_shape(image, [None, None, self.shape[2]])
+            image = self._without_far_ends(tf.ensure_shape(image, [None, None, self.shape[2]]))
             size, target = tf.cast(tf.shape(image)[:2], tf.float32), tf.constant(self.shape[:2], tf.float32)
             covering = tf.cast(tf.math.ceil(size * tf.reduce_max(target / size) - 1e-3), tf.int32)
             image = tf.image.resize(image, covering, antialias=True)
             image = tf.image.resize_with_crop_or_pad(image, *self.shape[:2])
             image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
         return tf.ensure_shape(image, self.shape)
+
+    def _without_far_ends(self, image: tf.Tensor) -> tf.Tensor:
+        """Crops an image that is far longer than wide: to enlarge what is cropped later could need gigabytes."""
+        sides = tf.shape(image)[:2]
+        kept = tf.minimum(sides, MAX_ASPECT * tf.reduce_min(sides))
+        return tf.slice(image, tf.pad((sides - kept) // 2, [[0, 1]]), tf.concat([kept, [self.shape[2]]], 0))
 
     def _checked(self, label: tf.Tensor) -> tf.Tensor:
         message = f"label out of range 0 to {self.num_classes - 1}"

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-from sample_images import arrays, equal, random_images, write_dataset
+from PIL import Image
+from sample_images import arrays, equal, random_images, write_dataset, write_folder
 
 from bars_tf.data import pipeline, records
+from bars_tf.data.folder import from_folder
 from bars_tf.data.image_data import load
+from bars_tf.legacy_keras import tf
 
 
 def test_images_that_stream_are_those_in_memory(small, monkeypatch):
@@ -46,3 +49,20 @@ def test_image_of_another_size_is_named(tmp_path):
     features.write_text(features.read_text().replace('"8"', '"9"'))
     with pytest.raises(ValueError, match=r"record 0 of .*tiny-train"):
         load("tiny", tmp_path)
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 2), (3001, 1)])
+def test_thin_images_are_not_enlarged_before_they_are_cropped(tmp_path, monkeypatch, size):
+    """One of 1x100000 pixels would need gigabytes (image-rs#3083, nunif#256)."""
+    write_folder(tmp_path, ["a", "b"], 3)
+    pixels = np.full(size[::-1], 7, np.uint8)
+    middle = pixels.shape[0] // 2 - 8, pixels.shape[1] // 2 - 8
+    pixels[max(middle[0], 0):middle[0] + 16, max(middle[1], 0):middle[1] + 16] = 200
+    Image.fromarray(pixels).save(tmp_path / "a" / "thin.png")
+    resize, sizes = tf.image.resize, []
+    monkeypatch.setattr(tf.image, "resize", lambda image, size, **options: sizes.append(size) or resize(
+        image, size, **options))
+    data = from_folder(tmp_path, image_size=8)[0].records
+    shown = data.resize(tf.constant(pixels[..., None])).numpy()
+    assert sizes[-1].numpy().max() <= 16 * max(data.shape)
+    assert shown.shape == data.shape and (shown == 200).all()
