@@ -28,6 +28,7 @@ FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tens
 # Beginnings of variables that are not read: TensorFlow Datasets fails at wrong values (its bars are not shown), HDF5
 # with a segmentation fault; XLA, as the default of all functions, does not compile those that read a data set.
 UNREAD = ("TQDM_", "TFDS_RETRY_", "HDF5_DRIVER", "TF_FUNCTION_JIT_COMPILE_DEFAULT")
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # TensorFlow aborts at negative numbers
 HELP = ("--help", "-help", "-h", "-?", "--helpfull", "--helpshort")
 
 
@@ -39,7 +40,8 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
     verbose = False
     console.prepare_streams()
     os.environ |= FOREIGN
-    for name in [name for name in os.environ if name.startswith(UNREAD)]:
+    for name in [name for name, value in os.environ.items()
+                 if name.startswith(UNREAD) or name in THREADS and value.strip().startswith("-")]:
         del os.environ[name]
     try:
         if set(arguments) & set(HELP):

@@ -4,7 +4,7 @@ import json
 import os
 import resource
 
-from helpers import TINY
+from helpers import ROOT, TINY
 
 KERAS = {"floatx": "float64", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
 MATPLOTLIB = "text.usetex: True\nno.such.key: 3\nfont.family: Nowhere\nbackend: QtAgg\nfigure.figsize: 1, 1\n"
@@ -14,6 +14,7 @@ NONSENSE = ("NPY_PROMOTION_STATE", "NUMPY_MADVISE_HUGEPAGE", "AUTOGRAPH_VERBOSIT
             "H5PY_DEFAULT_READONLY", "LOKY_MAX_CPU_COUNT", "TF_GPU_THREAD_MODE", "GRPC_VERBOSITY",
             "MLFLOW_TRACKING_URI", "TFDS_RETRY_TRIES", "HDF5_DRIVER", "SOURCE_DATE_EPOCH", "COLUMNS", "EPATH_USE_TF",
             "TF_NUM_INTEROP_THREADS", "HDF5_PLUGIN_PATH", "http_proxy", "TZ")
+GENOTYPE = ROOT / "configs" / "genotypes" / "quickstart_seed0.json"
 MODULES = ("PIL", "absl", "json", "keras", "larq", "numpy", "random", "search", "tensorflow")
 
 
@@ -39,7 +40,8 @@ def test_settings_of_other_programs(finished, program, tmp_path):
         "TFDS_DATA_DIR": str(place / "none"), "KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_IP": "192.0.2.1",
         "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONSTARTUP": str(place / "keras.py"),
         "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "TMPDIR": str(place / "none"),
-        "TF_FUNCTION_JIT_COMPILE_DEFAULT": "1", "PYTHONPATH": "", **dict.fromkeys(NONSENSE, "nonsense")}
+        "TF_FUNCTION_JIT_COMPILE_DEFAULT": "1", "TF_NUM_INTRAOP_THREADS": "-1", "PYTHONPATH": "",
+        **dict.fromkeys(NONSENSE, "nonsense")}
     done = program("search", *TINY, "--strategy=mirrored", f"--workdir={work}", cwd=place, preexec_fn=surround,
                    **environment)
     assert done.returncode == 0, done.stderr
@@ -51,3 +53,11 @@ def test_settings_of_other_programs(finished, program, tmp_path):
     for name in names:
         assert (work / "report" / name).read_bytes() == (expected / "report" / name).read_bytes(), name
     assert {path.stat().st_mode & 0o077 for path in work.rglob("*")} == {0}
+
+
+def test_features_of_another_processor(program):
+    """As in the script of a job for other machines of a cluster: NumPy fails at them (numpy#22137)."""
+    for features in ("AVX512_KNM", "nonsense"):
+        done = program("summary", f"--genotype={GENOTYPE}", NPY_ENABLE_CPU_FEATURES=features,
+                       NPY_DISABLE_CPU_FEATURES="nonsense")
+        assert done.returncode == 0 and not done.stderr, done.stderr
