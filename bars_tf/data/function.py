@@ -13,6 +13,7 @@ from bars_tf.errors import one_line
 from bars_tf.legacy_keras import tf
 
 COUNTED = 2**20  # images after which a note is shown, because an infinite data set may not know that it is one
+COMPARED = 100  # images by which an order is told from another
 
 __all__ = ["from_folder", "from_function"]
 
@@ -84,6 +85,9 @@ def _statistics(split: str, dataset: tf.data.Dataset) -> tuple[int, int, set[tup
                          f"label), not batched; it returned {spec if spec is not None else type(dataset).__name__}")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(f"the data set for {split!r} is infinite: return it without repeat(), or with take(count)")
+    if _beginning(dataset) != _beginning(dataset):  # streamed validation images would be trained with
+        raise ValueError(f"the data set for {split!r} has another order each time: return it without shuffle(), or "
+                         "with shuffle(..., seed=0, reshuffle_each_iteration=False)")
     count, highest, sizes, digest = 0, -1, set(), hashlib.sha256()
     for image, label in dataset.as_numpy_iterator():
         if label < 0:
@@ -96,3 +100,7 @@ def _statistics(split: str, dataset: tf.data.Dataset) -> tuple[int, int, set[tup
     if not count:
         raise ValueError(f"the function returned no images for {split!r}")
     return count, highest, sizes, digest.hexdigest()
+
+
+def _beginning(dataset: tf.data.Dataset) -> list[tuple[bytes, int]]:
+    return [(image.tobytes(), int(label)) for image, label in dataset.take(COMPARED).as_numpy_iterator()]

@@ -32,12 +32,22 @@ def test_a_function_that_returns_tf_data(rng):
     (lambda d: d.map(lambda x, y: (tf.cast(x, tf.float32), y)), "uint8"), (lambda d: 3, "int"),
     (lambda d: d.map(lambda x, y: (x, y - 5)), "counts? from 0|labels count"),
     (lambda d: d.map(lambda x, y: (x, y + 9)), "labels go up to"), (lambda d: d.repeat(), "'train' is infinite"),
+    # By default, tf.data shuffles anew at each iteration (tensorflow#59279).
+    (lambda d: d.shuffle(6), "'train' has another order each time: .*reshuffle_each_iteration=False"),
     (lambda d: tf.data.Dataset.choose_from_datasets([d.repeat()], tf.data.Dataset.range(1).repeat()), "is infinite"),
 ])
 def test_bad_functions(change, words):
     dataset = tf.data.Dataset.from_tensor_slices((np.zeros((6, 9, 9, 1), np.uint8), np.arange(6) % 2))
+    tf.random.set_seed(0)
     with pytest.raises(ValueError, match=words):
         from_function(lambda split: change(dataset), ["a", "b"])
+
+
+def test_an_order_that_is_shuffled_once():
+    images = np.arange(6 * 81, dtype=np.uint8).reshape(6, 9, 9, 1)
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(6) % 2))
+    shuffled = from_function(lambda split: dataset.shuffle(6, seed=1, reshuffle_each_iteration=False))
+    assert [part.num_images for part in shuffled] == [6, 6]
 
 
 def test_a_data_set_that_does_not_know_that_it_is_infinite(monkeypatch, capfd):
