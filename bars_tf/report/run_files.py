@@ -73,7 +73,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Reads a JSON object."""
     values = read_json(path, MAX_BYTES)
     if not isinstance(values, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError(f"{path}: not a JSON object")
     return values
 
 

@@ -14,6 +14,7 @@ from keras_tuner.engine.trial import Trial
 from bars_tf.config import running_seconds
 from bars_tf.errors import Failure, InputError, one_line
 from bars_tf.files import read_json, write_json
+from bars_tf.report.run_files import number
 
 OBJECTIVE = "val_accuracy"
 SEED_DISTANCE = 1_000_003
@@ -66,7 +67,7 @@ class BudgetedOracle:
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
-        self.infeasible, self._seconds = state["infeasible"], state["seconds"]
+        self.infeasible, self._seconds = int(state["infeasible"]), float(state["seconds"])
         # keras-tuner takes a trial off this list after it saved its end, and would run it again.
         self.ongoing_trials = {name: t for name, t in self.ongoing_trials.items() if t.status == "RUNNING"}
 
@@ -79,19 +80,34 @@ class BudgetedOracle:
         write_json(Path(self._get_trial_dir(trial.trial_id), "trial.json"), trial.get_state())
 
     def reload(self) -> None:
-        """Reads the state and the trials of an earlier start. Raises: InputError naming a damaged file."""
-        project = Path(self._project_dir)
+        """Reads the state and the trials of an earlier start. Raises: InputError naming a file that is damaged, is
+        missing, or does not fit the others."""
+        project, names = Path(self._project_dir), set(self.hyperparameters.values)
         file = state = Path(self._get_oracle_fname())
         try:
             for file in sorted(project.glob("trial_*/trial.json")):
                 trial = Trial.from_state(read_json(file))
+                if trial.status == "COMPLETED" and number(trial.score) is None:
+                    raise ValueError(f"its score {trial.score!r} is no number")
+                _require_names(names, trial.hyperparameters)
                 self.trials[trial.trial_id] = trial
             file = state
             self.set_state(read_json(file, MAX_STATE_BYTES))
+            _require_names(names, self.hyperparameters)
+            if lost := {*self.start_order, *self.end_order} - set(self.trials):
+                raise ValueError(f"it names trial {min(lost)}, whose trial.json is missing")
+        except FileNotFoundError:
+            raise InputError.of("workdir", project.parent, f"{file} is missing: put a copy of it there, or remove "
+                                f"{project} to start the trials anew") from None
         except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
             reason = one_line(error).removeprefix(f"{file}: ")
             raise InputError.of("workdir", project.parent, f"{file} is damaged ({reason}): put a copy of it there, or "
                                 f"remove {project} to start the trials anew") from None
+
+
+def _require_names(names: set[str], hyperparameters: HyperParameters) -> None:
+    if other := names ^ set(hyperparameters.values):
+        raise ValueError(f"its hyperparameters are others, as {min(other)!r} shows")
 
 
 class RandomSearch(BudgetedOracle, oracles.RandomSearchOracle):

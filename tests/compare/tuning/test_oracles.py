@@ -1,5 +1,7 @@
 """Oracles with a budget and a time limit."""
 
+import json
+
 import pytest
 
 from bars_tf.compare.settings import TUNERS
@@ -84,8 +86,28 @@ def test_a_damaged_file_is_named(file, content, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     run(opened(tmp_path, "random", 2))
     (tmp_path / "tune" / "oracle.json").unlink()
-    with pytest.raises(InputError, match="oracle.json is damaged"):
+    with pytest.raises(InputError, match="oracle.json is missing"):
         opened(tmp_path, "random", 2).reload()
+
+
+# Files that can be read and do not fit each other: after a copy by hand, or of another version or package.
+ODD = {"seconds in words": ("oracle.json", {"seconds": "x"}, "could not convert"),
+       "a trial that is not there": ("oracle.json", {"end_order": ["7"]}, "names trial 7, whose trial.json is missing"),
+       "no hyperparameters": ("oracle.json", {"hyperparameters": {"space": [], "values": {}}}, "are others"),
+       "no score": ("trial_0/trial.json", {"score": None}, "its score None is no number"),
+       "a score in words": ("trial_0/trial.json", {"score": "high"}, "its score 'high' is no number"),
+       "no values": ("trial_0/trial.json", {"hyperparameters": {"space": [], "values": {}}}, "are others")}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_files_that_do_not_fit_are_named(what, tmp_path):
+    file, changes, words = ODD[what]
+    run(opened(tmp_path, "random", 2))
+    path = tmp_path / "tune" / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(InputError, match=f"{file} is damaged .*{words}.*: put") as caught:
+        opened(tmp_path, "random", 2).reload()
+    assert "\n" not in str(caught.value)
 
 
 def test_time_ends_the_search(tmp_path):
