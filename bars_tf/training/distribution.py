@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from bars_tf import console
 from bars_tf.config import stop_signals
-from bars_tf.errors import Failure, InputError, one_line
+from bars_tf.errors import Failure, FieldError, InputError, one_line
 from bars_tf.legacy_keras import tf
 
 
@@ -39,6 +39,14 @@ def make_strategy(strategy: str) -> tf.distribute.Strategy:
         if len(devices) > 1:
             return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def check_strategy(strategy: tf.distribute.Strategy) -> None:
+    """Raises FieldError for a strategy under which replicas do not hold and change the same variables together."""
+    kinds = tf.distribute.experimental.CentralStorageStrategy, tf.distribute.ParameterServerStrategy
+    if isinstance(strategy, kinds):
+        raise FieldError("strategy", type(strategy).__name__, "keeps variables in one place; use MirroredStrategy or "
+                         "MultiWorkerMirroredStrategy")
 
 
 @contextlib.contextmanager

@@ -64,6 +64,13 @@ def test_two_devices_and_two_processes_are_one_device(sizes, tmp_path):
         assert largest < 1e-9
 
 
+def test_keras_on_two_devices(tmp_path):
+    """What a strategy of the user's own may do is as on one device, or is refused in one line."""
+    done = subprocess.run([sys.executable, ROOT / "tests" / "keras_on_two_devices.py", tmp_path], text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def whole_way(directory):
     model = load_model(str(directory / "model.h5"))
     genotype = Genotype.load(directory / "genotype.json")

@@ -73,7 +73,7 @@ def add(total: tf.Tensor, term: tf.Tensor, sub_batch: SubBatch) -> tf.Tensor:
 
     def to_term(gradient):
         gradient = sub_batch.take(gradient)  # of one image, where another replica has all that are computed
-        return gradient if replicas() == 1 else gradient * sub_batch.counts
+        return gradient if replicas() == 1 else gradient * tf.cast(sub_batch.counts, gradient.dtype)
 
     @tf.custom_gradient
     def run(total, term):
