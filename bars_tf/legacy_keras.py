@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from bars_tf.errors import FieldError
 from bars_tf.log_filter import held_back
 
 LOWEST, ABOVE = (2, 16), (2, 22)  # versions of TensorFlow, as in setup.cfg
@@ -72,6 +73,13 @@ def _check_tensorflow(tensorflow: ModuleType) -> None:
     if keras != "tf_keras" or "tf_keras" not in Path(imported).parts:
         raise ImportError("bars_tf needs Keras 2, but this process already uses Keras 3 as tf.keras; import bars_tf "
                           "before tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts")
+
+
+def require_channels_last() -> None:
+    """Raises FieldError where a program has set Keras to images with their channels first."""
+    if (given := tf.keras.backend.image_data_format()) != "channels_last":
+        raise FieldError("image_data_format", given, "networks here read images with their channels last: "
+                         "tf.keras.backend.set_image_data_format('channels_last')")
 
 
 def _route_imports(tensorflow: ModuleType) -> None:

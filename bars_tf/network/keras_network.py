@@ -1,6 +1,6 @@
 """The derived network of a genotype, of stock Keras and Larq layers only."""
 
-from bars_tf.legacy_keras import lq, tf
+from bars_tf.legacy_keras import lq, require_channels_last, tf
 from bars_tf.network.builder import build, check_arguments
 from bars_tf.network.genotype_factory import GenotypeFactory
 from bars_tf.space.genotype import Genotype
@@ -40,6 +40,7 @@ def build_network(genotype: Genotype, input_shape: tuple[int, int, int], num_cla
         name: of the model; None: the name of the genotype's space.
     """
     check_arguments(genotype.space, input_shape, num_classes)
+    require_channels_last()
     image = tf.keras.layers.Input(input_shape)
     factory = {"binary": KerasFactory, "float_kernels": FloatKernelFactory, "float": FloatFactory}[precision]
     logits = build(factory(genotype, num_classes, dropout), image, input_shape[-1])

@@ -29,10 +29,12 @@ def batch_of(data: Any) -> Batch:
         raise FieldError("batch", kind_of(data), "must be (images, labels) or (images, labels, weights)")
     batch = Batch(*data)
     _check_dtype("labels", batch.labels)
+    if batch.weights is not None:
+        _check_dtype("weights", batch.weights)
     shape = tf.TensorShape(batch.labels.shape)
     if shape.rank is not None and (shape.rank not in (1, 2) or shape.rank == 2 and shape[-1] not in (1, None)):
-        raise FieldError("shape of the labels", tuple(shape), "must be [B], numbers of classes; of one-hot labels "
-                         "tf.argmax(labels, -1) gives them")
+        raise FieldError("shape of the labels", tuple(shape), "must be [B], numbers of classes; " + (
+            "of one-hot labels tf.argmax(labels, -1) gives them" if shape.rank else "batch(n) of a data set makes B"))
     return batch
 
 
@@ -49,7 +51,7 @@ def halves_of(data: Any, class_weights: Sequence[float] | None = None) -> tuple[
 
 def weights_of_classes(given: Mapping[int, float] | None, num_classes: int) -> tuple[float, ...] | None:
     """The weight of each class by Keras's `class_weight`, where those that are not named have 1; None without any."""
-    if not given:
+    if given is None or isinstance(given, Mapping) and not given:
         return None
     if not isinstance(given, Mapping) or not set(given) <= set(range(num_classes)) or not all(
             isinstance(weight, (int, float, np.number)) and 0 <= weight < np.inf for weight in given.values()):
@@ -91,6 +93,8 @@ def labels_remedy(num_classes: int) -> str:
 
 
 def _check_dtype(name, array):
+    if isinstance(array, (tf.RaggedTensor, tf.SparseTensor)):
+        raise FieldError(name, type(array).__name__, "must be a dense tensor")
     try:
         dtype = tf.as_dtype(array.dtype)
     except TypeError:  # one of NumPy that TensorFlow has not, such as dates
@@ -126,6 +130,13 @@ def halves_of_arrays(images: Any, labels: Any, batch_size: int, supernet: Any, *
     count = int(len(arrays[0]) * (1 - validation_split))
     if validation_split:
         validation_data = tuple(array[count:] for array in arrays)
+    if count < 2:
+        given = ("validation_split", validation_split) if validation_split else ("x", arrays[0].shape)
+        raise FieldError(*given, "must leave two images or more to the search")
+    if not isinstance(batch_size, (int, np.integer)):
+        raise FieldError("batch_size", batch_size, "must be an integer")
+    if batch_size % (devices := supernet.distribute_strategy.num_replicas_in_sync):
+        raise FieldError("batch_size", batch_size, f"must be a multiple of the {devices} devices that share it")
     order = np.random.default_rng(supernet.seed).permutation(count)
     if not 1 <= batch_size <= count // 2:
         raise FieldError("batch_size", batch_size, f"must be 1 to {count // 2}, half of the {count} images")

@@ -6,7 +6,7 @@ GPU a label that no class has is no error at all, but a loss of NaN.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,21 +17,28 @@ from bars_tf.search.supernet import batches as forms
 from bars_tf.search.supernet.batches import check_images, labels_remedy
 
 MARK = "bars_tf"
+# What Keras reads, besides arrays: all else it would refuse by its class alone.
+READ = (tuple, list, Mapping, Iterator, tf.data.Dataset, tf.keras.utils.Sequence, tf.distribute.DistributedDataset,
+        tf.keras.utils.experimental.DatasetCreator)
+READABLE = "must be batches: bars_tf.batches and bars_tf.bilevel make them of images, tf.data of anything else"
 
 
 class Checks:
     """A context that checks the batches which a supernet of this input shape and number of classes reads in it.
 
     `form` is what an element must be: "pairs" of batches, "batches" of images and labels, or "images" with or without
-    anything else. Raises: FieldError of the first batch that is wrong.
+    anything else. `devices` share each pair. Raises: FieldError of the first batch that is wrong.
     """
 
-    def __init__(self, shape: tuple[int, int, int], num_classes: int, form: str = "batches"):
+    def __init__(self, shape: tuple[int, int, int], num_classes: int, form: str = "batches", devices: int = 1):
         self.shape, self.num_classes, self.form, self.error = shape, num_classes, form, None
+        self.devices = devices if form == "pairs" else 1
 
     def of(self, x: Any, y: Any = None) -> Any:
         """Arrays, checked at once with their labels `y`, or beside them in a tuple, or the batches of a data set, a
         generator or a `Sequence`, checked as they are read; anything else as it is."""
+        if not (isinstance(x, READ) or hasattr(x, "shape")):
+            raise FieldError("batches", forms.kind_of(x), READABLE)
         if isinstance(x, tuple):
             self.of(*x[:2])
         if isinstance(x, tf.keras.utils.Sequence):
@@ -70,10 +77,16 @@ class Checks:
                 counts = [len(array) for array in (images, labels, weights) if array is not None]
                 if counts[0] == 0 or len(set(counts)) > 1:
                     raise FieldError("batch", counts, "must be equally many images and labels, one or more")
+                if counts[0] % self.devices:
+                    raise FieldError("batch", counts[0], self._shared())
         except FieldError as error:
             self.error = self.error or error
             raise
         return element
+
+    def _shared(self):
+        return (f"must be a multiple of the {self.devices} devices that share it; drop_remainder=True of batch leaves "
+                "the rest of a data set out")
 
     def _batches(self, element):
         if self.form == "images":
@@ -88,6 +101,10 @@ class Checks:
         asserted = []
         for images, labels, _ in self._batches(element):
             check_images(images, self.shape)
+            if self.devices > 1:
+                count = tf.shape(images)[0]
+                asserted.append(_assert(count % self.devices == 0, "batch", tf.strings.as_string(count),
+                                        self._shared()))
             rest, fits = (tf.strings.reduce_join(tf.strings.as_string(tf.shape(images)[1:]), separator=", "),
                           str(self.shape)[1:-1])
             if not images.shape[1:].is_fully_defined():
@@ -108,7 +125,9 @@ def read_again(batches: Iterable, shape: tuple[int, int, int], num_classes: int)
     FieldError."""
     if isinstance(batches, tuple) and len(batches) == 2 and all(hasattr(t, "shape") for t in batches):
         batches = tf.data.Dataset.from_tensor_slices(batches).batch(256)
-    if not isinstance(batches, Iterable) or iter(batches) is batches:
+    if not isinstance(batches, Iterable):
+        raise FieldError("batches", forms.kind_of(batches), READABLE)
+    if iter(batches) is batches:
         raise FieldError("batches", forms.kind_of(batches), "can be read once only, and every candidate reads them: "
                          "must be a tf.data.Dataset, a list or a Sequence")
     if isinstance(batches, tf.data.Dataset) and batches.cardinality() == tf.data.INFINITE_CARDINALITY:

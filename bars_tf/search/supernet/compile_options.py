@@ -57,3 +57,12 @@ def optimizers(weight_optimizer: Any, arch_optimizer: Any, scaled: bool) -> list
             raise FieldError(name, "use_ema=True", "Keras averages all variables, of which an optimizer has some")
         found.append(scaling(optimizer) if scaled and not isinstance(optimizer, scaling) else optimizer)
     return found
+
+
+def check_built(optimizer: tf.keras.optimizers.Optimizer, variables: Collection[tf.Variable]) -> None:
+    """Raises FieldError for an optimizer that has been built already, for other variables than these."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    known = getattr(inner, "_index_dict", None)  # the older optimizers of Keras, which have none, take further ones
+    if known is not None and any(inner._var_key(variable) not in known for variable in variables):
+        raise FieldError("optimizer", inner.name, "belongs to another model, whose variables it was built for: each "
+                         "supernet needs optimizers of its own")

@@ -11,7 +11,7 @@ from bars_tf.cost.expected import expected_cost
 from bars_tf.cost.measures import Cost
 from bars_tf.cost.tables import cost_tables
 from bars_tf.errors import FieldError
-from bars_tf.legacy_keras import tf
+from bars_tf.legacy_keras import require_channels_last, tf
 from bars_tf.network.builder import build, check_arguments
 from bars_tf.search.supernet.batches import check_images
 from bars_tf.search.supernet.checks import Checks
@@ -22,6 +22,7 @@ from bars_tf.space.channels import Channels
 from bars_tf.space.encoding import Choices, depth_grid, one_hot, shapes
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
+from bars_tf.training.distribution import check_strategy, replicas
 
 # No Python control flow of a supernet needs AutoGraph, whose translation takes longer than tracing.
 no_autograph = tf.autograph.experimental.do_not_convert
@@ -38,6 +39,8 @@ class SharedWeights(tf.keras.Model):
 
     def __init__(self, space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0):
         check_arguments(space, input_shape, num_classes)
+        require_channels_last()
+        check_strategy(tf.distribute.get_strategy())
         if not isinstance(seed, (int, np.integer)) or seed < 0:
             raise FieldError("seed", seed, "must be an integer of at least 0")
         super().__init__(name=f"{space.name}_supernet")
@@ -100,9 +103,19 @@ class SharedWeights(tf.keras.Model):
         check_images(images, self.image_shape)
         images = tf.ensure_shape(images, (None, *self.image_shape))  # a shape that those of generators get here
         images = tf.cast(images, self.compute_dtype)
+        if mode == "eval" and replicas() > 1:  # the last images may be fewer than the devices
+            given = tf.shape(images)[0]
+            images = tf.pad(images, [[0, tf.cast(given == 0, given.dtype)], [0, 0], [0, 0], [0, 0]])
+            return self._logits(images, sample, mode, fraction)[:given]
+        return self._logits(images, sample, mode, fraction)
+
+    def _logits(self, images, sample, mode, fraction):
         factory = SupernetFactory(self.space, self.num_classes, sample, images, layers=self.layers_by_name,
                                   channels=self.channels_by_name, mode=mode, fraction=fraction)
         return build(factory, images, self.image_shape[-1])
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing: all layers are there. Keras calls it for models from files, outside the policy of dtypes."""
 
     @no_autograph
     def predict_step(self, data: Any) -> tf.Tensor:
@@ -125,7 +138,7 @@ class SharedWeights(tf.keras.Model):
             return super().test_on_batch(checks.of(x, y), y, *args, **kwargs)
 
     def _checks(self, form: str = "batches") -> Checks:
-        return Checks(self.image_shape, self.num_classes, form)
+        return Checks(self.image_shape, self.num_classes, form, self.distribute_strategy.num_replicas_in_sync)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments as plain data, from which `from_config` makes a model with weights of its own."""
@@ -140,11 +153,13 @@ class SharedWeights(tf.keras.Model):
     def _updated_config(self) -> dict[str, Any]:  # of `to_json`, which has the class without its package
         return {**super()._updated_config(), "class_name": tf.keras.saving.get_registered_name(type(self))}
 
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, save_format: str | None = None, **kwargs: Any) -> None:
         """Writes a `.keras` file, which `tf.keras.models.load_model` reads; raises FieldError for the older formats."""
         if not str(filepath).endswith(".keras"):
             raise FieldError("filepath", str(filepath), FORMAT)
-        super().save(filepath, *args, **kwargs)
+        if save_format not in (None, "keras"):
+            raise FieldError("save_format", save_format, FORMAT)
+        super().save(filepath, overwrite, save_format, **kwargs)
 
     @property
     def _trackable_saved_model_saver(self):  # what TensorFlow's and Keras's own functions ask for a SavedModel

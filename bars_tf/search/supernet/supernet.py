@@ -14,22 +14,13 @@ from bars_tf.search.derivation.optimum import check_budget
 from bars_tf.search.supernet import compile_options, objective
 from bars_tf.search.supernet.batches import batch_of, halves_of, halves_of_arrays, weights_of_classes
 from bars_tf.search.supernet.checks import read_again
+from bars_tf.search.supernet.metrics import METRICS, Mean, accuracy
 from bars_tf.search.supernet.relaxation import Sample
 from bars_tf.search.supernet.sampling import Sampler
 from bars_tf.search.supernet.shared_weights import SharedWeights, no_autograph
 from bars_tf.space.genotype import Genotype
 from bars_tf.space.search_space import SearchSpace
 from bars_tf.training.distribution import replicas
-
-METRICS = ("loss", "accuracy", "arch_loss", "arch_accuracy", "expected_ops", "skip_share", "none_share",
-           "width_entropy", "depth_entropy", "micro_entropy")
-
-
-class Mean(tf.keras.metrics.Mean):
-    """A mean that is NaN where there is nothing to take it of, as the loss of the alphas while they rest."""
-
-    def result(self):
-        return self.total / self.count
 
 
 @tf.keras.saving.register_keras_serializable("bars_tf")
@@ -99,6 +90,7 @@ class Supernet(SharedWeights):
                                      (self.arch_optimizer, self.arch_variables)):
             # Variables made while tracing would have the step traced twice.
             (optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights)(variables)
+            compile_options.check_built(optimizer, variables)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile` as plain data; None before it."""
@@ -132,22 +124,28 @@ class Supernet(SharedWeights):
             batch_size, epochs, class_weight, **options: as in `tf.keras.Model.fit`.
         """
         checks, validation = self._checks("pairs"), self._checks()
-        if y is not None:
+        if y is not None and not isinstance(x, (tf.data.Dataset, tf.keras.utils.Sequence)):
             x, options = halves_of_arrays(x, y, batch_size or 32, self, **options)
-            batch_size = None
+            y = batch_size = None
         else:
             x = checks.of(x)
+        self._weigh(class_weight)
+        if (given := options.get("validation_data")) is not None:  # which Keras reads without `evaluate`
+            options["validation_data"] = validation.of(tuple(given) if isinstance(given, list) else given)
+        self._eval_data_handler = None  # that of a `fit` that broke off
+        with checks, validation:
+            return super().fit(x, y, batch_size, epochs, **options)
+
+    def _weigh(self, class_weight):
         weights = weights_of_classes(class_weight, self.num_classes)
         if weights != self.class_weights:
             self.class_weights, self.train_function = weights, None  # has the step traced anew
-        # Keras reads these without `evaluate`, and after a `fit` that broke off those of that one.
-        options["validation_data"], self._eval_data_handler = validation.of(options.get("validation_data")), None
-        with checks, validation:
-            return super().fit(x, batch_size=batch_size, epochs=epochs, **options)
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **options: Any) -> Any:
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, class_weight: Mapping[int, float] | None = None,
+                       **options: Any) -> Any:
         """Keras's `train_on_batch`, of a pair of batches."""
         x, y = self._checks("pairs").check((x, y))
+        self._weigh(class_weight)
         return super().train_on_batch(x, y, *args, **options)
 
     @property
@@ -185,12 +183,12 @@ class Supernet(SharedWeights):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.weight_variables)
             logits = self(images, sample, mode="train")
-            loss = self.compiled_loss(labels, logits, weights)
+            loss = self.compiled_loss(labels, logits, weights, self.losses)
             value = _scaled(loss, self.weight_optimizer)
         gradients = _unscaled(tape.gradient(value, self.weight_variables), self.weight_optimizer)
         gradients = [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, self.weight_variables)]
         self.weight_optimizer.apply_gradients(zip(gradients, self.weight_variables))
-        return {"loss": loss * replicas(), "accuracy": _accuracy(labels, logits)}
+        return {"loss": loss * replicas(), "accuracy": accuracy(labels, logits)}
 
     def arch_step(self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Updates the alphas by `objective`; weights and statistics stay. Returns the loss and the accuracy."""
@@ -204,7 +202,7 @@ class Supernet(SharedWeights):
             value = _scaled(loss * factor + self.entropy_weight * entropy / replicas(), self.arch_optimizer)
         gradients = _unscaled(tape.gradient(value, self.arch_variables), self.arch_optimizer)
         self.arch_optimizer.apply_gradients(zip(gradients, self.arch_variables))
-        return [loss * replicas(), _accuracy(labels, logits)]
+        return [loss * replicas(), accuracy(labels, logits)]
 
     def _state_of_choices(self) -> dict[str, tf.Tensor]:
         probabilities = self.probabilities()
@@ -218,8 +216,8 @@ class Supernet(SharedWeights):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         images, labels, weights = batch_of(data)
         logits = self(images)
-        values = {"loss": replicas() * self.compiled_loss(labels, logits, weights),
-                  "accuracy": _accuracy(labels, logits)}
+        values = {"loss": replicas() * self.compiled_loss(labels, logits, weights, self.losses),
+                  "accuracy": accuracy(labels, logits)}
         for name, value in values.items():
             self._metrics_by_name[name].update_state(value, sample_weight=tf.shape(images)[0])
         return {name: self._metrics_by_name[name].result() for name in values}
@@ -243,8 +241,3 @@ def _scaled(loss, optimizer):
 
 def _unscaled(gradients, optimizer):
     return optimizer.get_unscaled_gradients(gradients) if hasattr(optimizer, "get_scaled_loss") else gradients
-
-
-def _accuracy(labels, logits):
-    hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(tf.reshape(labels, [-1]), tf.int32)
-    return tf.reduce_mean(tf.cast(hits, logits.dtype))

@@ -52,6 +52,16 @@ class Sequence(tf.keras.utils.Sequence):
         return self.element
 
 
+class Loader:
+    """A class of batches that Keras does not know, as PyTorch's DataLoader."""
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter(BATCHES)
+
+
 def endless(element):
     while True:
         yield element
@@ -113,6 +123,11 @@ def saved(net, path):
     return is_same(net, other) and np.allclose(net.predict_on_batch(IMAGES), other(IMAGES))
 
 
+def served(path, images):
+    read = tf.saved_model.load(path)  # whose variables live as long as it does
+    return read.serve(tf.constant(images))
+
+
 def has_same_layers(net, other):
     return other.get_config() == net.get_config() and [v.shape for v in other.variables] == [
         v.shape for v in net.variables]
@@ -126,6 +141,14 @@ WORKS = {
     "arrays of other dtypes, labels in columns": lambda net, path: fits(
         net, IMAGES.astype(np.float64), LABELS[:, None].astype(np.float32), batch_size=4),
     "validation_split": lambda net, path: fits(net, IMAGES, LABELS, batch_size=4, validation_split=0.25),
+    "validation_data in a list": lambda net, path: fits(net, pairs(), validation_data=[IMAGES, LABELS]),
+    "train_on_batch with class_weight": lambda net, path: net.train_on_batch(
+        *BATCHES, class_weight=dict.fromkeys(range(3), 0.0))[0] == 0 < net.train_on_batch(*BATCHES)[0],
+    "calls with training": lambda net, path: np.array_equal(net(IMAGES, training=True), net(IMAGES, training=False)),
+    "in a Sequential": lambda net, path: tf.keras.Sequential([tf.keras.layers.Rescaling(2.0), net]).predict(
+        IMAGES, verbose=0).shape == (16, CLASSES),
+    "export": lambda net, path: net.export(path / "saved") is None and np.allclose(
+        served(path / "saved", IMAGES), net(IMAGES), atol=1e-5),
     "validation_data of arrays": lambda net, path: fits(net, pairs(), validation_data=(IMAGES, LABELS)),
     "validation_data": lambda net, path: fits(net, pairs(), validation_data=data(IMAGES, LABELS)),
     "train_on_batch": lambda net, path: math.isfinite(net.train_on_batch(*BATCHES)[0]),
@@ -279,6 +302,28 @@ REFUSED = {
     "labels of no class, test_on_batch": (lambda net: net.test_on_batch(IMAGES, LABELS + 1), "labels=3: must be"),
     "other images, predict of a generator": (lambda net: net.predict(then(IMAGES)(IMAGES[:, 1:])), "images=.*7, 8, 1"),
     "a dictionary, predict": (lambda net: net.predict(iter([{"x": IMAGES}])), "batch='dict': must be images"),
+    "wrong labels in a list, validation_data": (lambda net: net.fit(pairs(), validation_data=[IMAGES, LABELS + 1]),
+                                                "labels=3: must be"),
+    "classes of weights in an array": (lambda net: net.fit(pairs(), class_weight=ONES[:3]), "class_weight=array.*dict"),
+    "names as weights": (lambda net: net.fit(IMAGES, LABELS, batch_size=4, sample_weight=ONES.astype(str)),
+                         "dtype of the weights='str"),
+    "a batch_size of text": (lambda net: net.fit(IMAGES, LABELS, batch_size="4"), "batch_size='4': must be an integer"),
+    "a batch_size that is no integer": (lambda net: net.fit(IMAGES, LABELS, batch_size=4.0), "batch_size=4.0: must be"),
+    "a split that leaves nothing": (lambda net: net.fit(IMAGES, LABELS, validation_split=0.99),
+                                    "validation_split=0.99: must leave two images"),
+    "no data": (lambda net: net.fit(), "batches='NoneType': must be batches"),
+    "a path": (lambda net: net.fit("images"), "batches='str': must be batches"),
+    "an unknown class, fit": (lambda net: net.fit(Loader()), "batches='Loader': must be batches"),
+    "an unknown class, evaluate": (lambda net: net.evaluate(Loader()), "batches='Loader': must be batches"),
+    "an unknown class, derive": (lambda net: net.derive(object()), "batches='object': must be batches"),
+    "labels beside a data set": (lambda net: net.fit(pairs(), LABELS), "`y` argument is not supported"),
+    "a data set without batches": (lambda net: net.evaluate(tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))),
+                                   "batch.n. of a data set makes B"),
+    "ragged images": (lambda net: net.evaluate(tf.ragged.constant(IMAGES.tolist()), LABELS), "images='RaggedTensor'"),
+    "sparse labels": (lambda net: net.evaluate(data(IMAGES, LABELS).map(
+        lambda x, y: (x, tf.sparse.from_dense(y)))), "labels='SparseTensor': must be"),
+    "another model's optimizer": (lambda net: made(weight_optimizer=net.weight_optimizer), "optimizer='Adam': belongs"),
+    "save_format": (lambda net: net.save("s.keras", save_format="tf"), "save_format='tf': must end in .keras"),
     "a generator that has ended": (lambda net: net.fit(iter([]), steps_per_epoch=1), "batches='generator': are none"),
     "class_weight": (lambda net: net.fit(pairs(), class_weight="balanced"), "class_weight='balanced': must be a dict"),
     "weights of no class": (lambda net: net.fit(pairs(), class_weight={3: 1.0}), "class_weight={3: 1.0}: must"),
@@ -355,6 +400,23 @@ def test_a_supernet_refuses(what, net):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_added_losses_count():
+    supernet = made(run_eagerly=True)
+    supernet.add_loss(lambda: 1e3 * tf.ones(()))
+    assert supernet.fit(pairs(), verbose=0).history["loss"][0] > 1e3 < supernet.evaluate(IMAGES, LABELS, verbose=0)[0]
+
+
+@pytest.mark.parametrize("make", [made, lambda: build_network(uniform(SPACE, "skip"), SHAPE, CLASSES)])
+def test_channels_first_is_refused(make):
+    """Keras's own setting, by which kernels of the wrong axis would be made."""
+    tf.keras.backend.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="image_data_format='channels_first': networks here"):
+            make()
+    finally:
+        tf.keras.backend.set_image_data_format("channels_last")
+
+
 def test_a_search_that_has_diverged_says_so(net):
     alphas = net.arch_variables[0].numpy()
     net.arch_variables[0].assign(alphas * np.nan)
@@ -420,6 +482,12 @@ def test_mixed_precision(policy):
     (_, expected), (supernet, loss) = first_loss("float32"), first_loss(policy)
     assert loss == pytest.approx(expected, rel=0.05)
     supernet.compile(budget=BUDGET)
+    mixed_precision.set_global_policy(policy)
+    try:
+        copied = copy.deepcopy(supernet)  # as from a file
+    finally:
+        mixed_precision.set_global_policy(None)
+    assert equal(values(copied), values(supernet)) and np.array_equal(copied(IMAGES), supernet(IMAGES))
     assert {v.dtype for v in supernet.variables if v.dtype.is_floating} == {tf.float32}
     assert supernet(IMAGES).dtype == tf.float32
     before = [v.numpy() for v in supernet.trainable_variables]
