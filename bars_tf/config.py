@@ -94,17 +94,18 @@ def _task(text: str) -> tuple[str, int, bool]:
         raise ValueError("it is missing")
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from None
     try:
         cluster, kind, index = values["cluster"], values["task"]["type"], values["task"]["index"]
         addresses = [address for job in cluster.values() for address in job if isinstance(job, list)]
-        wrong = [address for address in addresses if not ADDRESS.fullmatch(address)]
+        wrong = [address for address in addresses if not (
+            ADDRESS.fullmatch(address) and int(address.rpartition(":")[2]) < 2**16 and address.isprintable())]
     except (KeyError, TypeError, AttributeError):
         raise ValueError("it has another form") from None
     if other := set(cluster) - {"chief", "worker"}:
         raise ValueError(f"the jobs are worker, and chief for one of them, not {min(other)}")
-    if not addresses or len(set(addresses)) < sum(map(len, cluster.values())):
+    if not addresses or len(set(map(str.lower, addresses))) < sum(map(len, cluster.values())):
         raise ValueError("each job is a list of addresses that differ")
     if wrong:
         raise ValueError(f"{wrong[0]!r} is not an address HOST:PORT")

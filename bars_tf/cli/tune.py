@@ -50,6 +50,9 @@ def main(settings: Settings) -> None:
         if genotype:
             genotype.save(kept)
     task = Task(settings.tuning, genotype, settings.search_space, budget, settings.training, settings.run, images)
+    if worker:
+        console.say(f"tune  this worker waits for trials of the chief at {os.environ['KERASTUNER_ORACLE_IP']}:"
+                    f"{os.environ['KERASTUNER_ORACLE_PORT']}")
     found = run_trials(task, seconds, worker)
     if not found:
         console.say("tune  no trials are left; the chief trains the best network")
@@ -75,11 +78,14 @@ def time_limit(settings: TuningSettings) -> float | None:
 
 def is_worker() -> bool:
     """Whether this process only runs trials that another process, the chief, distributes; raises InputError if the
-    environment has only some of the three variables."""
+    environment has only some of the three variables, or a port that is none."""
     names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
     if names[1] not in os.environ:
         return False
     if missing := [name for name in names if not os.environ.get(name)]:
         raise InputError(f"{missing[0]}: is needed in the environment beside {names[1]}; {names[0]} is chief in one "
                          "process and a name of its own in each worker")
+    port = os.environ[names[2]]
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):  # else gRPC would take another one
+        raise InputError(f"{names[2]}={port}: must be a port, 1 to 65535, the same for the chief and the workers")
     return "chief" not in os.environ[names[0]]

@@ -28,7 +28,7 @@ def directory(name: str) -> Path:
     """The directory of a network. Raises: FieldError for another name, or a file that is not the one shipped."""
     index = read_json(INDEX)
     if name not in index:
-        near = difflib.get_close_matches(name, index, n=1)
+        near = difflib.get_close_matches(str(name), index, n=1)
         raise FieldError("network", name, f"did you mean {near[0]}?" if near else
                          f"must be one of {', '.join(sorted(index))}")
     found = DIRECTORY / name

@@ -19,6 +19,7 @@ from bars_tf.errors import FieldError
 from bars_tf.export.named import DIRECTORY, INDEX, WEIGHTS, directory, names
 from bars_tf.files import read_json, sha256, write_bytes, write_json
 from bars_tf.legacy_keras import lq, tf
+from bars_tf.network.builder import check_arguments
 from bars_tf.network.keras_network import build_network
 from bars_tf.network.model_files import load_model
 from bars_tf.report.run_files import GENOTYPE, MODEL, SUMMARY
@@ -101,7 +102,10 @@ def load(name: str, weights: str | None = "trained", num_classes: int | None = N
     path = directory(name)
     values, data = read_json(path / GENOTYPE), read_json(path / SUMMARY)["dataset"]
     own_shape, own_classes = made_for(values)
-    shape, classes = tuple(input_shape or own_shape), num_classes or own_classes
+    shape = own_shape if input_shape is None else input_shape
+    classes = own_classes if num_classes is None else num_classes
+    check_arguments(Genotype.from_dict(values).space, shape, classes)
+    shape = tuple(map(int, shape))
     if weights not in (None, "trained", data):
         raise FieldError("weights", weights, f"must be \"{data}\" or None")
     if weights and shape[2:] != own_shape[2:]:
@@ -141,9 +145,16 @@ def genotype(name: str) -> Genotype:
 def preprocess_input(name: str, images: Any) -> tf.Tensor:
     """Prepares images [B, H, W, C] of values 0 to 255 for a named network: float32 [B, *input_shape].
 
-    Of larger images the centre is taken. Raises: FieldError for another name.
+    Of larger images the centre is taken. Raises: FieldError for another name, and for what are no such images.
     """
     summary, shape = read_json(directory(name) / SUMMARY), made_for(read_json(directory(name) / GENOTYPE))[0]
+    try:
+        images = tf.convert_to_tensor(images)
+    except (TypeError, ValueError):  # such as images of several sizes
+        images = tf.constant("")
+    if images.dtype == tf.string or images.shape.rank not in (3, 4) or images.shape[-1] != shape[-1]:
+        raise FieldError("shape of the images", tuple(images.shape), f"must be (B, H, W, {shape[-1]}), of numbers from "
+                         "0 to 255")
     return prepare_for_evaluation(images, shape[:2], summary["mean"], summary["std"])
 
 

@@ -58,6 +58,8 @@ layers = tf.keras.layers
 
 def preprocess_input(images):
     """Images [..., height, width, channels] of numbers from 0 to 255 as the network expects them, float32."""
+    if (images := tf.convert_to_tensor(images)).shape[-1:] != len(MEAN):
+        raise ValueError(f"images of shape {images.shape}: the last axis must hold {len(MEAN)} channels")
     scale = tf.constant([1 / (255 * std) for std in STD], tf.float32)
     offset = tf.constant([mean / std for mean, std in zip(MEAN, STD, strict=True)], tf.float32)
     return tf.cast(images, tf.float32) * scale - offset
@@ -214,7 +216,7 @@ def zoo_template(
         *, input_shape: Sequence[int | None] | None = None, input_tensor: utils.TensorType | None = None,
         weights: str | os.PathLike | None = "trained", include_top: bool = True,
         num_classes: int = len(CLASS_NAMES)) -> tf.keras.models.Model:
-    """Instantiates the network.
+    """Instantiates the network: a Keras model from images, prepared by `preprocess_input`, to logits or features.
 
     # Metrics on {{ dataset }}
     | Top-1 accuracy | Parameters | Memory |
@@ -227,9 +229,6 @@ def zoo_template(
         weights: "trained", None (random initialization), or the path of a file of weights.
         include_top: whether to include the average over all pixels and the classifier.
         num_classes: number of classes of the classifier; with the trained weights that of CLASS_NAMES.
-
-    # Returns
-        A Keras model from images, prepared by `preprocess_input`, to logits; without top to features.
     # Raises
         ValueError: weights for another number of classes or channels, of another file, or that are not there.
     """

@@ -79,6 +79,10 @@ def test_workers(monkeypatch):
     for name in ("chief", "tuner0"):
         monkeypatch.setenv("KERASTUNER_TUNER_ID", name)
         assert tune.is_worker() == (name == "tuner0")
+    for port in ("abc", "0", "99999", "-1", " 8000", "8000.0", "８０００"):
+        monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
+        with pytest.raises(InputError, match="KERASTUNER_ORACLE_PORT=.*: must be a port"):
+            tune.is_worker()
 
 
 @pytest.mark.parametrize("flags, words", [

@@ -92,10 +92,23 @@ def test_binary_kernels_are_as_ready_to_change_as_initial_ones():
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("cifar10_4n",), "did you mean"), (("nothing",), "must be one of"), ((NAMES[0], "imagenet"), "or None"),
-    ((NAMES[0], "trained", 10, (32, 32, 2)), "give weights=None")])
+    ((NAMES[0], "trained", 10, (32, 32, 2)), "give weights=None"), ((None,), "network=None: must be one of"),
+    ((NAMES[0], None, 0), "num_classes=0: must be"), ((NAMES[0], None, "3"), "num_classes='3': must be"),
+    ((NAMES[0], "trained", None, (32, 32)), r"input_shape=\(32, 32\): must be .height"),
+    ((NAMES[0], "trained", None, "32"), "input_shape='32': must be .height")])
 def test_wrong_arguments(arguments, words):
     with pytest.raises(FieldError, match=words):
         bars.zoo.load(*arguments)
+
+
+def test_images_that_cannot_be_prepared():
+    name = NAMES[0]
+    height, width, channels = made_for(read_json(named.directory(name) / "genotype.json"))[0]
+    image = np.zeros((height, width, channels))
+    assert bars.zoo.preprocess_input(name, [image]).shape == (1, *image.shape)
+    for wrong in (image[..., 0], np.zeros((1, height, width, 5)), "a.png", [image, image[1:]], None):
+        with pytest.raises(FieldError, match=rf"shape of the images=.*: must be \(B, H, W, {channels}\)"):
+            bars.zoo.preprocess_input(name, wrong)
 
 
 def test_weights_that_changed_are_refused(tmp_path, monkeypatch):

@@ -100,3 +100,12 @@ def test_what_users_pass(weights):
             zoo()
     finally:
         tf.keras.backend.set_image_data_format("channels_last")
+
+
+def test_images_of_other_channels_are_not_prepared():
+    """TensorFlow would spread one channel over three, and of no channels take the last column for one."""
+    shape = zoo_template.INPUT_SHAPE
+    assert zoo_template.preprocess_input(np.zeros(shape, np.uint8)).shape == shape
+    for images in (np.zeros((*shape[:2], 3)), np.zeros(shape[:2]), np.float32(1)):
+        with pytest.raises(ValueError, match="the last axis must hold 1 channels"):
+            zoo_template.preprocess_input(images)

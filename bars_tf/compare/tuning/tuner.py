@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import io
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import keras_tuner
 
 from bars_tf import console
@@ -18,7 +20,7 @@ from bars_tf.config import RunSettings
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.tables import CostTables, cost_of, cost_tables
 from bars_tf.data.splits import ImageSplits
-from bars_tf.errors import Failure, InputError, as_text, blame
+from bars_tf.errors import Failure, InputError, as_text, blame, one_line
 from bars_tf.files import write_bytes, write_json
 from bars_tf.legacy_keras import tf
 from bars_tf.report.page import PAGE
@@ -126,9 +128,10 @@ def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, 
         InputError: a file of the earlier trials is damaged.
     """
     hp = hyperparameters.trainings(task.images.train) if task.genotype else hyperparameters.architectures(task.space)
-    tuner = Tuner(task, make_oracle(
-        task.settings.tuner, hp, trials=task.settings.max_trials, seed=task.run.seed, feasible=task.feasible,
-        seconds=seconds))
+    with _reached():
+        tuner = Tuner(task, make_oracle(
+            task.settings.tuner, hp, trials=task.settings.max_trials, seed=task.run.seed, feasible=task.feasible,
+            seconds=seconds))
     file, limits = task.directory / TRIALS, {"max_trials": task.settings.max_trials, "max_seconds": seconds}
     with blame("workdir", task.directory):
         earlier = read_object(file) if file.exists() else {}
@@ -136,12 +139,34 @@ def run_trials(task: Task, seconds: float | None, is_worker: bool) -> dict[str, 
         return earlier
     tuner.save()  # so that a run that is killed in its first trial can be resumed
     try:
-        tuner.search(verbose=0)
+        with _reached():
+            tuner.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise Failure(str(error)) from error
     if is_worker:
         return None
     return conclude(task, tuner.oracle, limits, earlier)
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """Turns what gRPC says of an address, in a block where processes share the trials, into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "bind" in str(error):
+            raise InputError(f"{_chief()}: the chief cannot listen there; another program does, or it is no address of "
+                             "this machine") from None
+        raise
+    except grpc.RpcError as error:
+        reason = error.details() if isinstance(error, grpc.Call) else one_line(error)
+        raise Failure(f"{_chief()}: the chief cannot be reached ({reason}); start it again, and this worker after it"
+                      ) from None
+
+
+def _chief() -> str:
+    names = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
+    return " ".join(f"{name}={os.environ.get(name)}" for name in names)
 
 
 def conclude(task: Task, oracle: BudgetedOracle, limits: Mapping[str, float | None], earlier: Mapping[str, Any]

@@ -1,10 +1,12 @@
 """The tuner and its results, without real trainings."""
 
 import json
+import socket
 import time
 from types import SimpleNamespace
 
 import pytest
+from keras_tuner.src.distribute import oracle_client
 
 from bars_tf.compare.settings import TuningSettings
 from bars_tf.compare.tuning import tuner
@@ -100,6 +102,24 @@ def test_a_full_disk_ends_the_trials(tmp_path, monkeypatch):
 def test_a_worker_leaves_the_results_to_the_chief(trained, tmp_path):
     assert run_trials(task(tmp_path, trials=1), None, is_worker=True) is None
     assert len(trained) == 1 and not (tmp_path / "trials.json").exists()
+
+
+def test_an_address_that_is_taken(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for name, value in (("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", taken.getsockname()[1]), ("TUNER_ID", "chief")):
+            monkeypatch.setenv(f"KERASTUNER_{name}", str(value))
+        with pytest.raises(InputError, match="KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=.*cannot listen"):
+            run_trials(task(tmp_path), None, is_worker=False)
+
+
+def test_a_chief_that_has_ended(tmp_path, monkeypatch):
+    """A worker waits for it up to an hour, then gRPC's error has seven lines."""
+    monkeypatch.setattr(oracle_client, "TIMEOUT", 0.1)
+    for name, value in (("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", "1"), ("TUNER_ID", "tuner0")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    with pytest.raises(Failure, match="KERASTUNER_ORACLE_PORT=1: the chief cannot be reached .*Deadline") as caught:
+        run_trials(task(tmp_path), None, is_worker=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_completed_trial(tmp_path, monkeypatch):
