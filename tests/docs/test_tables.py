@@ -1,5 +1,7 @@
 """Tables of the results against the files of the trainings that they report."""
 
+import csv
+import io
 import json
 import re
 import statistics
@@ -7,6 +9,7 @@ import tarfile
 
 import pytest
 from helpers import ROOT
+from scipy.stats import kendalltau
 
 RESULTS = ROOT / "docs" / "results"
 # Network, trainings, five costs, validation and test accuracy.
@@ -64,3 +67,26 @@ def test_the_readme_and_the_pages_agree():
         if label.startswith("CIFAR"):  # a QuickNet that is not in the archive
             del shown[1], expected[1]
         assert shown == pytest.approx(expected, abs=0.011)
+
+
+def test_how_early_a_training_tells_its_end():
+    """The taus of `settings.md` between what a log says after an epoch and the test accuracy at the end."""
+    page = (RESULTS / "settings.md").read_text()
+    row_of_taus = re.compile(r"^\| (\d) " + r"\| (0\.\d\d) " * 4 + r"\|$", re.MULTILINE)
+    rows = [list(map(float, row)) for row in row_of_taus.findall(page)]
+    found = [[] for _ in rows]
+    for archive in ("cifar_compare.tar.gz", "fashion_compare.tar.gz"):
+        ends, logs = [], []
+        with tarfile.open(RESULTS / archive) as files:
+            for name in files.getnames():
+                if re.search(r"networks/random_\d+_seed0/summary.json$", name):
+                    ends.append(json.load(files.extractfile(name))["test_accuracy"])
+                    log = files.extractfile(name.replace("summary.json", "train/log.csv"))
+                    logs.append(list(csv.DictReader(io.TextIOWrapper(log))))
+        for taus, (epoch, *_) in zip(found, rows):
+            for column, sign in (("val_accuracy", 1), ("loss", -1)):
+                early = [sign * float(log[int(epoch) - 1][column]) for log in logs]
+                taus.append(kendalltau(early, ends).statistic)
+    assert len(rows) == 6
+    for (_, *shown), taus in zip(rows, found):
+        assert shown == pytest.approx(taus, abs=0.0051)
