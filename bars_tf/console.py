@@ -11,8 +11,12 @@ _open = False  # whether the cursor stands behind a line that will be rewritten
 
 
 def prepare_streams() -> None:
-    """Sees to standard streams that are closed, or whose encoding lacks letters: these are written as escapes."""
+    """Sees to standard streams that are closed, that do not wait until what is written fits in (as pipes of Node.js
+    do: the rest would be lost), or whose encoding lacks letters: these are written as escapes."""
     _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # of a notebook, for example
+            os.set_blocking(stream.fileno(), True)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -39,7 +43,7 @@ def rewrite(line: str) -> None:
         say(line)
         return
     columns = 0  # unknown
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     _write(f"\r\033[K{line[:max(20, columns or 80) - 1]}")
     _open = True
@@ -60,19 +64,25 @@ def close() -> None:
 
 
 def _write(text: str) -> None:
-    """Writes to stderr. Where nobody reads it any more (`| head`, a terminal or a disk that is gone), nothing later is
-    written: a run goes on without messages, its `log.csv` has them."""
+    """Writes to stderr. Where nobody reads it any more (`| head`, a terminal or a disk that is gone, a closed file),
+    nothing later is written: a run goes on without messages, its `log.csv` has them."""
     try:
         if sys.stderr:  # closed, it is None
             sys.stderr.write(text)
-            sys.stderr.flush()
-    except OSError:
+            if hasattr(sys.stderr, "flush"):  # objects of notebooks and trackers may not have it
+                sys.stderr.flush()
+    except BlockingIOError:  # another process has set the terminal not to wait: only this text is cut
+        pass
+    except (OSError, ValueError):
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
 
 
 def is_terminal() -> bool:
     """Whether stderr is a terminal that can rewrite a line."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    except (AttributeError, ValueError):  # none, one that is closed, or one that does not know
+        return False
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ _LOG_LINE = re.compile(
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Holds back everything written to file descriptor 2, and shows it if an exception leaves the block."""
-    if sys.stderr is not None:
+    with contextlib.suppress(AttributeError, ValueError):  # an object of a notebook's, closed or absent
         sys.stderr.flush()
     try:
         stderr = os.dup(2)
@@ -55,8 +55,12 @@ def filter_stderr() -> None:
         stderr = os.dup(2)
     except (AttributeError, OSError, ValueError):
         return
-    child = subprocess.Popen([sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=stderr,
-                             stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        child = subprocess.Popen([sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=stderr,
+                                 stderr=subprocess.DEVNULL, start_new_session=True)
+    except OSError:  # the user may have no more processes: then without a filter
+        os.close(stderr)
+        return
     sys.stderr.flush()
     os.dup2(child.stdin.fileno(), 2)
     child.stdin.close()

@@ -7,11 +7,12 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 import pytest
 from helpers import ROOT
 
-from bars_tf import console
+from bars_tf import console, log_filter
 
 SHOW = ("from bars_tf import console; console.rewrite('x' * 300); console.rewrite('short'); console.say('a line'); "
         "console.close(); console.say('the end')")
@@ -40,8 +41,9 @@ def test_a_line_is_rewritten_within_the_width_of_the_terminal(columns, width):
     assert on_terminal(SHOW, columns) == f"\r\033[K{'x' * width}\r\033[Kshort\na line\nthe end\n"
 
 
-def test_a_dumb_terminal_gets_lines():
-    assert on_terminal(SHOW, 100, TERM="dumb") == f"{'x' * 300}\nshort\na line\nthe end\n"
+@pytest.mark.parametrize("kind", ["dumb", "unknown", ""])
+def test_a_dumb_terminal_gets_lines(kind):
+    assert on_terminal(SHOW, 100, TERM=kind) == f"{'x' * 300}\nshort\na line\nthe end\n"
 
 
 def test_a_file_gets_lines():
@@ -54,6 +56,46 @@ def test_closed_stderr(monkeypatch):
     console.rewrite("x")
     console.say("x")
     console.close()
+
+
+class _Logger:
+    """What notebooks and trackers put in the place of stderr: it can be written to, and no more (keras#8395)."""
+
+    def write(self, text):
+        pass
+
+
+def _closed():
+    file = open(os.devnull, "w")  # noqa: SIM115 - closed at once
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize("make", [_Logger, _closed])
+def test_odd_objects_in_the_place_of_stderr(make, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", make())
+    assert not console.is_terminal()
+    with log_filter.held_back():
+        console.rewrite("x")
+        console.say("x")
+        console.close()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_all_is_written_where_writing_does_not_wait(stream):
+    """As in pipes of Node.js, where what does not fit in at once is lost (rich#2492)."""
+    code = ("import sys; from bars_tf import console; console.prepare_streams(); print('y' * 300_000); "
+            "[console.say('x' * 99) for _ in range(3000)]; print('end', file=sys.stderr)")
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **streams)
+    os.close(writing)
+    time.sleep(0.5)
+    with open(reading, encoding="ascii") as file:
+        text = file.read()
+    assert process.wait() == 0
+    assert len(text) == 300_001 if stream == "stdout" else (text.count("x"), text[-4:]) == (297_000, "end\n")
 
 
 @pytest.mark.parametrize("seconds, text", [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])

@@ -6,6 +6,8 @@ import sys
 import pytest
 from helpers import ROOT
 
+from bars_tf import log_filter
+
 pytestmark = pytest.mark.slow
 
 START = "import os, sys; from bars_tf.cli import main as programs; sys.exit(programs.run('search', {}, sys.argv[1:]))"
@@ -20,3 +22,19 @@ def test_noise_of_tensorflow_stays_away():
     assert sorted(result.stderr.splitlines()) == ["F0000 fatal", "mine"]
     result = subprocess.run([*command, "--verbosity=1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "XLA service" in result.stderr
+
+
+def test_a_user_who_may_have_no_more_processes(monkeypatch):
+    """Then nothing is filtered."""
+    class Stderr:
+        def fileno(self):
+            return 2
+
+    def refuse(*arguments, **more):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    stderr = Stderr()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(log_filter.subprocess, "Popen", refuse)
+    log_filter.filter_stderr()
+    assert sys.stderr is stderr
