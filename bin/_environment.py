@@ -31,7 +31,9 @@ def main() -> None:
         extras.append("gpu")
     if "--mlflow" in sys.argv:
         extras.append("mlflow")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # as servers block them for what they start
+    for number in numbers:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
@@ -78,7 +80,7 @@ def with_engine(extras: list[str]) -> str | None:
         return python
     base = sys.executable
     if not within(RUNNING, bounds):
-        find = [Path(__file__).with_name("_python"), "--find", bounds.replace("'", "").replace('"', "")]
+        find = ["sh", Path(__file__).with_name("_python"), "--find", bounds.replace("'", "").replace('"', "")]
         base = subprocess.run(find, capture_output=True, text=True, check=False).stdout.strip()
     try:
         return Environment(place() / name).set_up(extras, base) if base else None

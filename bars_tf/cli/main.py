@@ -19,12 +19,14 @@ from bars_tf import console, log_filter
 from bars_tf.cli import command_line
 from bars_tf.cli.flags import PROGRAMS
 from bars_tf.cli.settings import Settings
-from bars_tf.config import stop_signals
+from bars_tf.config import STOP_SIGNALS, stop_signals
 from bars_tf.errors import Failure, InputError
 
 # A run does not depend on what the user has set for others: the backend of a notebook (figures go to files), and
 # `~/.keras/keras.json`, which may ask for channels first, another float type or epsilon, or be damaged.
-FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "AUTOGRAPH_VERBOSITY": "0"}
+# Nor does HDF5 lock its files, which fails where a file system has no locks: that of the work directory guards all.
+FOREIGN = {"MPLBACKEND": "agg", "KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "AUTOGRAPH_VERBOSITY": "0",
+           "HDF5_USE_FILE_LOCKING": "FALSE"}
 # Beginnings of variables that are not read: TensorFlow Datasets fails at wrong values (its bars are not shown), HDF5
 # with a segmentation fault; XLA, as the default of all functions, does not compile those that read a data set.
 UNREAD = ("TQDM_", "TFDS_RETRY_", "HDF5_DRIVER", "TF_FUNCTION_JIT_COMPILE_DEFAULT")
@@ -44,6 +46,8 @@ def run(program: str, main: Callable[[Settings], None] | None = None, arguments:
                  if name.startswith(UNREAD) or name in THREADS and value.strip().startswith("-")]:
         del os.environ[name]
     try:
+        # Whoever started this process may have blocked them for it, as servers do for all that they start.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if set(arguments) & set(HELP):
             print(command_line.help_text(program))
             return 0

@@ -94,6 +94,17 @@ def test_signals_end_a_program_in_one_line(number, capsys):
             signal.signal(each, handler)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_that_were_blocked_at_the_start(number, capsys):
+    """A process inherits what the one that started it had blocked (poco#3398)."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    try:
+        assert main.run("evaluate", lambda settings: os.kill(os.getpid(), number), ["--model=m.h5"]) == 130
+        assert capsys.readouterr().err == "evaluate: interrupted\n"
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+
+
 def test_help_is_quick_and_without_tensorflow():
     code = ("import sys; from bars_tf.cli import main; sys.argv[1:] = ['--help']; main.search(); "
             "sys.exit('tensorflow' in sys.modules)")
