@@ -1,12 +1,14 @@
 """Files that are either complete or absent: each is written beside its place and then renamed."""
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MAX_JSON_BYTES = 1_000_000
 
@@ -30,7 +32,11 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with open(beside, "rb+") as file:
-            os.fsync(file.fileno())  # else a power cut could leave the name without the content
+            try:
+                os.fsync(file.fileno())  # else a power cut could leave the name without the content
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # shared folders may not know it
+                    raise
         os.replace(beside, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -38,6 +44,22 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
         if isinstance(error, OSError) and error.strerror:
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def lock(file: IO) -> bool:
+    """Locks an open file until it is closed or the process ends; False where another process has locked it. File
+    systems of clusters and shared folders that have no locks are taken as they are.
+
+    Raises: OSError.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+            raise
+    return True
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
@@ -56,7 +78,7 @@ def read_json(path: str | os.PathLike, max_bytes: int = MAX_JSON_BYTES) -> Any:
     if os.path.getsize(path) > max_bytes:
         raise ValueError(f"{path}: larger than {max_bytes} bytes, which no such file is")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors begin with a byte-order mark
             return json.load(file)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error})") from None

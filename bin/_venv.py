@@ -1,6 +1,7 @@
 """An environment of its own for bars_tf, with the packages that setup.cfg names, in the versions of constraints/."""
 
 import configparser
+import errno
 import fcntl
 import os
 import re
@@ -147,6 +148,9 @@ class Environment:
         except BlockingIOError:
             note(f"waiting for another set-up of {self.directory.name} to end\n")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):  # some file systems have no locks
+                raise
         if self.is_complete(extras):
             return
         started = time.monotonic()

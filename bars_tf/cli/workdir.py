@@ -1,6 +1,5 @@
 """A work directory belongs to one configuration, which it keeps as `config.flags`."""
 
-import fcntl
 import math
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ from bars_tf.cli.settings import Settings
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text, blame
 from bars_tf.export import named
-from bars_tf.files import absolute, read_json, write_bytes, write_json
+from bars_tf.files import absolute, lock, read_json, write_bytes, write_json
 from bars_tf.report.run_files import (
     CONFIG,
     DATA,
@@ -56,9 +55,7 @@ def _lock(directory: Path) -> bool:
     """Locks the directory for the life of this process, however it ends; False where another one lives in it."""
     if directory.resolve() not in _held:
         file = open(directory / LOCK, "a+")  # noqa: SIM115 - closing it would give up the lock
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             file.close()
             return False
         _held[directory.resolve()] = file
