@@ -206,6 +206,23 @@ def test_checkout_that_cannot_be_written(checkout, environ, tmp_path):
     assert result.stdout.startswith(f"{checkout}/.venv ") and result.stderr == ""
 
 
+def test_scripts_that_may_not_be_executed(checkout, environ):
+    """As in a mounted Google Drive or from an archive without modes: `sh bin/search` runs all the same."""
+    (checkout / "setup.cfg").write_text(SETUP.format("pip", ""))
+    for path in (checkout / "bin").iterdir():
+        path.chmod(0o644)
+    result = subprocess.run(["sh", checkout / "bin" / "search"], env=environ, capture_output=True, text=True,
+                            check=False)
+    assert result.returncode == 0 and result.stdout.startswith("none"), result.stderr
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone")
+def test_line_ends_of_scripts_in_clones_made_on_windows():
+    found = subprocess.run(["git", "check-attr", "eol", "bin/search", "bin/_python", "setup.cfg"], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout
+    assert found.count(": lf\n") == 3
+
+
 HARMFUL = {"PYTHONIOENCODING": "nonsense", "PYTHONHOME": "/nowhere", "PYTHONMALLOC": "nonsense", "PYTHONUTF8": "2",
            "PYTHONHASHSEED": "no", "PYTHONTRACEMALLOC": "no", "PYTHONPLATLIBDIR": "no", "PYTHONINTMAXSTRDIGITS": "no",
            "PYTHONEXECUTABLE": "/nowhere", "PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1", "PYTHONUSERBASE": "/nowhere",
