@@ -7,6 +7,6 @@ from bars_tf.cli.flags import PROGRAMS
 
 if __name__ == "__main__":  # processes that a program starts import this file too
     if sys.argv[1:2] and sys.argv[1] in PROGRAMS:
-        sys.exit(main.run(sys.argv.pop(1)))
+        sys.exit(getattr(main, sys.argv.pop(1))())
     print(f"usage: python -m bars_tf {{{','.join(PROGRAMS)}}} [--help] [FLAGS]", file=sys.stderr)
     sys.exit(2)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from bars_tf.errors import InputError
 
@@ -18,10 +20,14 @@ from bars_tf.errors import InputError
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGQUIT, signal.SIGUSR1,
                 signal.SIGUSR2)
 REPEATED = (signal.SIGHUP, signal.SIGXCPU)
+# Further signals within so many seconds are the same wish: a terminal sends Ctrl-C to all processes of a command, and
+# those that start others (uv, npm, mpirun) or stop them (timeout) send it to them once more.
+FORWARDED = 1.0
 
 
 class _Clock:
     last, stopped = time.monotonic(), 0.0  # the time of the last look, and seconds between a look and a continuation
+    signalled = -math.inf  # the time of the last signal that was heard
 
     def look(self) -> float:
         self.last = time.monotonic()
@@ -41,9 +47,16 @@ running_seconds = _clock.look
 @contextlib.contextmanager
 def stop_signals(handler: Callable | signal.Handlers) -> Iterator[None]:
     """A context with this handler of `STOP_SIGNALS`, but for those that the process was started to ignore, as by nohup.
-    Threads beside the main one have none."""
+    It is called once for all signals within `FORWARDED` seconds. Threads beside the main one have none."""
+    def hear(number: int, frame: FrameType | None) -> None:
+        if (now := time.monotonic()) - _clock.signalled >= FORWARDED:
+            _clock.signalled = now
+            handler(number, frame)
+
     main = threading.current_thread() is threading.main_thread()
-    handlers = {**dict.fromkeys(STOP_SIGNALS, handler), signal.SIGCONT: _clock.resume}
+    _clock.signalled = -math.inf
+    heard = handler if isinstance(handler, signal.Handlers) else hear
+    handlers = {**dict.fromkeys(STOP_SIGNALS, heard), signal.SIGCONT: _clock.resume}
     before = {number: signal.signal(number, handlers[number]) for number in handlers
               if main and signal.getsignal(number) not in (signal.SIG_IGN, None)}
     try:

@@ -119,5 +119,14 @@ def _set_verbosity(program: str, verbose: bool) -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
+def _process(program: str) -> int:
+    """Runs a program as the only work of its process."""
+    status = run(program)
+    if status == 130:  # the same signal, sent once more, is not to disturb the end
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+    return status
+
+
 # `main.search` and so on, for console scripts.
-globals().update({name: functools.partial(run, name) for name in PROGRAMS})
+globals().update({name: functools.partial(_process, name) for name in PROGRAMS})

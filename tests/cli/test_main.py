@@ -105,6 +105,19 @@ def test_signals_that_were_blocked_at_the_start(number, capsys):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 
 
+def test_a_signal_that_is_forwarded_ends_a_program_in_one_line(capsys):
+    def interrupted(settings):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:  # as what is cleaned up
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append(True)
+
+    done = []
+    assert main.run("evaluate", interrupted, ["--model=m.h5"]) == 130
+    assert capsys.readouterr().err == "evaluate: interrupted\n" and done
+
+
 def test_help_is_quick_and_without_tensorflow():
     code = ("import sys; from bars_tf.cli import main; sys.argv[1:] = ['--help']; main.search(); "
             "sys.exit('tensorflow' in sys.modules)")

@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 
+from bars_tf import config
 from bars_tf.config import STOP_SIGNALS
 from bars_tf.errors import InputError
 from bars_tf.legacy_keras import tf
@@ -30,13 +31,22 @@ def test_a_signal_after_the_last_save_ends_the_program(number, tmp_path):
 @pytest.mark.parametrize("first, second, at_once", [
     ("SIGINT", "SIGINT", True), ("SIGTERM", "SIGTERM", True), ("SIGHUP", "SIGTERM", True), ("SIGHUP", "SIGHUP", False),
     ("SIGTERM", "SIGHUP", False), ("SIGXCPU", "SIGXCPU", False), ("SIGINT", "SIGQUIT", True)])
-def test_a_second_signal_ends_the_program_at_once_if_a_user_sent_it(first, second, at_once, tmp_path):
+def test_a_second_signal_ends_the_program_at_once_if_a_user_sent_it(first, second, at_once, tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "FORWARDED", 0.0)
     reached = False
     with pytest.raises(KeyboardInterrupt), saving(tmp_path):
         os.kill(os.getpid(), getattr(signal, first))
         os.kill(os.getpid(), getattr(signal, second))
         reached = True
     assert reached != at_once
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_forwarded_saves_all_the_same(number, tmp_path):
+    """The terminal sends it, and what started the program as well (asyncio-run-in-process#15)."""
+    with pytest.raises(KeyboardInterrupt, match="saved"), saving(tmp_path):
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
