@@ -95,7 +95,8 @@ def printable(path: str | bytes | os.PathLike) -> str:
 
 def _open(path: str | bytes | os.PathLike) -> Image.Image:
     if not os.path.isfile(path):  # to open a pipe would wait for ever
-        raise ValueError("it is a link that leads nowhere" if os.path.islink(path) else "there is no such file")
+        raise ValueError("it is a directory, a pipe or a device" if os.path.exists(path) else
+                         "it is a link that leads nowhere" if os.path.islink(path) else "there is no such file")
     if not os.path.getsize(path):
         raise ValueError("it is empty")
     image = Image.open(os.fspath(path))

@@ -203,9 +203,9 @@ def refused(directory):
     yield "no such file", lambda: None
     yield "link that leads nowhere", lambda: file.symlink_to("gone.png")
     yield "link that leads nowhere", lambda: file.symlink_to("x.png")
-    yield "no such file", file.mkdir
+    yield "it is a directory", file.mkdir
     if hasattr(os, "mkfifo"):
-        yield "no such file", lambda: os.mkfifo(file)
+        yield "a pipe or a device", lambda: os.mkfifo(file)
 
 
 @pytest.mark.parametrize("number", range(17))
