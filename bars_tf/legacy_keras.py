@@ -8,6 +8,7 @@ import contextlib
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,11 @@ def import_tensorflow(verbose: bool = False) -> tuple[ModuleType, ModuleType]:
     """
     if sys.flags.optimize > 1:
         raise ImportError("TensorFlow needs docstrings, which python -OO and PYTHONOPTIMIZE=2 remove")
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise ImportError(f"TensorFlow needs a directory for temporary files, set TMPDIR to one: {error.strerror}"
+                          ) from None
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine().lower() in ("x86_64", "amd64"):

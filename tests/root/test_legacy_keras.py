@@ -44,6 +44,14 @@ def test_without_docstrings():
     assert done.stderr.splitlines()[-1].startswith("ImportError: TensorFlow needs docstrings, which python -OO")
 
 
+def test_without_a_directory_for_temporary_files():
+    """As in a container whose root is read-only (tensorflow#44727)."""
+    code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; import bars_tf.legacy_keras"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == ("ImportError: TensorFlow needs a directory for temporary files, set TMPDIR "
+                                            "to one: No usable temporary directory found in ['/nowhere']")
+
+
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="of other processors")
 @pytest.mark.parametrize("wanted", ["", "0"])
 def test_onednn_unless_it_is_turned_off(wanted):
