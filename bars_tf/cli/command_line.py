@@ -17,6 +17,8 @@ from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text
 from bars_tf.report.run_files import CONFIG, LOCK
 
+COMMENT = re.compile(r"\s#")
+
 
 class _Parser(absl_flags.ArgumentParser):
     def __init__(self, parse: Parse):
@@ -109,16 +111,20 @@ def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", insid
             raise InputError(f"--flagfile={path}: {getattr(error, 'strerror', 'not a text file in UTF-8')}") from None
         for number, line in enumerate(lines, start=1):
             if line.strip() and not line.lstrip().startswith(("#", "//")):
-                yield from _expand([_unquoted(line.strip())], files, f"{path.name}:{number}: ", (*inside, path))
+                place = f"{path.name}:{number}: "
+                yield from _expand([_argument(line.strip(), place)], files, place, (*inside, path))
     if chunk:
         yield origin, chunk
 
 
-def _unquoted(line: str) -> str:
-    """A line without the quotes around its value, which a shell would take off."""
+def _argument(line: str, place: str) -> str:
+    """A line of a flagfile without the quotes around its value, which a shell would take off."""
     name, sign, value = line.partition("=")
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-    return name + sign + value[1:-1] if quoted else line
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return name + sign + value[1:-1]
+    if COMMENT.search(value):  # it would become a part of a path
+        raise InputError(f"{place}{line}: a comment is a line of its own; a value that contains # stands in quotes")
+    return line
 
 
 def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:

@@ -134,7 +134,11 @@ def _resolved(given: Mapping[str, Any]) -> tuple[dict[str, Any], SearchSpace]:
         values |= {"dataset": given.get("dataset") or named.dataset(values["network"]),
                    "name": values["name"] or values["network"]}
     # No shell expands what stands behind "=", and in flagfiles there is none.
-    for name in ("workdir", "data_dir", "space", "genotype", "model", "output", "page", "directory", "device", "read"):
+    paths = ("workdir", "space", "genotype", "model", "output", "page", "directory", "device", "read")
+    for name in (*paths, *USER_IMAGES, "as_long_as", "teacher"):
+        if values[name] and "://" in values[name]:
+            raise InputError.of(name, values[name], "must be a path of this machine, not an address")
+    for name in (*paths, "data_dir"):  # where TensorFlow Datasets reads from addresses, too
         if values[name]:
             values[name] = os.path.expanduser(values[name])
     # A run may be resumed from another directory.

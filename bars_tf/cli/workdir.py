@@ -4,7 +4,7 @@ import math
 import os
 from pathlib import Path
 
-from bars_tf.cli.command_line import find_flagfile, parse
+from bars_tf.cli.command_line import COMMENT, find_flagfile, parse
 from bars_tf.cli.flags import FLAGS, PROGRAMS
 from bars_tf.cli.settings import Settings
 from bars_tf.data.settings import USER_IMAGES
@@ -47,8 +47,8 @@ def write_flagfile(path: str | os.PathLike, settings: Settings, program: str = "
 
 
 def _quoted(value: str) -> str:
-    """A value as flagfiles have it: in quotes where reading would take something off."""
-    return f'"{value}"' if value != value.strip() or value[:1] in ("'", '"') else value
+    """A value as flagfiles have it: in quotes where reading would take something off, or find a comment."""
+    return f'"{value}"' if value != value.strip() or value[:1] in ("'", '"') or COMMENT.search(value) else value
 
 
 def _lock(directory: Path) -> bool:
@@ -73,8 +73,6 @@ def claim(settings: Settings, program: str = "search") -> Path:
     if not settings.run.is_chief:
         return directory
     with blame("workdir", settings.run.workdir):
-        if "://" in settings.run.workdir:
-            raise ValueError("must be a directory of this machine, not an address")
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except FileExistsError:

@@ -19,6 +19,7 @@ from bars_tf.errors import InputError
     ("--data_dir=/a\"b\"\n", {"data_dir": '/a"b"'}),
     ("--data_dir=/\u5199\u771f\u3000\u00a02024\n", {"data_dir": "/\u5199\u771f\u3000\u00a02024"}),
     ("\r\n--seed=4\r\n\r\n", {"seed": 4}),
+    ("--data_dir=/a#b\n--workdir=\"c #1\"\n", {"data_dir": "/a#b", "workdir": "c #1"}),
     ("--data_dir=~nobody_of_that_name/a\n", {"data_dir": "~nobody_of_that_name/a"}),
 ])
 def test_flagfiles_as_they_are_written(content, values, tmp_path):
@@ -32,6 +33,8 @@ def test_flagfiles_as_they_are_written(content, values, tmp_path):
     (b"--seed 3\n", "--seed 3: flags are written --name=value"), (b"--seed = 3\n", "without spaces around ="),
     ("--seed=3\n".encode("utf-16"), "not a text file in UTF-8"), (b"--workdir=\xe4\n", "not a text file in UTF-8"),
     ("--workdir=a\u2028b\n".encode(), "control characters"), ("\u2013seed=3\n".encode(), "unexpected"),
+    (b"--seed=3 # of the order\n", "a comment is a line of its own"),
+    (b"--workdir=/a\t# of mine\n", "some.flags:1: --workdir=/a\t# of mine: a comment is a line of its own"),
     (b"seed=3\n", "flags are written --name=value")])
 def test_wrong_flagfiles(content, words, tmp_path):
     (tmp_path / "some.flags").write_bytes(content)
@@ -52,6 +55,15 @@ def test_what_is_no_file(name):
 def test_what_is_no_path(value):
     with pytest.raises(InputError, match="(?s)--workdir=.*: must (not|be text in UTF-8)"):
         parse("search", [f"--workdir={value}"])
+
+
+@pytest.mark.parametrize("program, flag", [
+    ("search", "workdir"), ("search", "image_dir"), ("search", "space"), ("train", "genotype"), ("search", "teacher"),
+    ("evaluate", "model"), ("runs", "directory")])
+def test_addresses_are_no_paths(program, flag):
+    with pytest.raises(InputError, match=f"--{flag}=gs://a/b: must be a path of this machine, not an address"):
+        parse(program, [f"--{flag}=gs://a/b"])
+    assert parse("search", ["--data_dir=gs://a/b"]).data.data_dir == "gs://a/b"  # TensorFlow Datasets reads there
 
 
 def test_a_run_that_has_moved_resumes_where_it_is(tmp_path, capsys):
