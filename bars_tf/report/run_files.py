@@ -34,7 +34,7 @@ def read_flags(path: Path) -> dict[str, str]:
     for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()):
         name, _, value = line.partition("=")
         if name.startswith("-"):
-            flags[name.lstrip("-")] = value
+            flags[name.lstrip("-")] = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
         elif line and not line.startswith(("#", "//")):
             raise ValueError(f"{line[:80]!r} is no setting of the form --name=value")
     for name in ("seed", "search_epochs", "train_epochs"):

@@ -104,7 +104,7 @@ def test_a_tuner_may_run_more_trials(tmp_path):
 
 
 def test_a_space_file_may_move_but_not_change(tmp_path):
-    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first, second = tmp_path / "first #1.json", tmp_path / "second.json"
     first.write_text(json.dumps(BARS.to_dict()))
     directory = claimed([f"--space={first}", f"--workdir={tmp_path}/run"])
     (directory / "search").mkdir()
