@@ -1,5 +1,6 @@
 """Networks that tests of several rooms hand over: small spaces, random weights, and a finished run."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -25,6 +26,16 @@ WIDE = presets.BARS_PAPER.replace(layout="NRNR", init_channels=8, stem_channels=
 # A group of two convolutions, one with a stride, one with other channels alone; enough channels that no two random
 # kernels are equal.
 NASB = presets.NASB.replace(init_channels=32, num_nodes=2, backbone=((32, 1, 2), (64, 2, 1), (96, 1, 1)))
+
+
+@contextlib.contextmanager
+def channels_first():
+    """A context in which Keras is set to images with their channels first."""
+    tf.keras.backend.set_image_data_format("channels_first")
+    try:
+        yield
+    finally:
+        tf.keras.backend.set_image_data_format("channels_last")
 
 
 def random_model(genotype, rng, shape=SHAPE, classes=CLASSES):

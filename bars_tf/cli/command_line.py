@@ -15,7 +15,7 @@ from bars_tf.cli.settings import DEFAULTS, SPACE_FIELDS, Settings
 from bars_tf.config import config_directories
 from bars_tf.data.settings import USER_IMAGES
 from bars_tf.errors import InputError, as_text
-from bars_tf.report.run_files import CONFIG, LOCK
+from bars_tf.report.run_files import CONFIG, LOCK, unquoted
 
 COMMENT = re.compile(r"\s#")
 
@@ -120,11 +120,10 @@ def _expand(arguments: Sequence[str], files: list[Path], origin: str = "", insid
 def _argument(line: str, place: str) -> str:
     """A line of a flagfile without the quotes around its value, which a shell would take off."""
     name, sign, value = line.partition("=")
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return name + sign + value[1:-1]
-    if COMMENT.search(value):  # it would become a part of a path
+    bare = unquoted(value)
+    if bare == value and COMMENT.search(value):  # it would become a part of a path
         raise InputError(f"{place}{line}: a comment is a line of its own; a value that contains # stands in quotes")
-    return line
+    return name + sign + bare
 
 
 def find_flagfile(name: str, beside: Sequence[Path] = ()) -> Path:

@@ -71,6 +71,7 @@ class ImageData:
         has_margin = self.records.shape != self.image_shape
         return augmentation.default_augmentation(self.name, min(self.image_shape[:2]), has_margin)
 
+    @functools.cached_property
     def class_counts(self) -> np.ndarray:
         """Number of images of each class. Raises: ValueError: a record is damaged."""
         return np.bincount(self.records.read_labels()[self.indices], minlength=self.num_classes)
@@ -82,7 +83,7 @@ class ImageData:
 
         Raises: ValueError: a record is damaged.
         """
-        counts = self.class_counts()
+        counts = self.class_counts
         weights = self.num_images / (np.count_nonzero(counts) * np.maximum(counts, 1))
         return tuple(map(float, np.where(counts, weights, 0)))
 

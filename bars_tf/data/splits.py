@@ -77,7 +77,7 @@ def load_splits(settings: DataSettings) -> ImageSplits:
 
 
 def _note_missing_classes(train: ImageData) -> None:
-    if missing := [name for name, count in zip(train.class_names, train.class_counts()) if not count]:
+    if missing := [name for name, count in zip(train.class_names, train.class_counts) if not count]:
         console.say(f"note: {len(missing)} classes have no training images, such as {missing[0]!r}; validation images "
                     "may have taken their last ones, others do by another --split_seed")
 

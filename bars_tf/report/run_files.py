@@ -25,6 +25,11 @@ def program_of(directory: Path) -> str:
     return command[1] if command else "search"
 
 
+def unquoted(value: str) -> str:
+    """The value of a line of a flagfile without the quotes around it, which a shell would take off."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
 def read_flags(path: Path) -> dict[str, str]:
     """Reads the settings of a run, lines `--name=value`, as texts by name.
 
@@ -34,7 +39,7 @@ def read_flags(path: Path) -> dict[str, str]:
     for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()):
         name, _, value = line.partition("=")
         if name.startswith("-"):
-            flags[name.lstrip("-")] = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
+            flags[name.lstrip("-")] = unquoted(value)
         elif line and not line.startswith(("#", "//")):
             raise ValueError(f"{line[:80]!r} is no setting of the form --name=value")
     for name in ("seed", "search_epochs", "train_epochs"):

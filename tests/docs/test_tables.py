@@ -17,12 +17,14 @@ ROW = re.compile(r"^\| (\w+) \| (\d) \| " + r"([\d,]+) \| " * 5 + r".*? \| ([\d.
 
 
 def trainings(archive):
-    """The summaries of the trainings in an archive, by network."""
+    """The summaries of the trainings in an archive, by network, with the rows of their logs as "log"."""
     found = {}
     with tarfile.open(RESULTS / archive) as files:
         for name in sorted(files.getnames()):
             if match := re.search(r"networks/(\w+)_seed\d/summary.json$", name):
-                found.setdefault(match[1], []).append(json.load(files.extractfile(name)))
+                log = files.extractfile(name.replace("summary.json", "train/log.csv"))
+                found.setdefault(match[1], []).append(
+                    json.load(files.extractfile(name)) | {"log": list(csv.DictReader(io.TextIOWrapper(log)))})
     return found
 
 
@@ -76,16 +78,11 @@ def test_how_early_a_training_tells_its_end():
     rows = [list(map(float, row)) for row in row_of_taus.findall(page)]
     found = [[] for _ in rows]
     for archive in ("cifar_compare.tar.gz", "fashion_compare.tar.gz"):
-        ends, logs = [], []
-        with tarfile.open(RESULTS / archive) as files:
-            for name in files.getnames():
-                if re.search(r"networks/random_\d+_seed0/summary.json$", name):
-                    ends.append(json.load(files.extractfile(name))["test_accuracy"])
-                    log = files.extractfile(name.replace("summary.json", "train/log.csv"))
-                    logs.append(list(csv.DictReader(io.TextIOWrapper(log))))
+        firsts = [runs[0] for name, runs in trainings(archive).items() if name.startswith("random")]
+        ends = [run["test_accuracy"] for run in firsts]
         for taus, (epoch, *_) in zip(found, rows):
             for column, sign in (("val_accuracy", 1), ("loss", -1)):
-                early = [sign * float(log[int(epoch) - 1][column]) for log in logs]
+                early = [sign * float(run["log"][int(epoch) - 1][column]) for run in firsts]
                 taus.append(kendalltau(early, ends).statistic)
     assert len(rows) == 6
     for (_, *shown), taus in zip(rows, found):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_networks import channels_first
 
 from bars_tf.export import zoo_module, zoo_template
 from bars_tf.legacy_keras import tf
@@ -94,12 +95,8 @@ def test_what_users_pass(weights):
             ({"weights": "gone.h5"}, "no such file")):
         with pytest.raises(ValueError, match=words):
             zoo(**options)
-    tf.keras.backend.set_image_data_format("channels_first")
-    try:
-        with pytest.raises(ValueError, match="channels_last"):
-            zoo()
-    finally:
-        tf.keras.backend.set_image_data_format("channels_last")
+    with channels_first(), pytest.raises(ValueError, match="channels_last"):
+        zoo()
 
 
 def test_images_of_other_channels_are_not_prepared():

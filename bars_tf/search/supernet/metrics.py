@@ -24,7 +24,12 @@ class Mean(tf.keras.metrics.Mean):
         pass
 
 
+def right_answers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the largest of the logits [B, classes] is that of the label [B] or [B, 1]: bool [B]."""
+    return tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(tf.reshape(labels, [-1]), tf.int32)
+
+
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """The fraction of right answers; 0 where a replica has no image of a batch."""
-    hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(tf.reshape(labels, [-1]), tf.int32)
+    hits = right_answers(labels, logits)
     return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(hits, logits.dtype)), tf.cast(tf.size(hits), logits.dtype))

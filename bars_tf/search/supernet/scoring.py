@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 from bars_tf.legacy_keras import tf
+from bars_tf.search.supernet.metrics import right_answers
 from bars_tf.search.supernet.supernet import Supernet
 from bars_tf.space.genotype import Genotype
 
@@ -58,6 +59,5 @@ class Scorer:
         logits = self.supernet(images, sample)
         labels = tf.reshape(labels, [-1])
         losses = tf.keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        hits = tf.argmax(logits, -1, output_type=tf.int32) == tf.cast(labels, tf.int32)
-        weights = tf.cast(weights, losses.dtype)
-        return tf.reduce_sum(weights * tf.cast(hits, losses.dtype)), tf.reduce_sum(weights * losses)
+        weights, hits = (tf.cast(values, losses.dtype) for values in (weights, right_answers(labels, logits)))
+        return tf.reduce_sum(weights * hits), tf.reduce_sum(weights * losses)

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sample_networks import channels_first
 
 from bars_tf.cost.budget import Budget
 from bars_tf.cost.device import load
@@ -409,12 +410,8 @@ def test_added_losses_count():
 @pytest.mark.parametrize("make", [made, lambda: build_network(uniform(SPACE, "skip"), SHAPE, CLASSES)])
 def test_channels_first_is_refused(make):
     """Keras's own setting, by which kernels of the wrong axis would be made."""
-    tf.keras.backend.set_image_data_format("channels_first")
-    try:
-        with pytest.raises(ValueError, match="image_data_format='channels_first': networks here"):
-            make()
-    finally:
-        tf.keras.backend.set_image_data_format("channels_last")
+    with channels_first(), pytest.raises(ValueError, match="image_data_format='channels_first': networks here"):
+        make()
 
 
 def test_a_search_that_has_diverged_says_so(net):
